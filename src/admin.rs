@@ -1,16 +1,16 @@
 //! What administrators do, the same for the API and the command line: each act with its entry in the audit log.
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
-pub mod past;
+pub mod history;
 pub mod sharing;
 pub mod teams;
 
-pub use crate::app::removal::Files;
+pub use crate::app::removal::FilesDisposal;
 
-use crate::app::removal::{Outcome, note_of};
+use crate::app::removal::{RemovalOutcome, note_of};
 use crate::app::{App, Destination, TreeKind};
-use crate::audit::{Kind, Reporter};
-use crate::auth::{AccountView, Alteration, OpenIdLink};
+use crate::audit::{AuditKind, Reporter};
+use crate::auth::{AccountUpdate, AccountView, OpenIdLink};
 use crate::drive::locks::Lock;
 use crate::model::{AccessCheck, AccountName, Error, Result, Role, VPath, time};
 use serde::{Deserialize, Serialize};
@@ -146,7 +146,7 @@ impl Administrator {
             .app
             .create_account(name, password, (role, quota), home)
             .await;
-        let mut note = words(Alteration {
+        let mut note = words(AccountUpdate {
             role: Some(role),
             quota: Some(quota),
             disabled: None,
@@ -155,7 +155,7 @@ impl Administrator {
             let _ = write!(note, ", its files in {home}");
         }
         self.reporter
-            .report(Kind::AccountCreated, name.as_str(), note, &made)
+            .report(AuditKind::AccountCreated, name.as_str(), note, &made)
             .await;
         made
     }
@@ -164,22 +164,22 @@ impl Administrator {
     pub async fn alter(
         &self,
         name: &AccountName,
-        what: Alteration,
+        what: AccountUpdate,
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
         check_quota(what.quota.flatten())?;
         let before = self.app.auth.account(name).map(|view| view.revision());
-        let altered = self.app.auth.alter(name, what, only_at).await;
+        let altered = self.app.auth.update(name, what, only_at).await;
         let is_change = altered.as_ref().ok().map(AccountView::revision) != before;
         self.reporter
             .report_change(
-                Kind::AccountChanged,
+                AuditKind::AccountChanged,
                 name.as_str(),
                 words(what),
                 (&altered, is_change),
             )
             .await;
-        self.app.end_lost_locks().await;
+        self.app.release_lost_locks().await;
         altered
     }
 
@@ -187,7 +187,12 @@ impl Administrator {
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
         let set = self.app.auth.set_password(name, password).await;
         self.reporter
-            .report(Kind::PasswordChanged, name.as_str(), String::new(), &set)
+            .report(
+                AuditKind::PasswordChanged,
+                name.as_str(),
+                String::new(),
+                &set,
+            )
             .await;
         set
     }
@@ -201,7 +206,12 @@ impl Administrator {
         let set = self.app.auth.set_email(name, email).await;
         let is_change = self.app.auth.profile(name) != profile;
         self.reporter
-            .report_change(Kind::AccountChanged, name.as_str(), note, (&set, is_change))
+            .report_change(
+                AuditKind::AccountChanged,
+                name.as_str(),
+                note,
+                (&set, is_change),
+            )
             .await;
         set
     }
@@ -219,7 +229,7 @@ impl Administrator {
         let linked = self.app.auth.link_openid(name, issuer, subject).await;
         self.reporter
             .report(
-                Kind::OpenidLinked,
+                AuditKind::OpenidLinked,
                 name.as_str(),
                 format!("to {subject} of {issuer}"),
                 &linked,
@@ -239,7 +249,7 @@ impl Administrator {
             }
         });
         self.reporter
-            .report(Kind::OpenidUnlinked, name.as_str(), "", &ended)
+            .report(AuditKind::OpenidUnlinked, name.as_str(), "", &ended)
             .await;
         ended
     }
@@ -249,7 +259,7 @@ impl Administrator {
         let dropped = self.app.auth.drop_two_factor(name).await;
         self.reporter
             .report(
-                Kind::TwoFactorChanged,
+                AuditKind::TwoFactorChanged,
                 name.as_str(),
                 "off, and its sessions ended",
                 &dropped,
@@ -259,19 +269,19 @@ impl Administrator {
     }
 
     /// Removes an account. As [`App::remove_account`].
-    pub async fn remove(&self, name: &AccountName, files: Files) -> Result<Outcome> {
-        if let Files::Transfer(to) = &files {
+    pub async fn remove(&self, name: &AccountName, files: FilesDisposal) -> Result<RemovalOutcome> {
+        if let FilesDisposal::Transfer(to) = &files {
             self.check_transfer(name, to).await?;
         }
         let mut note = note_of(&files);
         let removed = self.app.remove_account(name, files).await;
         match &removed {
-            Ok(Outcome {
+            Ok(RemovalOutcome {
                 moved: Some(path), ..
             }) => {
                 let _ = write!(note, ", into {:?}", path.as_str());
             }
-            Ok(Outcome {
+            Ok(RemovalOutcome {
                 aside: Some(place), ..
             }) => {
                 let _ = write!(note, ", in {place}");
@@ -279,43 +289,43 @@ impl Administrator {
             _ => {}
         }
         self.reporter
-            .report(Kind::AccountRemoved, name.as_str(), note, &removed)
+            .report(AuditKind::AccountRemoved, name.as_str(), note, &removed)
             .await;
         removed
     }
 
     /// Brings files of a removed account or team folder back. As [`App::bring_back`].
-    pub async fn bring_back(&self, which: &str, to: Destination) -> Result<Option<VPath>> {
+    pub async fn restore_removed(&self, which: &str, to: Destination) -> Result<Option<VPath>> {
         let note = match &to {
             Destination::Home(to) => format!("as the drive of {to}"),
             Destination::Folder(to) => format!("into the drive of {to}"),
             Destination::Team(to) => format!("as the team folder {to}"),
         };
         let place = self.place_of(which);
-        let back = self.app.bring_back(which, to).await;
+        let back = self.app.restore_removed(which, to).await;
         self.reporter
-            .report(Kind::RemovedFilesRestored, &place, note, &back)
+            .report(AuditKind::RemovedFilesRestored, &place, note, &back)
             .await;
         back
     }
 
     /// Deletes files of a removed account or team folder, for good. As [`App::purge_aside`].
-    pub async fn purge_aside(&self, which: &str) -> Result<()> {
+    pub async fn purge_removed_files(&self, which: &str) -> Result<()> {
         let place = self.place_of(which);
-        let purged = self.app.purge_aside(which).await;
+        let purged = self.app.purge_removed_files(which).await;
         self.reporter
-            .report(Kind::RemovedFilesPurged, &place, "", &purged)
+            .report(AuditKind::RemovedFilesPurged, &place, "", &purged)
             .await;
         purged
     }
 
     /// Gives up a home or team folder that is missing. As [`App::renew`].
-    pub async fn renew(&self, place: &str) -> Result<()> {
-        let (kind, name) = self.app.renew(place).await?;
+    pub async fn replace_missing_tree(&self, place: &str) -> Result<()> {
+        let (kind, name) = self.app.replace_missing_tree(place).await?;
         let kind = if kind == TreeKind::Home {
-            Kind::AccountChanged
+            AuditKind::AccountChanged
         } else {
-            Kind::TeamFolderChanged
+            AuditKind::TeamFolderChanged
         };
         self.reporter
             .done(
@@ -364,10 +374,10 @@ impl Administrator {
             .find(|lock| lock.id() == id && admits(lock))
             .ok_or(Error::NotFound)?;
         let broken = self.app.locks.break_lock(&lock.token).await;
-        let place = format!("{}/{}", lock.spot.root, lock.spot.path.as_str());
+        let place = format!("{}/{}", lock.resource.root, lock.resource.path.as_str());
         self.reporter
             .report(
-                Kind::LockBroken,
+                AuditKind::LockBroken,
                 &place,
                 format!("held by {}", lock.holder),
                 &broken,
@@ -404,7 +414,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
         writable: app.store.is_writable(),
         exported: app.newest_export().await?.map(time::iso_date),
         held: app
-            .held()
+            .retention_holds()
             .into_iter()
             .map(|(root, until)| HeldHistory {
                 root: root.to_string(),
@@ -413,7 +423,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
             .collect(),
         missing: app.missing_trees(),
         file_systems: app
-            .lacking()
+            .missing_features()
             .into_iter()
             .map(|(lacks, roots)| FileSystem {
                 lacks: lacks.into_iter().map(str::to_owned).collect(),
@@ -447,8 +457,8 @@ impl OpenLock {
         let left = lock.ends.saturating_duration_since(Instant::now());
         Self {
             id: lock.id(),
-            root: lock.spot.root.to_string(),
-            path: format!("/{}", lock.spot.path.as_str()),
+            root: lock.resource.root.to_string(),
+            path: format!("/{}", lock.resource.path.as_str()),
             holder: lock.holder.account.clone(),
             link: lock.holder.link().map(str::to_owned),
             until: time::iso_date(std::time::SystemTime::now() + left),
@@ -473,7 +483,7 @@ pub fn check_quota(quota: Option<u64>) -> Result<()> {
 }
 
 /// An alteration in a few words.
-fn words(what: Alteration) -> String {
+fn words(what: AccountUpdate) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     if let Some(role) = what.role {

@@ -1,14 +1,14 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
-mod aside;
-mod condition;
-mod folder;
+mod data_folder;
+mod existing_folders;
+mod health;
 mod homes;
-mod in_place;
 mod lock_check;
+mod maintenance;
 mod registration;
 pub mod removal;
-mod upkeep;
+mod removed_files;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -17,12 +17,12 @@ use crate::config::Config;
 use crate::content::ContentTree as _;
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
-use crate::drive::bursts::Bursts;
-use crate::drive::commons::{Commons, HallNames, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
-use crate::drive::place::Root;
+use crate::drive::mass_change::MassChangeDetector;
+use crate::drive::resolved_path::NamedTree;
 use crate::drive::shares::Shares;
+use crate::drive::sharing::{MountFolderNames, Sharing, TreeProvider};
 use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
@@ -31,25 +31,25 @@ use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
-use crate::uploads::{Unfinished, Uploads};
-use aside::Vacating;
-pub use aside::{Destination, RemovedFiles};
-use condition::DiskLook;
-pub use folder::TREES as TREE_FOLDERS;
+use crate::uploads::{ResumableUpload, Uploads};
+pub use data_folder::TREES as TREE_FOLDERS;
 use futures_util::future::join_all;
+use health::DiskProbe;
 use homes::Homes;
 pub use homes::TreeKind;
-use homes::existing::Existing;
+use homes::existing::ExistingFolders;
 pub use homes::existing::{ExistingFolder, PREFIX as EXISTING};
-use homes::known::Known;
+use homes::known::KnownTrees;
 pub use homes::known::{PREFIX as TREES, TreeRecord};
 use lock_check::LockCheck;
+use maintenance::Maintenance;
 use removal::Removals;
+use removed_files::VacateExisting;
+pub use removed_files::{Destination, RemovedFiles};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
-use upkeep::Upkeep;
 
 /// The file in a data folder that says that it is not yet all there.
 pub const UNFINISHED: &str = "restoring";
@@ -58,10 +58,10 @@ pub const BACKUPS: &str = ".sarang-backups";
 /// Where in a data folder the state is exported to for whoever makes a backup of it.
 pub const FOR_BACKUP: &str = "state/for-backup";
 /// How long changes that wait for their disk are waited for at the end.
-const LAST_WAIT: Duration = Duration::from_secs(10);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How long the count of a home is waited for that somebody only looks at; it goes on, and is there for the next.
-const COUNT_PATIENCE: Duration = Duration::from_secs(5);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -90,11 +90,11 @@ pub struct App {
     pub uploads: Arc<Uploads>,
     sled: Arc<SledStore>,
     /// What accounts have in common.
-    pub commons: Arc<Commons>,
+    pub sharing: Arc<Sharing>,
     homes: Arc<Homes>,
     removals: Removals,
-    upkeep: Upkeep,
-    disk_look: DiskLook,
+    maintenance: Maintenance,
+    disk_probe: DiskProbe,
     tasks: TaskTracker,
     opened: Instant,
     started: SystemTime,
@@ -108,15 +108,15 @@ impl App {
         let open = move || {
             LocalTree::check_system()?;
             refuse_unfinished(&dir)?;
-            let state = folder::open_state(&dir, anew)?;
-            LocalTree::note_state(&dir.join("state"))?;
+            let state = data_folder::open_state(&dir, anew)?;
+            LocalTree::set_state_disk(&dir.join("state"))?;
             Ok((state, Issuers::open(&settings)?))
         };
         let (sled, issuers) = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
-        auth.report_to(audit.clone());
+        auth.set_audit(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let links = Arc::new(Links::open(store.clone()).await?);
         let uploads = Arc::new(Uploads::open(store.clone(), config.drive.upload_days).await?);
@@ -125,9 +125,9 @@ impl App {
         } else {
             Setup::done()
         };
-        let known = Known::open(store.clone()).await?;
+        let known = KnownTrees::open(store.clone()).await?;
         let existing = Arc::new(
-            Existing::open(store.clone(), &config.data_dir, &config.storage.allowed).await?,
+            ExistingFolders::open(store.clone(), &config.data_dir, &config.storage.allowed).await?,
         );
         let homes = Arc::new(Homes::new(
             &config,
@@ -136,8 +136,8 @@ impl App {
             (known, existing),
         ));
         let removals = Removals::open(store.clone()).await?;
-        let commons = open_commons(&store, &homes, &audit, &config).await?;
-        locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
+        let commons = open_sharing(&store, &homes, &audit, &config).await?;
+        locks.set_holder_check(Arc::new(LockCheck::new(&auth, &links, &commons)));
         let (metrics, tasks, opened) = (Arc::default(), TaskTracker::new(), Instant::now());
         let app = Arc::new(Self {
             config,
@@ -152,27 +152,28 @@ impl App {
             links,
             uploads,
             sled,
-            commons,
+            sharing: commons,
             homes,
             removals,
-            upkeep: Upkeep::default(),
-            disk_look: DiskLook::default(),
+            maintenance: Maintenance::default(),
+            disk_probe: DiskProbe::default(),
             tasks,
             opened,
             started: SystemTime::now(),
         });
-        app.auth.vacate_by(Arc::new(Vacating(Arc::downgrade(&app))));
-        app.begin_with_removals().await;
-        app.homes.tell_lacking();
+        app.auth
+            .set_cleanup(Arc::new(VacateExisting(Arc::downgrade(&app))));
+        app.resume_removals().await;
+        app.homes.log_missing_features();
         Ok(app)
     }
 
     /// Ends an unfinished upload and deletes what has come of it.
-    pub async fn discard_upload(&self, upload: &Unfinished) -> Result<()> {
+    pub async fn abort_upload(&self, upload: &ResumableUpload) -> Result<()> {
         let root = self.root(&upload.record().root).await;
-        self.uploads.forget(upload).await?;
+        self.uploads.remove(upload).await?;
         match root {
-            Ok(root) => root.tree.discard(&upload.id).await,
+            Ok(root) => root.tree.abort_upload(&upload.id).await,
             // Its root went away, and took it along.
             Err(Error::NotFound | Error::Unauthenticated) => Ok(()),
             Err(error) => Err(error),
@@ -180,10 +181,10 @@ impl App {
     }
 
     /// The root of a name in records; `NotFound` when its account or team folder is no more.
-    async fn root(&self, id: &str) -> Result<Arc<Root>> {
+    async fn root(&self, id: &str) -> Result<Arc<NamedTree>> {
         match id.split_once('/') {
             Some(("home", account)) => self.homes.home_of(&AccountName::parse(account)?).await,
-            Some(("team", name)) if self.commons.teams.find(name).is_some() => {
+            Some(("team", name)) if self.sharing.teams.find(name).is_some() => {
                 self.homes.team(name).await
             }
             _ => Err(Error::NotFound),
@@ -194,7 +195,7 @@ impl App {
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
         Drive::new(identity.clone(), home, self.locks.clone())
-            .among(&self.commons)
+            .with_sharing(&self.sharing)
             .await
     }
 
@@ -204,14 +205,14 @@ impl App {
     }
 
     /// What the file systems lack on which homes and team folders lie that have been opened, and which of them lack just that.
-    pub fn lacking(&self) -> Vec<(Vec<&'static str>, Vec<String>)> {
-        self.homes.lacking()
+    pub fn missing_features(&self) -> Vec<(Vec<&'static str>, Vec<String>)> {
+        self.homes.missing_features()
     }
 
     /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`, `Busy` where that is
     /// not known soon.
     pub async fn usage(&self, account: &AccountName) -> Result<u64> {
-        timely(async {
+        with_count_timeout(async {
             if !self.homes.is_made(account) && !self.homes.exists(account).await? {
                 return Ok(0);
             }
@@ -221,17 +222,17 @@ impl App {
     }
 
     /// Until when nothing of the history of an account's home expires, if it has been open.
-    pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
+    pub fn retention_hold_of(&self, account: &AccountName) -> Option<SystemTime> {
         let id = TreeKind::Home.id(account.as_str());
-        self.held()
+        self.retention_holds()
             .into_iter()
             .find(|(root, _)| **root == *id)
             .map(|(_, until)| until)
     }
 
     /// The drives whose history is held, and until when, of those that have been open.
-    pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
-        self.homes.held()
+    pub fn retention_holds(&self) -> Vec<(Arc<str>, SystemTime)> {
+        self.homes.retention_holds()
     }
 
     /// Bytes of live files in the homes and team folders that have been open, as last counted, but for those that do not answer.
@@ -240,7 +241,7 @@ impl App {
             // What is known is asked nobody for.
             let used = match tree.known_used() {
                 Some(used) => Ok(used),
-                None => timely(async { Ok(tree.usage().await?.used) }).await,
+                None => with_count_timeout(async { Ok(tree.usage().await?.used) }).await,
             };
             used.inspect_err(
                 |error| tracing::warn!(root = &*id, %error, "its files cannot be counted"),
@@ -255,11 +256,11 @@ impl App {
 
     /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
     /// and what there is.
-    pub async fn audit_books(&self) -> Result<Vec<(String, u64, u64)>> {
+    pub async fn recount_usage(&self) -> Result<Vec<(String, u64, u64)>> {
         let mut wrong = Vec::new();
         for (id, tree) in self.homes.open_trees() {
             wrong.extend(
-                tree.audit_books()
+                tree.recount_usage()
                     .await?
                     .map(|(said, counted)| (id.to_string(), said, counted)),
             );
@@ -312,7 +313,7 @@ impl App {
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
-    pub async fn finish<T: Send + 'static>(
+    pub async fn run_to_completion<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
@@ -345,7 +346,7 @@ impl App {
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
-        if tokio::time::timeout(LAST_WAIT, self.tasks.wait())
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.tasks.wait())
             .await
             .is_err()
         {
@@ -354,7 +355,7 @@ impl App {
             );
         }
         self.homes.close_all().await;
-        self.audit.settle(true).await;
+        self.audit.flush(true).await;
         self.store.close().await
     }
 }
@@ -371,11 +372,11 @@ pub fn place_of(tree: &str) -> Option<String> {
     })
 }
 
-async fn timely<T>(count: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(COUNT_PATIENCE, count)
+async fn with_count_timeout<T>(count: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(COUNT_TIMEOUT, count)
         .await
         .unwrap_or(Err(Error::Busy {
-            retry_after: COUNT_PATIENCE,
+            retry_after: COUNT_TIMEOUT,
         }))
 }
 
@@ -395,30 +396,30 @@ fn refuse_unfinished(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn open_commons(
+async fn open_sharing(
     store: &Arc<dyn StateStore>,
     homes: &Arc<Homes>,
     audit: &Audit,
     config: &Config,
-) -> Result<Arc<Commons>> {
+) -> Result<Arc<Sharing>> {
     let groups = Arc::new(Groups::open(store.clone()).await?);
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
     let names = config.drive.clone();
-    let halls = HallNames {
+    let halls = MountFolderNames {
         shared: names.shared_folder.into(),
         teams: names.team_folder.into(),
         trash: names.trash_folder.map(String::from),
     };
-    let bursts = Bursts::new(&config.history);
-    Ok(Arc::new(Commons {
+    let bursts = MassChangeDetector::new(&config.history);
+    Ok(Arc::new(Sharing {
         groups,
         shares,
         teams,
-        halls,
-        bursts,
+        mount_folders: halls,
+        mass_changes: bursts,
         audit: audit.clone(),
-        roots: homes.clone(),
+        trees: homes.clone(),
     }))
 }
 

@@ -1,17 +1,17 @@
 //! Whether the state, the homes and team folders, their trash and versions agree with each other. Findings are damage; notes tell
 //! of what may well be meant so and is worth knowing.
 
-use crate::app::removal::{self, Removal};
+use crate::app::removal::{self, RemovalRecord};
 use crate::app::{EXISTING, ExistingFolder, TREES, TreeKind, TreeRecord, place_of};
-use crate::content::local::check::{Care, Finding, look_at, look_over};
-use crate::content::local::in_place::{self, Site, Unfit};
-use crate::content::local::lacks::Lacks;
+use crate::content::local::check::{CheckFinding, TreeCheckOptions, check_tree, inspect};
+use crate::content::local::in_place::{self, FolderLocation, InPlaceError};
+use crate::content::local::missing_features::MissingFeatureSet;
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::time::{from_unix_seconds, iso_date};
 use crate::model::{Error, RelPath, Result};
-use crate::store::sled::{Records, SledStore};
+use crate::store::sled::{RecordMap, SledStore};
 use crate::store::table::decode;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,9 +23,9 @@ const DOING: &str = "check the data folder";
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct CheckReport {
     /// What is not as it should be, and where.
-    pub findings: Vec<(String, Finding)>,
+    pub findings: Vec<(String, CheckFinding)>,
     /// What may well be meant so.
     pub notes: Vec<String>,
     /// How many records were read.
@@ -38,7 +38,7 @@ pub struct Report {
 
 /// How the data folder is checked.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct CheckOptions {
     /// The data folder.
     pub data_dir: PathBuf,
     /// Whether a server runs on it meanwhile.
@@ -50,13 +50,13 @@ pub struct Order {
 }
 
 /// Checks a data folder whose state is `records`.
-pub fn check(order: &Order, records: &Records) -> Result<Report> {
-    let report = Report {
+pub fn check(order: &CheckOptions, records: &RecordMap) -> Result<CheckReport> {
+    let report = CheckReport {
         records: records.len(),
-        ..Report::default()
+        ..CheckReport::default()
     };
     let (existing, lacking) = (BTreeMap::new(), BTreeMap::new());
-    let mut check = Check {
+    let mut check = Checker {
         order,
         records,
         removals: Vec::new(),
@@ -75,30 +75,30 @@ pub fn check(order: &Order, records: &Records) -> Result<Report> {
     Ok(check.report)
 }
 
-struct Check<'a> {
-    order: &'a Order,
-    records: &'a Records,
-    removals: Vec<Removal>,
+struct Checker<'a> {
+    order: &'a CheckOptions,
+    records: &'a RecordMap,
+    removals: Vec<RemovalRecord>,
     /// The folders that were there before they became homes and team folders, by the place of others: `homes/ana`.
-    existing: BTreeMap<String, Spot>,
-    report: Report,
+    existing: BTreeMap<String, ExistingLocation>,
+    report: CheckReport,
     /// What file systems lack, and what lies on those.
     lacking: BTreeMap<Vec<&'static str>, Vec<String>>,
 }
 
 /// Where the files of a home or team folder lie that are not in the data folder.
-enum Spot {
+enum ExistingLocation {
     /// There.
     At(PathBuf),
     /// Where they cannot be served.
     Unfit(String),
 }
 
-impl Check<'_> {
+impl Checker<'_> {
     fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
         self.report.findings.push((
             place.into(),
-            Finding {
+            CheckFinding {
                 what: what.into(),
                 repaired: false,
             },
@@ -144,9 +144,9 @@ impl Check<'_> {
     fn check_existing(&mut self) -> Result<()> {
         let data_dir = &self.order.data_dir;
         let server = in_place::owner_of(data_dir).map_err(|e| Error::io(DOING, e))?;
-        let mut sites: Vec<(String, Site)> = Vec::new();
+        let mut sites: Vec<(String, FolderLocation)> = Vec::new();
         sites.extend(
-            Site::of_own(data_dir)
+            FolderLocation::of_own(data_dir)
                 .ok()
                 .map(|site| ("the data folder".to_owned(), site)),
         );
@@ -155,12 +155,12 @@ impl Check<'_> {
                 continue;
             };
             let path = PathBuf::from(decode::<ExistingFolder>(key, text)?.path);
-            let spot = match Site::find(&path, server) {
+            let spot = match FolderLocation::resolve(&path, server) {
                 Ok(site) => {
                     if let Some((whose, _)) = sites.iter().find(|(_, other)| other.overlaps(&site))
                     {
-                        Spot::Unfit(
-                            Unfit::Overlap {
+                        ExistingLocation::Unfit(
+                            InPlaceError::Overlap {
                                 path: site.path,
                                 whose: whose.clone(),
                             }
@@ -168,12 +168,12 @@ impl Check<'_> {
                         )
                     } else {
                         sites.push((place.clone(), site.clone()));
-                        Spot::At(site.path)
+                        ExistingLocation::At(site.path)
                     }
                 }
                 // As when its disk is not mounted: that is told with the others that are missing.
-                Err(Unfit::Absent(_)) => Spot::At(path),
-                Err(unfit) => Spot::Unfit(unfit.to_string()),
+                Err(InPlaceError::NotFound(_)) => ExistingLocation::At(path),
+                Err(unfit) => ExistingLocation::Unfit(unfit.to_string()),
             };
             self.existing.insert(place, spot);
         }
@@ -183,8 +183,8 @@ impl Check<'_> {
     /// Where the files of a place lie; `None` where they cannot be served.
     fn path_of(&self, place: &str) -> Option<PathBuf> {
         match self.existing.get(place) {
-            Some(Spot::At(path)) => Some(path.clone()),
-            Some(Spot::Unfit(_)) => None,
+            Some(ExistingLocation::At(path)) => Some(path.clone()),
+            Some(ExistingLocation::Unfit(_)) => None,
             None => Some(self.order.data_dir.join(place)),
         }
     }
@@ -227,20 +227,20 @@ impl Check<'_> {
             if !known.contains(name) {
                 self.note_unowned(owner, name, &place);
             }
-            let care = Care {
+            let care = TreeCheckOptions {
                 served: self.order.served,
                 repair: self.order.repair,
             };
-            match look_over(&path, care) {
+            match check_tree(&path, care) {
                 Ok(seen) => {
                     self.report.findings.extend(
                         seen.findings
                             .into_iter()
                             .map(|finding| (place.clone(), finding)),
                     );
-                    if seen.lacks != Lacks::default() {
+                    if seen.lacks != MissingFeatureSet::default() {
                         self.lacking
-                            .entry(seen.lacks.tell())
+                            .entry(seen.lacks.describe())
                             .or_default()
                             .push(place.clone());
                     }
@@ -289,7 +289,7 @@ impl Check<'_> {
                 format!("{TREES}{}", kind.id(name)),
                 format!("{folder}/{name}"),
             );
-            if let Some(Spot::Unfit(why)) = self.existing.get(&place) {
+            if let Some(ExistingLocation::Unfit(why)) = self.existing.get(&place) {
                 let why = format!("it is not served: {why}");
                 self.find(place, why);
                 missing.insert(name.clone());
@@ -343,7 +343,7 @@ impl Check<'_> {
             .iter()
             .filter(|(key, _)| key.starts_with(removal::PREFIX))
         {
-            match decode::<Removal>(key, text) {
+            match decode::<RemovalRecord>(key, text) {
                 Ok(removal) => self.removals.push(removal),
                 Err(error) => self.find("state", error.to_string()),
             }
@@ -410,7 +410,7 @@ impl Check<'_> {
         let Some(home) = self.home(share.owner.as_str()) else {
             return Ok(());
         };
-        let there = look_at(&home, &share.path())?;
+        let there = inspect(&home, &share.path())?;
         if there.is_none_or(|(_, id, _)| id != share.node) {
             let (owner, path, id) = (&share.owner, share.path(), &share.id);
             let path = path.as_str();
@@ -426,7 +426,7 @@ impl Check<'_> {
         let Some(home) = self.home(link.owner.as_str()) else {
             return Ok(());
         };
-        let there = look_at(&home, &RelPath::restore(link.path.clone()))?;
+        let there = inspect(&home, &RelPath::from_stored(link.path.clone()))?;
         if there.is_none_or(|(node, id, props)| !link.target.is(&node, id, &props)) {
             let (owner, path) = (&link.owner, &link.path);
             let note = format!(

@@ -2,22 +2,22 @@
 
 mod acme;
 mod load;
-mod manager;
 mod metrics;
 mod mode;
 mod network;
 mod openid;
+mod service_manager;
 mod tls;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
 pub use acme::AcmeConfig;
-pub use manager::ManagerEnv;
 pub use metrics::{MetricsConfig, is_public};
 pub use mode::Mode;
-pub use network::Network;
-pub use openid::{NameClaim, OpenIdConfig, Strangers};
+pub use network::IpNetwork;
+pub use openid::{NameClaim, OpenIdConfig, UnknownSubjects};
 use serde::{Deserialize, Serialize};
+pub use service_manager::ManagerEnv;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 pub use tls::{CertificateFiles, PlainHttp, TlsConfig, is_host_name};
@@ -66,7 +66,7 @@ pub struct ServerConfig {
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Networks whose connections begin with a PROXY protocol header.
-    pub proxy_protocol: Vec<Network>,
+    pub proxy_protocol: Vec<IpNetwork>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address (IPv6: from one /64).

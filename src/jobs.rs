@@ -5,7 +5,7 @@ mod clock;
 use crate::app::App;
 use crate::metrics::Job;
 use crate::model::Result;
-use clock::{Clock, Date};
+use clock::{DateTrust, TrustedClock};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub async fn run(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut hours = interval_at(tokio::time::Instant::now() + FIRST, PERIOD);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut clock = Clock::open(
+    let mut clock = TrustedClock::open(
         app.store.clone(),
         app.newest_export().await.unwrap_or_default(),
     )
@@ -31,37 +31,37 @@ pub async fn run(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) {
             _ = hours.tick() => {}
         }
         let began = Instant::now();
-        let date = clock.look().await;
+        let date = clock.check().await;
         let date = date.inspect_err(
             |error| tracing::error!(%error, "the date is not noted for the next start"),
         );
-        hourly(&app, date.unwrap_or(Date::Doubted)).await;
+        hourly(&app, date.unwrap_or(DateTrust::Doubted)).await;
         tracing::debug!(took = ?began.elapsed(), "the hourly jobs are done");
     }
 }
 
 /// Each job logs its own failure; none stops the others. While the date is not believed nothing is deleted by age.
-async fn hourly(app: &Arc<App>, date: Date) {
+async fn hourly(app: &Arc<App>, date: DateTrust) {
     if app.setup.is_open() && !app.auth.list().is_empty() {
         app.setup.close();
     }
-    app.audit.settle(false).await;
+    app.audit.flush(false).await;
     perform(app, Job::Export, app.export_daily()).await;
     perform(app, Job::Locks, app.locks.sweep()).await;
     perform(app, Job::Removals, app.finish_removals()).await;
     perform(app, Job::Purge, app.purge_removed()).await;
     app.metrics
         .is_date_doubted
-        .store(date != Date::Believed, Ordering::Relaxed);
+        .store(date != DateTrust::Believed, Ordering::Relaxed);
     match date {
-        Date::Believed => {}
-        Date::Doubted => {
+        DateTrust::Believed => {}
+        DateTrust::Doubted => {
             tracing::warn!(
                 "the clock jumped by more than a day: nothing expires until it has gone on evenly for a day"
             );
             return;
         }
-        Date::Refused => {
+        DateTrust::Refused => {
             tracing::warn!(
                 "the date is more than 30 days after the last one that was known: nothing of the history and no unfinished upload \
                  expires. If it is wrong, set the clock; if it is right, restart the server once it has run with it for a day"
@@ -115,9 +115,9 @@ mod tests {
         )
         .unwrap();
         for (date, is_left) in [
-            (Date::Doubted, true),
-            (Date::Refused, true),
-            (Date::Believed, false),
+            (DateTrust::Doubted, true),
+            (DateTrust::Refused, true),
+            (DateTrust::Believed, false),
         ] {
             hourly(&app, date).await;
             assert_eq!(trash.join("files/old.1").exists(), is_left, "{date:?}");
@@ -146,9 +146,9 @@ mod tests {
             (6, 0),
             "each is there before its first run"
         );
-        hourly(&app, Date::Doubted).await;
+        hourly(&app, DateTrust::Doubted).await;
         assert_eq!(succeeded(), 4, "nothing expires");
-        hourly(&app, Date::Believed).await;
+        hourly(&app, DateTrust::Believed).await;
         let jobs = app.metrics.jobs.all();
         assert!(
             succeeded() == 6 && jobs.iter().all(|(_, run)| run.failures == 0),

@@ -11,10 +11,10 @@ pub mod model;
 pub mod audit;
 pub mod config;
 pub mod failures;
+pub mod http_client;
 pub mod links;
 pub mod log;
 pub mod metrics;
-pub mod outgoing;
 
 pub mod content;
 pub mod store;

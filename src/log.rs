@@ -22,9 +22,9 @@ const PERIOD: Duration = Duration::from_millis(200);
 /// What may wait in memory before the writer of a line writes it out itself.
 const CAPACITY: usize = 256 << 10;
 
-static LOG: OnceLock<Log> = OnceLock::new();
+static LOG: OnceLock<LogBuffer> = OnceLock::new();
 
-struct Log {
+struct LogBuffer {
     format: LogFormat,
     requests: AtomicBool,
     /// Changes the level.
@@ -72,7 +72,7 @@ impl Drop for Flush {
 /// Starts logging for the whole process; only the first call has an effect.
 pub fn start(config: &LogConfig) -> Flush {
     let (filter, level) = reload::Layer::new(LevelFilter::from_level(level_of(config)));
-    let log = Log {
+    let log = LogBuffer {
         format: config.format,
         requests: AtomicBool::new(counts_requests(config)),
         level,
@@ -83,7 +83,7 @@ pub fn start(config: &LogConfig) -> Flush {
         return Flush(());
     }
     let events = tracing_subscriber::fmt::layer()
-        .with_writer(Lines)
+        .with_writer(LogWriter)
         .with_ansi(false);
     let filtered = tracing_subscriber::registry().with(filter);
     match config.format {
@@ -153,25 +153,25 @@ pub fn flush() {
 }
 
 /// Where tracing writes its events.
-struct Lines;
+struct LogWriter;
 
-struct Line {
+struct LogLine {
     urgent: bool,
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Line;
-    fn make_writer(&'a self) -> Line {
-        Line { urgent: true }
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = LogLine;
+    fn make_writer(&'a self) -> LogLine {
+        LogLine { urgent: true }
     }
-    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line {
-        Line {
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> LogLine {
+        LogLine {
             urgent: *event.level() <= Level::WARN,
         }
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         if let Some(log) = LOG.get() {
             log.waiting.lock().extend_from_slice(text);

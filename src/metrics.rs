@@ -1,13 +1,13 @@
 //! What is counted while the server runs, cheap enough for every request: atomics, without a lock or a hash. What can be asked for at
 //! any time, as how many locks there are, is not counted. `src/observe.rs` names and shows all of it.
 
+mod instruments;
 mod jobs;
-mod kinds;
 mod requests;
 
+pub use instruments::{CallMetrics, Counter, Durations};
 pub use jobs::{Job, JobRun, Jobs};
-pub use kinds::{Calls, Counter, Durations};
-pub use requests::{Asked, Cell, Front, Requests};
+pub use requests::{Front, RequestMetrics, Requests, RunningRequest};
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;

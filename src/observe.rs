@@ -2,14 +2,14 @@
 //! (or is asked for), and gets a line in `Seen::encode`; an alert or a panel in `docs/monitoring/` may name it from then on. No label
 //! holds the name of a person or file, and each has few values that are known beforehand.
 
-mod page;
+mod exposition;
 
 use crate::app::App;
 use crate::config::is_public;
 use crate::content::local::LocalTree;
 use crate::model::{Error, Result, time};
-pub use page::Format;
-use page::Page;
+pub use exposition::ExpositionFormat;
+use exposition::MetricsEncoder;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use std::fmt;
@@ -18,9 +18,13 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// The page of all metrics. It is made on a thread that may wait, and no disk is waited for that does not answer.
-pub async fn page(app: &Arc<App>, certificates: Vec<SystemTime>, format: Format) -> Result<String> {
-    let (room, unready) = tokio::join!(app.look_at_disk(), app.unready());
-    let seen = Seen {
+pub async fn page(
+    app: &Arc<App>,
+    certificates: Vec<SystemTime>,
+    format: ExpositionFormat,
+) -> Result<String> {
+    let (room, unready) = tokio::join!(app.free_disk_space(), app.readiness_problems());
+    let seen = MetricsSnapshot {
         app: Arc::clone(app),
         certificates,
         room: room.ok(),
@@ -35,7 +39,7 @@ pub async fn page(app: &Arc<App>, certificates: Vec<SystemTime>, format: Format)
 
 /// What a page is made of.
 #[derive(Debug)]
-struct Seen {
+struct MetricsSnapshot {
     app: Arc<App>,
     /// When each certificate expires.
     certificates: Vec<SystemTime>,
@@ -44,9 +48,9 @@ struct Seen {
     is_ready: bool,
 }
 
-impl Collector for Seen {
+impl Collector for MetricsSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page(encoder);
+        let mut page = MetricsEncoder(encoder);
         self.write_requests(&mut page)?;
         self.write_sign_ins(&mut page)?;
         self.write_disks(&mut page)?;
@@ -56,8 +60,8 @@ impl Collector for Seen {
     }
 }
 
-impl Seen {
-    fn write_requests(&self, page: &mut Page<'_>) -> fmt::Result {
+impl MetricsSnapshot {
+    fn write_requests(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let metrics = &self.app.metrics;
         let counts = metrics.requests.each().flat_map(|(method, front, cell)| {
             let labels = move |status| [("front", front), ("method", method), ("status", status)];
@@ -130,7 +134,7 @@ impl Seen {
         )
     }
 
-    fn write_sign_ins(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_sign_ins(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let auth = &self.app.auth;
         let outcomes = auth
             .sign_ins()
@@ -153,7 +157,7 @@ impl Seen {
         )
     }
 
-    fn write_disks(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_disks(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let [now, later] = self.app.commits();
         let commits = [([("fsync", "now")], now), ([("fsync", "later")], later)];
         page.histograms(
@@ -191,7 +195,7 @@ impl Seen {
         )
     }
 
-    fn write_drives(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_drives(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let app = &self.app;
         page.gauge(
             "sarang_homes_open",
@@ -206,7 +210,7 @@ impl Seen {
         page.gauge(
             "sarang_histories_held",
             "Drives of which much was overwritten or deleted at once: nothing of their history expires",
-            app.held().len(),
+            app.retention_holds().len(),
         )?;
         page.gauge(
             "sarang_locks",
@@ -220,7 +224,7 @@ impl Seen {
         )
     }
 
-    fn write_jobs(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_jobs(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let metrics = &self.app.metrics;
         let runs = metrics.jobs.all();
         let succeeded = runs.iter().map(|(task, run)| {
@@ -256,7 +260,7 @@ impl Seen {
         )
     }
 
-    fn write_server(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn write_server(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
         let places: Vec<String> = (1..=self.certificates.len())
             .map(|place| place.to_string())
             .collect();

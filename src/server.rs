@@ -1,34 +1,32 @@
 //! Connections: accepting them within limits, serving HTTP/1.1 or HTTP/2 on each, and ending them at shutdown.
 
-mod admission;
-mod answers;
-mod cores;
-mod framing;
-mod handed;
+mod connection_limiter;
+mod handler;
 mod http1;
+mod http1_framing;
 mod http2;
-mod patience;
+mod idle_timeout;
+mod listeners;
+mod metrics_listener;
 mod proxy;
-mod pulse;
-mod scrape;
+mod timed_stream;
 mod tls;
-mod wire;
+mod watchdog;
+mod workers;
 
 use crate::app::App;
-use crate::auth::{Connection, Origin};
+use crate::auth::{Connection, RequestOrigin};
 use crate::certs::Issuers;
 use crate::config::{ServerConfig, TlsConfig};
 use crate::metrics::Metrics;
 use crate::model::Result;
-pub use admission::Limits;
-use admission::{Admission, Ticket};
-use answers::Answers;
-pub use cores::Cores;
-pub use handed::Handed;
-use handed::open;
+pub use connection_limiter::ConnectionLimits;
+use connection_limiter::{ConnectionLimiter, ConnectionPermit};
+use handler::RequestHandler;
 use hyper::server::conn::http1::Builder;
-use proxy::Proxies;
-pub use pulse::{Pulse, reachable};
+pub use listeners::ActivatedSockets;
+use listeners::open;
+use proxy::TrustedProxies;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -40,6 +38,8 @@ pub use tls::{Certificates, LOOK as CERTIFICATES_LOOK};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+pub use watchdog::{Watchdog, reachable};
+pub use workers::WorkerPool;
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 32 << 10;
@@ -64,12 +64,16 @@ pub struct Server {
 impl Server {
     /// Takes the configured addresses. Requests are answered on `cores`, and what they began may go on there after
     /// [`run`](Self::run) has returned, until [`App::close`] has.
-    pub async fn bind(app: Arc<App>, cores: Arc<Cores>) -> Result<Self> {
-        Self::bind_with(app, cores, Handed::default()).await
+    pub async fn bind(app: Arc<App>, cores: Arc<WorkerPool>) -> Result<Self> {
+        Self::bind_with(app, cores, ActivatedSockets::default()).await
     }
 
     /// The same with sockets that were handed over, which take the place of the configured addresses of their kind.
-    pub async fn bind_with(app: Arc<App>, cores: Arc<Cores>, handed: Handed) -> Result<Self> {
+    pub async fn bind_with(
+        app: Arc<App>,
+        cores: Arc<WorkerPool>,
+        handed: ActivatedSockets,
+    ) -> Result<Self> {
         let listeners = Listeners::bind(
             &app.config.server,
             &app.config.tls,
@@ -85,7 +89,7 @@ impl Server {
             metrics: Arc::clone(&app.metrics),
             ..listeners
         };
-        let scraped = scrape::bind(&app.config.metrics).await?;
+        let scraped = metrics_listener::bind(&app.config.metrics).await?;
         Ok(Self {
             app,
             listeners,
@@ -114,27 +118,27 @@ impl Server {
     }
 
     /// How many connections there may be, for whoever changes that.
-    pub fn limits(&self) -> Arc<Limits> {
+    pub fn limits(&self) -> Arc<ConnectionLimits> {
         Arc::clone(&self.listeners.limits)
     }
 
     /// What tells whether it answers.
-    pub fn pulse(&self) -> Pulse {
+    pub fn watchdog(&self) -> Watchdog {
         let Listeners {
             addresses,
             tls_addresses,
             config,
             ..
         } = &self.listeners;
-        Pulse::new(
+        Watchdog::new(
             addresses.iter().chain(tls_addresses).copied(),
-            Proxies::new(&config.proxy_protocol),
+            TrustedProxies::new(&config.proxy_protocol),
         )
     }
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-        let scrape = scrape::answers(&self.app, self.certificates());
+        let scrape = metrics_listener::answers(&self.app, self.certificates());
         let (app, metrics) = (Arc::clone(&self.app), Arc::clone(&self.app.metrics));
         let answer = move |peer, request| {
             let app = Arc::clone(&app);
@@ -166,8 +170,8 @@ struct Listeners {
     tls_addresses: Vec<SocketAddr>,
     certificates: Option<Arc<Certificates>>,
     config: ServerConfig,
-    cores: Arc<Cores>,
-    limits: Arc<Limits>,
+    cores: Arc<WorkerPool>,
+    limits: Arc<ConnectionLimits>,
     /// Where connections and bytes are counted.
     metrics: Arc<Metrics>,
 }
@@ -177,8 +181,8 @@ impl Listeners {
         config: &ServerConfig,
         tls: &TlsConfig,
         issuers: &Issuers,
-        cores: Arc<Cores>,
-        handed: Handed,
+        cores: Arc<WorkerPool>,
+        handed: ActivatedSockets,
     ) -> Result<Self> {
         let certificates = Certificates::load(tls, issuers)?;
         let acceptor = certificates
@@ -196,7 +200,7 @@ impl Listeners {
             sockets.push((listener, acceptor.clone()));
             tls_addresses.push(address);
         }
-        let (limits, config) = (Arc::new(Limits::new(config)), config.clone());
+        let (limits, config) = (Arc::new(ConnectionLimits::new(config)), config.clone());
         Ok(Self {
             sockets,
             addresses,
@@ -209,16 +213,17 @@ impl Listeners {
         })
     }
 
-    async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
+    async fn serve(self, answers: impl RequestHandler, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
-        let admission = Admission::new(&self.config, self.limits, Arc::clone(&self.metrics));
-        let proxies = Arc::new(Proxies::new(&self.config.proxy_protocol));
+        let admission =
+            ConnectionLimiter::new(&self.config, self.limits, Arc::clone(&self.metrics));
+        let proxies = Arc::new(TrustedProxies::new(&self.config.proxy_protocol));
         let mut accepting = JoinSet::new();
         for (listener, tls) in self.sockets {
             let (answers, config, proxies) =
                 (answers.clone(), self.config.clone(), Arc::clone(&proxies));
             let (stopping, metrics) = (stopping.clone(), Arc::clone(&self.metrics));
-            let door = Door {
+            let door = ConnectionAcceptor {
                 answers,
                 config,
                 tls,
@@ -237,18 +242,23 @@ impl Listeners {
 
 /// One listener's connections.
 #[derive(Clone)]
-struct Door<A> {
+struct ConnectionAcceptor<A> {
     answers: A,
     config: ServerConfig,
     tls: Option<Tls>,
-    proxies: Arc<Proxies>,
+    proxies: Arc<TrustedProxies>,
     /// Closed when the server is to stop.
     stopping: watch::Receiver<()>,
     metrics: Arc<Metrics>,
 }
 
-impl<A: Answers> Door<A> {
-    async fn accept(self, listener: TcpListener, cores: Arc<Cores>, admission: Arc<Admission>) {
+impl<A: RequestHandler> ConnectionAcceptor<A> {
+    async fn accept(
+        self,
+        listener: TcpListener,
+        cores: Arc<WorkerPool>,
+        admission: Arc<ConnectionLimiter>,
+    ) {
         let builder = self.builder();
         let mut connections = JoinSet::new();
         let mut complained: Option<Instant> = None;
@@ -261,7 +271,7 @@ impl<A: Answers> Door<A> {
                 _ = &mut stopped => break,
             };
             match accepted {
-                Ok((stream, peer)) => match admission.admit(peer.ip()).zip(cores.next()) {
+                Ok((stream, peer)) => match admission.acquire(peer.ip()).zip(cores.next()) {
                     Some((ticket, core)) => {
                         let Ok(stream) = stream.into_std() else {
                             continue;
@@ -274,7 +284,7 @@ impl<A: Answers> Door<A> {
                     // One attempt: a client that is over its limit gets no more of our time.
                     None => drop(stream.try_write(FULL)),
                 },
-                Err(error) if is_the_clients(&error) => {}
+                Err(error) if is_connection_error(&error) => {}
                 Err(error) => {
                     if complained.is_none_or(|at| at.elapsed() >= Duration::from_secs(1)) {
                         tracing::warn!(%error, "connections cannot be accepted for now");
@@ -301,7 +311,7 @@ impl<A: Answers> Door<A> {
         builder: Builder,
         stream: std::net::TcpStream,
         mut peer: SocketAddr,
-        mut ticket: Ticket,
+        mut ticket: ConnectionPermit,
     ) {
         let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
@@ -315,13 +325,13 @@ impl<A: Answers> Door<A> {
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience);
         if self.proxies.contain(peer.ip()) {
             // In a box: other connections need no room for it.
-            match Box::pin(self.introduce(&mut stream, peer, &mut ticket)).await {
+            match Box::pin(self.read_proxy_header(&mut stream, peer, &mut ticket)).await {
                 Some(client) => peer = client,
                 None => return,
             }
         }
         match &self.tls {
-            None => self.converse(&builder, stream, peer).await,
+            None => self.serve_http1(&builder, stream, peer).await,
             // In a box: connections without TLS need no room for it.
             Some(tls) => {
                 return Box::pin(self.serve_over_tls(tls, &builder, (stream, peer), ticket)).await;
@@ -335,40 +345,40 @@ impl<A: Answers> Door<A> {
         tls: &Tls,
         builder: &Builder,
         (stream, peer): (TcpStream, SocketAddr),
-        ticket: Ticket,
+        ticket: ConnectionPermit,
     ) {
         let patience = Duration::from_secs(self.config.header_timeout);
         let shaken = tokio::select! {
-            shaken = tls.shake(stream, patience) => shaken,
-            () = self.last_word() => return,
+            shaken = tls.handshake(stream, patience) => shaken,
+            () = self.shutdown_grace() => return,
         };
         match shaken {
             Ok(stream) if tls::is_http2(&stream) => {
-                Box::pin(self.converse_2(stream, peer, ticket)).await;
+                Box::pin(self.serve_http2(stream, peer, ticket)).await;
             }
-            Ok(stream) => Box::pin(self.converse(builder, stream, peer)).await,
+            Ok(stream) => Box::pin(self.serve_http1(builder, stream, peer)).await,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a TLS handshake failed");
                 if error.kind() == io::ErrorKind::InvalidInput {
-                    self.proxies.tell_of_stranger(peer);
+                    self.proxies.warn_untrusted_peer(peer);
                 }
             }
         }
     }
 
     /// Whose connection a proxy passes on; `None` when it is not to be served.
-    async fn introduce(
+    async fn read_proxy_header(
         &self,
         stream: &mut TcpStream,
         peer: SocketAddr,
-        ticket: &mut Ticket,
+        ticket: &mut ConnectionPermit,
     ) -> Option<SocketAddr> {
         let patience = Duration::from_secs(self.config.header_timeout);
         let client = tokio::select! {
             client = self.proxies.read(stream, peer, patience) => client?,
-            () = self.last_word() => return None,
+            () = self.shutdown_grace() => return None,
         };
-        if client != peer && !ticket.pass_to(client.ip()) {
+        if client != peer && !ticket.transfer_to(client.ip()) {
             let _ = stream.try_write(FULL);
             return None;
         }
@@ -376,7 +386,7 @@ impl<A: Answers> Door<A> {
     }
 
     /// The time for a head, and for a pause in a body.
-    fn patience(&self) -> (Duration, Duration) {
+    fn read_timeouts(&self) -> (Duration, Duration) {
         (
             Duration::from_secs(self.config.header_timeout),
             Duration::from_secs(self.config.body_timeout),
@@ -390,24 +400,24 @@ impl<A: Answers> Door<A> {
 
     /// Where the requests of a connection come from. Those of HTTP/2 are of one connection, too: what one of them tries ends what another
     /// has proven, whichever comes first.
-    fn origin(&self, peer: SocketAddr) -> Origin {
+    fn origin(&self, peer: SocketAddr) -> RequestOrigin {
         let connection = Some(Arc::new(Connection::default()));
-        Origin {
+        RequestOrigin {
             connection,
             is_tls: self.tls.is_some(),
-            ..Origin::from(peer.ip())
+            ..RequestOrigin::from(peer.ip())
         }
     }
 
     /// Ends when the server stops and new connections have had their time.
-    async fn last_word(&self) {
+    async fn shutdown_grace(&self) {
         let _ = self.stopping.clone().changed().await;
         tokio::time::sleep(LAST_WORD).await;
     }
 }
 
 /// Whether accepting failed for this one connection only.
-fn is_the_clients(error: &io::Error) -> bool {
+fn is_connection_error(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(
         error.kind(),

@@ -52,7 +52,7 @@ impl Setup {
     }
 
     /// Takes the secret if `given` is it, compared in constant time; nobody else can take it until the claim is dropped.
-    pub fn claim(&self, given: &str) -> Option<Claim<'_>> {
+    pub fn claim(&self, given: &str) -> Option<SetupClaim<'_>> {
         let mut held = self.0.lock();
         let same = held
             .as_ref()
@@ -60,7 +60,7 @@ impl Setup {
         if !same {
             return None;
         }
-        Some(Claim {
+        Some(SetupClaim {
             setup: self,
             token: held.take(),
         })
@@ -69,19 +69,19 @@ impl Setup {
 
 /// The right to make the first administrator; dropping it unused gives the secret back.
 #[derive(Debug)]
-pub struct Claim<'a> {
+pub struct SetupClaim<'a> {
     setup: &'a Setup,
     token: Option<Token>,
 }
 
-impl Claim<'_> {
+impl SetupClaim<'_> {
     /// Ends set-up for good.
     pub fn finish(mut self) {
         self.token = None;
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for SetupClaim<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.token.take() {
             *self.setup.0.lock() = Some(token);

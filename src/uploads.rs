@@ -1,8 +1,8 @@
 //! Unfinished uploads: what each is to become is a record, what has come of it lies in the root it will be published in,
 //! and its room is reserved there. One request at a time goes on with one.
 
-use crate::content::{Expect, Reserved};
-use crate::drive::{Aside, Drive, DriveUpload, Publication, Terms};
+use crate::content::{Expect, SpaceReservation};
+use crate::drive::{CreatedUpload, Drive, DriveUpload, Preconditions, Publication};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, VPath, time};
 use crate::store::StateStore;
 use crate::store::table::{Record, Table, new_id};
@@ -56,7 +56,7 @@ impl Record for UploadRecord {
 
 /// What an upload is to become.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct UploadSpec {
     /// Where it goes.
     pub path: VPath,
     /// Its length in bytes.
@@ -73,33 +73,37 @@ pub struct Plan {
 
 /// An upload in memory.
 #[derive(Debug)]
-pub struct Unfinished {
+pub struct ResumableUpload {
     /// What clients know it by.
     pub id: String,
     record: RwLock<Arc<UploadRecord>>,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    exclusive: Arc<tokio::sync::Mutex<()>>,
     /// Ends the request that has its turn.
-    present: Mutex<CancellationToken>,
-    reserved: Mutex<Option<Box<dyn Reserved>>>,
+    current_request: Mutex<CancellationToken>,
+    reservation: Mutex<Option<Box<dyn SpaceReservation>>>,
 }
 
 /// One request's turn at an upload.
 #[derive(Debug)]
-pub struct Turn {
+pub struct UploadGuard {
     /// Cancelled when another request wants to go on with the upload.
-    pub ended: CancellationToken,
+    pub cancelled: CancellationToken,
     _alone: OwnedMutexGuard<()>,
 }
 
-impl Unfinished {
-    fn new(id: String, record: UploadRecord, reserved: Option<Box<dyn Reserved>>) -> Arc<Self> {
+impl ResumableUpload {
+    fn new(
+        id: String,
+        record: UploadRecord,
+        reserved: Option<Box<dyn SpaceReservation>>,
+    ) -> Arc<Self> {
         let (record, reserved) = (RwLock::new(Arc::new(record)), Mutex::new(reserved));
         Arc::new(Self {
             id,
             record,
-            turn: Arc::default(),
-            present: Mutex::default(),
-            reserved,
+            exclusive: Arc::default(),
+            current_request: Mutex::default(),
+            reservation: reserved,
         })
     }
 
@@ -109,19 +113,19 @@ impl Unfinished {
     }
 
     /// Ends the turn of the request before, which may hang on a line that is dead, and waits for it to let go.
-    pub async fn turn(&self) -> Turn {
+    pub async fn acquire(&self) -> UploadGuard {
         let ended = CancellationToken::new();
-        std::mem::replace(&mut *self.present.lock(), ended.clone()).cancel();
-        Turn {
-            ended,
-            _alone: Arc::clone(&self.turn).lock_owned().await,
+        std::mem::replace(&mut *self.current_request.lock(), ended.clone()).cancel();
+        UploadGuard {
+            cancelled: ended,
+            _alone: Arc::clone(&self.exclusive).lock_owned().await,
         }
     }
 
     /// Whether whoever has this drive may go on with it: asked before its turn, which ends that of another request. `Forbidden`, `NotFound`.
     pub async fn check(&self, drive: &Drive) -> Result<()> {
         drive
-            .check_change(&VPath::parse(&self.record().path)?)
+            .check_may_change(&VPath::parse(&self.record().path)?)
             .await
     }
 
@@ -130,16 +134,16 @@ impl Unfinished {
         let record = self.record();
         let path = VPath::parse(&record.path)?;
         let modified = record.modified.map(time::from_unix_seconds);
-        let terms = terms(record.fresh, &record.tags, tokens);
+        let terms = preconditions(record.fresh, &record.tags, tokens);
         drive
-            .resume(
+            .resume_upload(
                 &self.id,
                 &path,
                 Publication {
                     root: record.root.clone(),
                     len: record.len,
                     modified,
-                    terms,
+                    preconditions: terms,
                 },
             )
             .await
@@ -147,16 +151,16 @@ impl Unfinished {
 }
 
 /// The conditions that an upload was begun with.
-fn terms(fresh: bool, tags: &[String], tokens: Vec<String>) -> Terms {
+fn preconditions(fresh: bool, tags: &[String], tokens: Vec<String>) -> Preconditions {
     let expect = match (fresh, tags.is_empty()) {
         (true, _) => Expect::Absent,
         (false, true) => Expect::Any,
         (false, false) => Expect::Etag(tags.to_vec()),
     };
-    Terms {
+    Preconditions {
         expect,
-        tokens,
-        ..Terms::default()
+        lock_tokens: tokens,
+        ..Preconditions::default()
     }
 }
 
@@ -165,18 +169,18 @@ fn terms(fresh: bool, tags: &[String], tokens: Vec<String>) -> Terms {
 pub struct Uploads {
     table: Table<UploadRecord>,
     days: u32,
-    index: RwLock<HashMap<String, Arc<Unfinished>>>,
+    index: RwLock<HashMap<String, Arc<ResumableUpload>>>,
     /// The uploads that are being begun, and whose they are: what is laid aside for them is not swept.
-    beginning: Mutex<HashMap<String, AccountName>>,
+    pending: Mutex<HashMap<String, AccountName>>,
 }
 
 /// An upload that is being begun.
-struct Beginning<'a> {
+struct PendingUpload<'a> {
     all: &'a Mutex<HashMap<String, AccountName>>,
     id: String,
 }
 
-impl Drop for Beginning<'_> {
+impl Drop for PendingUpload<'_> {
     fn drop(&mut self) {
         self.all.lock().remove(&self.id);
     }
@@ -188,39 +192,44 @@ impl Uploads {
         let table = Table::<UploadRecord>::new(store, "upload/");
         let all = table.all().await?.into_iter();
         let index = all
-            .map(|(id, record)| (id.clone(), Unfinished::new(id, record, None)))
+            .map(|(id, record)| (id.clone(), ResumableUpload::new(id, record, None)))
             .collect();
         Ok(Self {
             table,
             days,
             index: RwLock::new(index),
-            beginning: Mutex::default(),
+            pending: Mutex::default(),
         })
     }
 
     /// Begins an upload: refused at once where it could not be published now.
-    pub async fn begin(
+    pub async fn create(
         &self,
         drive: &Drive,
-        plan: Plan,
+        plan: UploadSpec,
         tokens: Vec<String>,
-    ) -> Result<Arc<Unfinished>> {
-        let terms = terms(plan.fresh, &plan.tags, tokens);
+    ) -> Result<Arc<ResumableUpload>> {
+        let terms = preconditions(plan.fresh, &plan.tags, tokens);
         let (path, len) = (plan.path.clone(), plan.len);
-        let lay_aside = |id: String| async move { drive.lay_aside(&id, &path, len, terms).await };
-        self.begin_by(drive.identity(), plan, lay_aside).await
+        let lay_aside =
+            |id: String| async move { drive.create_upload(&id, &path, len, terms).await };
+        self.create_with(drive.identity(), plan, lay_aside).await
     }
 
     /// As [`begin`](Self::begin), laid aside by `lay_aside`. That may wait for a disk: others do not wait for it.
-    async fn begin_by<F: Future<Output = Result<Aside>>>(
+    async fn create_with<F: Future<Output = Result<CreatedUpload>>>(
         &self,
         identity: &Identity,
-        plan: Plan,
+        plan: UploadSpec,
         lay_aside: impl FnOnce(String) -> F,
-    ) -> Result<Arc<Unfinished>> {
-        let beginning = self.enter(&identity.account)?;
+    ) -> Result<Arc<ResumableUpload>> {
+        let beginning = self.begin_pending(&identity.account)?;
         let id = beginning.id.clone();
-        let Aside { root, at, reserved } = lay_aside(id.clone()).await?;
+        let CreatedUpload {
+            root,
+            path: at,
+            reservation: reserved,
+        } = lay_aside(id.clone()).await?;
         let record = UploadRecord {
             owner: identity.account.clone(),
             scope: identity.scope.to_string(),
@@ -236,16 +245,16 @@ impl Uploads {
             published: None,
         };
         self.table.put(&id, &record).await?;
-        let upload = Unfinished::new(id.clone(), record, Some(reserved));
+        let upload = ResumableUpload::new(id.clone(), record, Some(reserved));
         self.index.write().insert(id, upload.clone());
         drop(beginning);
         Ok(upload)
     }
 
     /// Counts a new upload of an account among those that are being begun.
-    fn enter(&self, owner: &AccountName) -> Result<Beginning<'_>> {
+    fn begin_pending(&self, owner: &AccountName) -> Result<PendingUpload<'_>> {
         let id = new_id()?;
-        let mut all = self.beginning.lock();
+        let mut all = self.pending.lock();
         let begun = all.values().filter(|other| *other == owner).count();
         if self.of(owner, false).len() + begun >= MAX_UPLOADS {
             return Err(Error::LimitReached(
@@ -253,14 +262,14 @@ impl Uploads {
             ));
         }
         all.insert(id.clone(), owner.clone());
-        Ok(Beginning {
-            all: &self.beginning,
+        Ok(PendingUpload {
+            all: &self.pending,
             id,
         })
     }
 
     /// An upload of this identity; `NotFound`.
-    pub fn find(&self, identity: &Identity, id: &str) -> Result<Arc<Unfinished>> {
+    pub fn find(&self, identity: &Identity, id: &str) -> Result<Arc<ResumableUpload>> {
         let upload = self.index.read().get(id).cloned().ok_or(Error::NotFound)?;
         let record = upload.record();
         let is_own = record.owner == identity.account && record.scope == identity.scope.as_str();
@@ -272,7 +281,7 @@ impl Uploads {
     }
 
     /// Notes that an upload goes on, once in a while.
-    pub async fn touch(&self, upload: &Unfinished) {
+    pub async fn touch(&self, upload: &ResumableUpload) {
         let record = upload.record();
         let (end, half) = (self.end(), i64::from(self.days) * 12 * 3600);
         if end - record.expires >= half {
@@ -288,8 +297,8 @@ impl Uploads {
     }
 
     /// Notes that an upload has become a file.
-    pub async fn publish(&self, upload: &Unfinished, etag: String) {
-        *upload.reserved.lock() = None;
+    pub async fn publish(&self, upload: &ResumableUpload, etag: String) {
+        *upload.reservation.lock() = None;
         let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
         let record = upload.record();
         self.note(
@@ -304,14 +313,14 @@ impl Uploads {
         let mut published = self.of(&record.owner, true);
         published.sort_by_key(|upload| std::cmp::Reverse(upload.record().expires));
         for upload in published.iter().skip(MAX_REMEMBERED) {
-            if let Err(error) = self.forget(upload).await {
+            if let Err(error) = self.remove(upload).await {
                 tracing::warn!(%error, "a published upload is remembered longer than it need be");
             }
         }
     }
 
     /// The uploads of an account that are published, or those that are not.
-    fn of(&self, owner: &AccountName, published: bool) -> Vec<Arc<Unfinished>> {
+    fn of(&self, owner: &AccountName, published: bool) -> Vec<Arc<ResumableUpload>> {
         let is_meant = |record: &UploadRecord| {
             record.owner == *owner && record.published.is_some() == published
         };
@@ -324,15 +333,15 @@ impl Uploads {
     }
 
     /// Forgets an upload; what has come of it is the caller's to discard.
-    pub async fn forget(&self, upload: &Unfinished) -> Result<()> {
+    pub async fn remove(&self, upload: &ResumableUpload) -> Result<()> {
         self.table.delete(&upload.id).await?;
         self.index.write().remove(&upload.id);
-        *upload.reserved.lock() = None;
+        *upload.reservation.lock() = None;
         Ok(())
     }
 
     /// All uploads that are not published yet.
-    pub fn unfinished(&self) -> Vec<Arc<Unfinished>> {
+    pub fn unfinished(&self) -> Vec<Arc<ResumableUpload>> {
         self.index
             .read()
             .values()
@@ -342,7 +351,7 @@ impl Uploads {
     }
 
     /// All uploads whose time is over, and all of an account.
-    pub fn over(&self, account: Option<&AccountName>) -> Vec<Arc<Unfinished>> {
+    pub fn expired_or_of(&self, account: Option<&AccountName>) -> Vec<Arc<ResumableUpload>> {
         let now = now();
         let is_over = |record: &UploadRecord| match account {
             Some(account) => record.owner == *account || record.root == format!("home/{account}"),
@@ -357,7 +366,7 @@ impl Uploads {
     }
 
     /// All uploads into a root.
-    pub fn in_root(&self, root: &str) -> Vec<Arc<Unfinished>> {
+    pub fn in_root(&self, root: &str) -> Vec<Arc<ResumableUpload>> {
         self.index
             .read()
             .values()
@@ -376,18 +385,18 @@ impl Uploads {
     }
 
     /// Gives an upload the room again that it was promised before a restart.
-    pub fn hold(upload: &Unfinished, reserved: Box<dyn Reserved>) {
-        *upload.reserved.lock() = Some(reserved);
+    pub fn set_reservation(upload: &ResumableUpload, reserved: Box<dyn SpaceReservation>) {
+        *upload.reservation.lock() = Some(reserved);
     }
 
     /// Whether there is an upload with this id, or one is being begun.
     pub fn has(&self, id: &str) -> bool {
         // In this order: from the one it comes into the other.
-        self.beginning.lock().contains_key(id) || self.index.read().contains_key(id)
+        self.pending.lock().contains_key(id) || self.index.read().contains_key(id)
     }
 
     /// Changes the record of an upload whose bytes are in place already: a store that fails takes nothing back, so it is only logged.
-    async fn note(&self, upload: &Unfinished, record: UploadRecord) {
+    async fn note(&self, upload: &ResumableUpload, record: UploadRecord) {
         let stored = self.table.put(&upload.id, &record).await;
         *upload.record.write() = Arc::new(record);
         if let Err(error) = stored {
@@ -421,7 +430,7 @@ mod tests {
     #[derive(Debug)]
     struct Nothing;
 
-    impl Reserved for Nothing {}
+    impl SpaceReservation for Nothing {}
 
     fn identity(name: &str) -> Identity {
         Identity::whole(
@@ -432,9 +441,9 @@ mod tests {
         )
     }
 
-    fn plan() -> Plan {
+    fn plan() -> UploadSpec {
         let (path, metadata) = (VPath::parse("file").unwrap(), String::new());
-        Plan {
+        UploadSpec {
             path,
             len: 1,
             metadata,
@@ -444,11 +453,11 @@ mod tests {
         }
     }
 
-    async fn laid_aside(id: String) -> Result<Aside> {
-        Ok(Aside {
+    async fn laid_aside(id: String) -> Result<CreatedUpload> {
+        Ok(CreatedUpload {
             root: "home/ben".into(),
-            at: RelPath::parse(&id)?,
-            reserved: Box::new(Nothing),
+            path: RelPath::parse(&id)?,
+            reservation: Box::new(Nothing),
         })
     }
 
@@ -457,13 +466,14 @@ mod tests {
         let uploads = Uploads::open(MemoryStore::new(), 7).await.unwrap();
         let (ana, ben) = (identity("ana"), identity("ben"));
         let hung = Mutex::new(String::new());
-        let mut hanging = std::pin::pin!(uploads.begin_by(&ana, plan(), |id: String| {
+        let mut hanging = std::pin::pin!(uploads.create_with(&ana, plan(), |id: String| {
             *hung.lock() = id;
             std::future::pending()
         }));
         let second = Duration::from_secs(1);
         assert!(tokio::time::timeout(second, &mut hanging).await.is_err());
-        let begun = tokio::time::timeout(second, uploads.begin_by(&ben, plan(), laid_aside)).await;
+        let begun =
+            tokio::time::timeout(second, uploads.create_with(&ben, plan(), laid_aside)).await;
         assert!(uploads.has(&begun.expect("nobody waits for the other").unwrap().id));
         let id = hung.lock().clone();
         assert!(uploads.has(&id));
@@ -475,23 +485,23 @@ mod tests {
         let uploads = Uploads::open(MemoryStore::new(), 7).await.unwrap();
         let ana = identity("ana");
         let entered: Vec<_> = (0..MAX_UPLOADS)
-            .map(|_| uploads.enter(&ana.account).unwrap())
+            .map(|_| uploads.begin_pending(&ana.account).unwrap())
             .collect();
         assert!(matches!(
-            uploads.begin_by(&ana, plan(), laid_aside).await,
+            uploads.create_with(&ana, plan(), laid_aside).await,
             Err(Error::LimitReached(_))
         ));
         uploads
-            .begin_by(&identity("ben"), plan(), laid_aside)
+            .create_with(&identity("ben"), plan(), laid_aside)
             .await
             .unwrap();
         drop(entered);
         let failing = |_: String| std::future::ready(Err(Error::NoSpace));
         assert!(matches!(
-            uploads.begin_by(&ana, plan(), failing).await,
+            uploads.create_with(&ana, plan(), failing).await,
             Err(Error::NoSpace)
         ));
-        assert!(uploads.beginning.lock().is_empty());
-        uploads.begin_by(&ana, plan(), laid_aside).await.unwrap();
+        assert!(uploads.pending.lock().is_empty());
+        uploads.create_with(&ana, plan(), laid_aside).await.unwrap();
     }
 }

@@ -1,11 +1,11 @@
 //! Team folders, as administrators make and remove them.
 
-use super::{Administrator, Files, check_quota};
-use crate::app::removal::{Outcome, note_of};
+use super::{Administrator, FilesDisposal, check_quota};
+use crate::app::removal::{RemovalOutcome, note_of};
 use crate::app::{App, TreeKind};
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::drive::groups::Grantee;
-use crate::drive::teams::{Member, Team};
+use crate::drive::teams::{Team, TeamFolderMember};
 use crate::model::Result;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct TeamSummary {
     /// Its quota in bytes; `None` is unlimited.
     pub quota: Option<u64>,
     /// Who may use it.
-    pub members: Vec<Member>,
+    pub members: Vec<TeamFolderMember>,
     /// Where its files lie, if not in the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub folder: Option<String>,
@@ -32,16 +32,16 @@ pub fn list(app: &App) -> Vec<TeamSummary> {
         members: team.members.clone(),
         name,
     };
-    app.commons.teams.list().into_iter().map(summary).collect()
+    app.sharing.teams.list().into_iter().map(summary).collect()
 }
 
 /// Binds a member to who has the name at present; `None` where nobody has.
-pub fn bind_member(app: &App, member: &Member) -> Option<Member> {
+pub fn bind_member(app: &App, member: &TeamFolderMember) -> Option<TeamFolderMember> {
     if let Grantee::Account(name) = &member.to.named {
         app.auth.account(name)?;
     }
-    Some(Member {
-        to: app.commons.groups.bind(&member.to.named)?,
+    Some(TeamFolderMember {
+        to: app.sharing.groups.bind(&member.to.named)?,
         rights: member.rights,
     })
 }
@@ -51,37 +51,37 @@ impl Administrator {
     pub async fn create_team(
         &self,
         name: &str,
-        members: Vec<Member>,
+        members: Vec<TeamFolderMember>,
         quota: Option<u64>,
         folder: Option<&str>,
     ) -> Result<Arc<Team>> {
         check_quota(quota)?;
         let made = self.app.create_team(name, members, quota, folder).await;
-        let mut note = made.as_deref().map(terms_of).unwrap_or_default();
+        let mut note = made.as_deref().map(describe_team).unwrap_or_default();
         if let Some(folder) = folder.filter(|_| made.is_ok()) {
             note = format!("{note}; its files in {folder}");
         }
         self.reporter
-            .report(Kind::TeamFolderCreated, name, note, &made)
+            .report(AuditKind::TeamFolderCreated, name, note, &made)
             .await;
         made
     }
 
     /// Removes a team folder. As [`App::remove_team`].
-    pub async fn remove_team(&self, name: &str, files: Files) -> Result<Outcome> {
+    pub async fn remove_team(&self, name: &str, files: FilesDisposal) -> Result<RemovalOutcome> {
         let kept = note_of(&files);
         let removed = self.app.remove_team(name, files).await;
         let place = removed.as_ref().ok().and_then(|done| done.aside.as_deref());
         let note = place.map_or(kept, |place| format!("its files are kept, in {place}"));
         self.reporter
-            .report(Kind::TeamFolderRemoved, name, note, &removed)
+            .report(AuditKind::TeamFolderRemoved, name, note, &removed)
             .await;
         removed
     }
 }
 
 /// `ana edit, group crew view; quota 10 bytes`
-pub fn terms_of(team: &Team) -> String {
+pub fn describe_team(team: &Team) -> String {
     let members: Vec<String> = team
         .members
         .iter()

@@ -3,7 +3,7 @@
 pub mod existing;
 mod folders;
 pub mod known;
-mod lacking;
+mod missing_features;
 mod moves;
 mod open;
 mod opener;
@@ -11,22 +11,22 @@ mod opener;
 mod tests;
 
 use super::blocking;
-use crate::audit::Kind as AuditKind;
+use crate::audit::AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::LocalTree;
-use crate::content::local::in_place::Site;
-use crate::drive::commons::Roots;
-use crate::drive::place::Root;
+use crate::content::local::in_place::FolderLocation;
+use crate::drive::resolved_path::NamedTree;
+use crate::drive::sharing::TreeProvider;
 use crate::model::{AccountName, Error, Result};
-use crate::store::{Along, Batch};
+use crate::store::{Batch, CommitHook};
 use crate::uploads::Uploads;
 use async_trait::async_trait;
-use existing::Existing;
+use existing::ExistingFolders;
 use folders::names_in;
-use known::Known;
-pub use moves::Left;
-use open::{Home, OpenHome, Trees};
+use known::KnownTrees;
+pub use moves::LeftFolder;
+use open::{OpenTree, TreeSlot, Trees};
 use opener::Opener;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -37,7 +37,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 /// How long a request waits for a disk that does not answer before it is told so.
-pub(super) const DISK_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const DISK_TIMEOUT: Duration = Duration::from_secs(20);
 /// What it is told: when to come back.
 pub(super) const SLOW_DISK: Error = Error::Busy {
     retry_after: Duration::from_secs(10),
@@ -91,7 +91,7 @@ impl Homes {
         config: &Config,
         auth: Arc<Auth>,
         uploads: Arc<Uploads>,
-        made: (Known, Arc<Existing>),
+        made: (KnownTrees, Arc<ExistingFolders>),
     ) -> Self {
         Self {
             opener: Arc::new(Opener::new(config, auth, uploads, made)),
@@ -100,12 +100,12 @@ impl Homes {
     }
 
     /// The home of an account; made at the first use.
-    pub(super) async fn home_of(&self, account: &AccountName) -> Result<Arc<Root>> {
+    pub(super) async fn home_of(&self, account: &AccountName) -> Result<Arc<NamedTree>> {
         self.root_of(TreeKind::Home, account.as_str()).await
     }
 
     /// The root of a home or team folder; made at the first use.
-    pub(super) async fn root_of(&self, kind: TreeKind, name: &str) -> Result<Arc<Root>> {
+    pub(super) async fn root_of(&self, kind: TreeKind, name: &str) -> Result<Arc<NamedTree>> {
         self.with_open(kind, name, |open| open.root.clone()).await
     }
 
@@ -113,7 +113,7 @@ impl Homes {
         &self,
         kind: TreeKind,
         name: &str,
-        of: impl Fn(&OpenHome) -> T,
+        of: impl Fn(&OpenTree) -> T,
     ) -> Result<T> {
         loop {
             let home = self.trees.entry(kind, name);
@@ -135,12 +135,12 @@ impl Homes {
         }
     }
 
-    async fn open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
+    async fn open(&self, kind: TreeKind, name: &str, home: &Arc<TreeSlot>) -> Result<()> {
         let mut opened = self.try_open(kind, name, home).await?;
         let lacks =
             |error: &Error| error.lacks_descriptors() || matches!(error, Error::Busy { .. });
         if opened.as_ref().is_err_and(lacks) {
-            self.trees.shed();
+            self.trees.close_half();
             opened = self.try_open(kind, name, home).await?;
         }
         if opened.is_ok() {
@@ -151,7 +151,12 @@ impl Homes {
 
     /// Opens a tree in a task of its own: a caller that leaves must not let the next one open it beside. The outer error is that it
     /// takes too long: for that nothing else need be closed.
-    async fn try_open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<Result<()>> {
+    async fn try_open(
+        &self,
+        kind: TreeKind,
+        name: &str,
+        home: &Arc<TreeSlot>,
+    ) -> Result<Result<()>> {
         let (opener, home, name) = (self.opener.clone(), home.clone(), name.to_owned());
         let was_swept = self.trees.was_swept(&kind.id(&name));
         let closed = self.trees.until_closed(&kind.id(&name));
@@ -162,7 +167,7 @@ impl Homes {
                 .await
                 .map(|_| ())
         });
-        match timeout(DISK_PATIENCE, opening).await {
+        match timeout(DISK_TIMEOUT, opening).await {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(failed)) => Err(Error::io(
                 "open the folder of files",
@@ -173,7 +178,7 @@ impl Homes {
     }
 
     /// Whether another folder, or none, has come into the place of the one that is open.
-    async fn has_moved(&self, kind: TreeKind, name: &str, open: &OpenHome) -> Result<bool> {
+    async fn has_moved(&self, kind: TreeKind, name: &str, open: &OpenTree) -> Result<bool> {
         if !open.look.is_due() {
             return Ok(false);
         }
@@ -185,7 +190,7 @@ impl Homes {
                 .map(|site| site.map_or(dir, |site| site.path));
             Ok(look.has_moved(found.ok().as_deref()))
         };
-        patiently(has_moved).await
+        blocking_with_timeout(has_moved).await
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {
@@ -200,7 +205,7 @@ impl Homes {
     /// Whether an account's home is there already.
     pub(super) async fn exists(&self, account: &AccountName) -> Result<bool> {
         let dir = self.home_dir(account);
-        patiently(move || Ok(dir.exists())).await
+        blocking_with_timeout(move || Ok(dir.exists())).await
     }
 
     /// Whether an account's home has been made, as far as is known without looking.
@@ -233,7 +238,7 @@ impl Homes {
     pub(super) async fn visit<T, F: Future<Output = Result<T>>>(
         &self,
         (kind, name): (TreeKind, &str),
-        work: impl FnOnce(Arc<Root>) -> F,
+        work: impl FnOnce(Arc<NamedTree>) -> F,
     ) -> Result<T> {
         let was_open = self.trees.is_open(kind, name);
         let done = work(self.root_of(kind, name).await?).await;
@@ -245,16 +250,13 @@ impl Homes {
 
     /// Closes all homes and team folders that nobody holds; the rest are counted when they are opened again.
     pub(super) async fn close_all(&self) {
-        if timeout(DISK_PATIENCE, self.trees.close_all())
-            .await
-            .is_err()
-        {
+        if timeout(DISK_TIMEOUT, self.trees.close_all()).await.is_err() {
             tracing::warn!("a disk does not answer: not every home was closed");
         }
     }
 
     /// The homes and team folders that are open.
-    pub(super) fn open_roots(&self) -> Vec<Arc<Root>> {
+    pub(super) fn open_roots(&self) -> Vec<Arc<NamedTree>> {
         self.trees.roots()
     }
 
@@ -274,12 +276,17 @@ impl Homes {
     }
 
     /// The trees whose history is held, and until when, of those that have been open.
-    pub(super) fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
+    pub(super) fn retention_holds(&self) -> Vec<(Arc<str>, SystemTime)> {
         let open = self
             .open_roots()
             .into_iter()
-            .filter_map(|root| Some((root.id.clone(), root.tree.held()?)));
-        let mut held: Vec<_> = self.trees.held().into_iter().chain(open).collect();
+            .filter_map(|root| Some((root.id.clone(), root.tree.retention_hold()?)));
+        let mut held: Vec<_> = self
+            .trees
+            .retention_holds()
+            .into_iter()
+            .chain(open)
+            .collect();
         held.sort();
         held
     }
@@ -290,7 +297,7 @@ impl Homes {
     }
 
     /// What looks at folders that were there before.
-    pub(super) fn existing(&self) -> &Arc<Existing> {
+    pub(super) fn existing(&self) -> &Arc<ExistingFolders> {
         &self.opener.existing
     }
 
@@ -310,16 +317,16 @@ impl Homes {
     }
 
     /// What is stored and done with the account or team folder that a folder is made the tree of.
-    pub(super) fn along(
+    pub(super) fn store_in_place(
         &self,
         kind: TreeKind,
         name: &str,
-        (site, id): (Site, String),
-    ) -> Result<Along> {
+        (site, id): (FolderLocation, String),
+    ) -> Result<CommitHook> {
         let (opener, tree) = (self.opener.clone(), kind.id(name));
         let batch = opener.existing.put_in(Batch::new(), &tree, &site)?;
         let batch = opener.known.put_in(batch, &tree, &id)?;
-        Ok(Along::new(batch, move || {
+        Ok(CommitHook::new(batch, move || {
             opener.existing.note_stored(&tree, site);
             opener.known.note_made(&tree, &id);
         }))
@@ -332,7 +339,7 @@ impl Homes {
             return Ok(());
         };
         let dir = self.opener.find_dir(kind, name).await?;
-        let found = patiently(move || LocalTree::id_at(&dir)).await?;
+        let found = blocking_with_timeout(move || LocalTree::id_at(&dir)).await?;
         let is_there = found.is_some_and(|found| *found == *id);
         self.opener.known.note(&tree, is_there);
         if is_there {
@@ -357,20 +364,20 @@ impl Homes {
 }
 
 /// Looks at the disk for as long as a request waits for that.
-async fn patiently<T: Send + 'static>(
+async fn blocking_with_timeout<T: Send + 'static>(
     look: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    in_time(blocking(look)).await
+    with_disk_timeout(blocking(look)).await
 }
 
 /// Waits for a disk as long as a request does; `Busy` for one that hangs.
-pub(super) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(DISK_PATIENCE, work).await.unwrap_or(Err(SLOW_DISK))
+pub(super) async fn with_disk_timeout<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(DISK_TIMEOUT, work).await.unwrap_or(Err(SLOW_DISK))
 }
 
 #[async_trait]
-impl Roots for Homes {
-    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
+impl TreeProvider for Homes {
+    async fn home(&self, account: &AccountName) -> Result<(Arc<NamedTree>, Option<u64>)> {
         let view = self
             .opener
             .auth
@@ -393,7 +400,7 @@ impl Roots for Homes {
             .ok_or(Error::NotFound)
     }
 
-    async fn team(&self, name: &str) -> Result<Arc<Root>> {
+    async fn team(&self, name: &str) -> Result<Arc<NamedTree>> {
         self.root_of(TreeKind::Team, name).await
     }
 }

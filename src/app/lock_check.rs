@@ -3,10 +3,10 @@
 
 use super::App;
 use crate::auth::Auth;
-use crate::drive::commons::Commons;
-use crate::drive::locks::{Holder, HolderCheck};
-use crate::drive::place::Spot;
+use crate::drive::locks::{HolderCheck, LockHolder};
+use crate::drive::resolved_path::ResourceId;
 use crate::drive::shares::Share;
+use crate::drive::sharing::Sharing;
 use crate::links::Links;
 use crate::model::{AccountName, Rights, Via};
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use std::sync::Arc;
 pub struct LockCheck {
     auth: Arc<Auth>,
     links: Arc<Links>,
-    commons: Arc<Commons>,
+    sharing: Arc<Sharing>,
 }
 
 impl LockCheck {
     /// Asks these.
-    pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, commons: &Arc<Commons>) -> Self {
+    pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, commons: &Arc<Sharing>) -> Self {
         Self {
             auth: auth.clone(),
             links: links.clone(),
-            commons: commons.clone(),
+            sharing: commons.clone(),
         }
     }
 
-    fn may_come_in(&self, holder: &Holder) -> bool {
+    fn may_come_in(&self, holder: &LockHolder) -> bool {
         self.auth.may_sign_in(&holder.account)
             && match &holder.via {
                 Via::Password => {
@@ -42,11 +42,11 @@ impl LockCheck {
                 Via::AppPassword(id) => self.auth.has_app_password(&holder.account, id),
                 Via::Link(id) => self
                     .links
-                    .lets_change(&holder.account, id, holder.generation),
+                    .allows_change(&holder.account, id, holder.generation),
             }
     }
 
-    fn is_granted(&self, holder: &Holder, spot: &Spot) -> bool {
+    fn is_granted(&self, holder: &LockHolder, spot: &ResourceId) -> bool {
         let account = &holder.account;
         match spot.root.split_once('/') {
             Some(("home", owner)) if owner != account.as_str() => {
@@ -54,10 +54,10 @@ impl LockCheck {
                     share.rights == Rights::Edit && spot.path.is_within(&share.path())
                 };
                 AccountName::parse(owner)
-                    .is_ok_and(|owner| self.commons.shares.any_between(&owner, account, may_edit))
+                    .is_ok_and(|owner| self.sharing.shares.any_between(&owner, account, may_edit))
             }
             Some(("team", name)) => {
-                let teams = &self.commons.teams;
+                let teams = &self.sharing.teams;
                 teams
                     .find(name)
                     .and_then(|team| teams.rights(&team, account))
@@ -69,7 +69,7 @@ impl LockCheck {
 }
 
 impl HolderCheck for LockCheck {
-    fn may_change(&self, holder: &Holder, spot: &Spot) -> bool {
+    fn may_change(&self, holder: &LockHolder, spot: &ResourceId) -> bool {
         self.may_come_in(holder) && self.is_granted(holder, spot)
     }
 }
@@ -77,7 +77,7 @@ impl HolderCheck for LockCheck {
 impl App {
     /// Ends the locks whose holders have lost the right to them, after a change by which some may have: from that change on
     /// they count no more, and what has ended does not come back with the right.
-    pub async fn end_lost_locks(&self) {
+    pub async fn release_lost_locks(&self) {
         if let Err(error) = self.locks.sweep().await {
             tracing::warn!(%error, "locks that count no more stay in the records");
         }

@@ -1,8 +1,8 @@
 //! Registration as a whole: the account, the groups that its invite puts it in, and what the audit log says of it.
 
 use super::App;
-use crate::audit::{Actor, Kind};
-use crate::auth::{AccountView, Applicant, Registered};
+use crate::audit::{Actor, AuditKind};
+use crate::auth::{AccountView, Applicant, RegisteredAccount};
 use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error, Result};
 use std::fmt::Write as _;
@@ -12,12 +12,12 @@ impl App {
     /// Makes an account for somebody who is not signed in; a group of the invite that is no more is passed over, and the
     /// audit log says so. As [`Auth::register`](crate::auth::Auth::register).
     pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<AccountView> {
-        let Registered { account, invite } = self.auth.register(applicant, from).await?;
+        let RegisteredAccount { account, invite } = self.auth.register(applicant, from).await?;
         let reporter = self.audit.reporter(Actor::Nobody, Some(from));
         let Some((id, invite)) = invite else {
             reporter
                 .done(
-                    Kind::AccountCreated,
+                    AuditKind::AccountCreated,
                     account.name.as_str(),
                     "role user, by open registration",
                 )
@@ -26,7 +26,7 @@ impl App {
         };
         let note = format!("role user, with the invite {id} of {}", invite.by);
         reporter
-            .done(Kind::AccountCreated, account.name.as_str(), note)
+            .done(AuditKind::AccountCreated, account.name.as_str(), note)
             .await;
         let mut note = format!("made the account {}", account.name);
         for group in &invite.groups {
@@ -48,19 +48,19 @@ impl App {
             };
             reporter
                 .report(
-                    Kind::GroupChanged,
+                    AuditKind::GroupChanged,
                     group,
                     format!("{} joined by invite", account.name),
                     &joined,
                 )
                 .await;
         }
-        reporter.done(Kind::InviteUsed, &id, note).await;
+        reporter.done(AuditKind::InviteUsed, &id, note).await;
         Ok(account)
     }
 
     async fn join(&self, group: &str, id: Option<&str>, account: &AccountName) -> Result<()> {
-        self.commons
+        self.sharing
             .groups
             .add(&GroupName::parse(group)?, id, account)
             .await

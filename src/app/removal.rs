@@ -6,7 +6,7 @@
 mod begin;
 
 use super::App;
-use super::homes::{Left, TreeKind};
+use super::homes::{LeftFolder, TreeKind};
 use crate::model::{AccountName, Error, Result, VPath, time};
 use crate::store::StateStore;
 use crate::store::table::{self, Table};
@@ -27,7 +27,7 @@ const MAX_NAME: usize = 200;
 /// What becomes of the files of a removed account or team folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Files {
+pub enum FilesDisposal {
     /// They stay on the disk, aside.
     Keep,
     /// They are deleted.
@@ -38,7 +38,7 @@ pub enum Files {
     Transfer(AccountName),
 }
 
-impl Files {
+impl FilesDisposal {
     /// Whether they are deleted.
     pub fn is_purge(&self) -> bool {
         matches!(self, Self::Purge | Self::PurgeAt(_))
@@ -47,7 +47,7 @@ impl Files {
 
 /// A removal: under way, or done, with files that lie aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Removal {
+pub struct RemovalRecord {
     /// What was removed.
     pub kind: TreeKind,
     /// Its name.
@@ -59,26 +59,26 @@ pub struct Removal {
     /// What its folder is called aside, beside those of its kind.
     pub folder: String,
     /// What becomes of its files.
-    pub files: Files,
+    pub files: FilesDisposal,
     /// Whether the name is free again.
     pub settled: bool,
     /// The folder that was there before, where its files lie there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub existing: Option<Left>,
+    pub existing: Option<LeftFolder>,
     /// The id that lies in the `.sarang` of its files, where that is known: what has another is somebody else's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
 }
 
-impl table::Record for Removal {
+impl table::Record for RemovalRecord {
     const VERSION: u32 = 1;
 }
 
-impl Removal {
+impl RemovalRecord {
     /// Where its files lie: aside, in the data folder, or where they were before and are being deleted.
     pub fn place(&self) -> String {
         match &self.files {
-            Files::PurgeAt(path) => path.clone(),
+            FilesDisposal::PurgeAt(path) => path.clone(),
             _ => format!("{}/{}", self.kind.folder(), self.folder),
         }
     }
@@ -86,7 +86,7 @@ impl Removal {
 
 /// One step of a removal; each can be taken again after a crash in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum RemovalStep {
     /// Sign-ins, app passwords, invites and links to the provider end.
     Credentials,
     /// Everything else that is keyed by the name ends: locks, shares, memberships, links, uploads.
@@ -99,7 +99,7 @@ pub enum Step {
     Free,
 }
 
-impl Step {
+impl RemovalStep {
     /// The steps in their order; before the first, the account or team folder is gone and the removal recorded.
     pub const ALL: [Self; 5] = [
         Self::Credentials,
@@ -112,7 +112,7 @@ impl Step {
 
 /// What became of the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
+pub struct RemovalOutcome {
     /// The folder of the receiver's drive that they are in.
     pub moved: Option<VPath>,
     /// Where in the data folder they lie aside; the whole path of a folder that was there before, and stays.
@@ -122,17 +122,17 @@ pub struct Outcome {
 /// The removals of which something is left to do or to bring back.
 #[derive(Debug)]
 pub(super) struct Removals {
-    table: Table<Removal>,
-    all: RwLock<BTreeMap<String, Arc<Removal>>>,
+    table: Table<RemovalRecord>,
+    all: RwLock<BTreeMap<String, Arc<RemovalRecord>>>,
     /// Held while one is finished, or files are brought back.
-    pub(super) turn: tokio::sync::Mutex<()>,
+    pub(super) finishing: tokio::sync::Mutex<()>,
     /// Held while files are deleted: the name is free by then, and others need not wait.
     purging: tokio::sync::Mutex<()>,
 }
 
 impl Removals {
     pub(super) async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let table = Table::<Removal>::new(store, PREFIX);
+        let table = Table::<RemovalRecord>::new(store, PREFIX);
         let all = table
             .all()
             .await?
@@ -143,12 +143,12 @@ impl Removals {
         Ok(Self {
             table,
             all: RwLock::new(all),
-            turn,
+            finishing: turn,
             purging,
         })
     }
 
-    pub(super) fn list(&self) -> Vec<(String, Arc<Removal>)> {
+    pub(super) fn list(&self) -> Vec<(String, Arc<RemovalRecord>)> {
         self.all
             .read()
             .iter()
@@ -156,21 +156,22 @@ impl Removals {
             .collect()
     }
 
-    fn get(&self, id: &str) -> Result<Arc<Removal>> {
+    fn get(&self, id: &str) -> Result<Arc<RemovalRecord>> {
         self.all.read().get(id).cloned().ok_or(Error::NotFound)
     }
 
     /// The removal of this name that is not finished.
     fn pending(&self, kind: TreeKind, name: &str) -> Option<String> {
         let all = self.all.read();
-        let pending =
-            |removal: &Removal| !removal.settled && removal.kind == kind && removal.name == name;
+        let pending = |removal: &RemovalRecord| {
+            !removal.settled && removal.kind == kind && removal.name == name
+        };
         all.iter()
             .find(|(_, removal)| pending(removal))
             .map(|(id, _)| id.clone())
     }
 
-    pub(super) async fn put(&self, id: &str, removal: Removal) -> Result<()> {
+    pub(super) async fn put(&self, id: &str, removal: RemovalRecord) -> Result<()> {
         self.table.put(id, &removal).await?;
         self.all.write().insert(id.to_owned(), Arc::new(removal));
         Ok(())
@@ -188,8 +189,8 @@ impl Removals {
         app: &App,
         kind: TreeKind,
         name: &str,
-        files: Files,
-    ) -> Result<Removal> {
+        files: FilesDisposal,
+    ) -> Result<RemovalRecord> {
         let now = SystemTime::now();
         let stamp = time::iso_date(now).replace(['-', ':'], "");
         let end = name
@@ -213,7 +214,7 @@ impl Removals {
                 let removed = time::unix_seconds(now);
                 let (tree, existing) = (app.homes.known_id(kind, name), None);
                 let (name, settled) = (name.into(), false);
-                return Ok(Removal {
+                return Ok(RemovalRecord {
                     kind,
                     name,
                     created: 0,
@@ -234,12 +235,12 @@ impl App {
     /// Takes what steps are left, and says where transferred files are. Files that cannot be moved are kept, and why is the error.
     async fn finish_removal(&self, id: &str) -> Result<Option<VPath>> {
         let mut moved = Ok(None);
-        for step in Step::ALL {
+        for step in RemovalStep::ALL {
             let taken = self.take_step(id, step).await;
-            if step == Step::Transfer {
+            if step == RemovalStep::Transfer {
                 if taken.is_err() {
-                    let kept = Removal {
-                        files: Files::Keep,
+                    let kept = RemovalRecord {
+                        files: FilesDisposal::Keep,
                         ..self.removals.get(id)?.as_ref().clone()
                     };
                     self.removals.put(id, kept).await?;
@@ -253,9 +254,9 @@ impl App {
     }
 
     /// Takes one step of a removal, whether or not it was taken before.
-    pub async fn take_step(&self, id: &str, step: Step) -> Result<Option<VPath>> {
+    pub async fn take_step(&self, id: &str, step: RemovalStep) -> Result<Option<VPath>> {
         let removal = self.removals.get(id)?;
-        let Removal {
+        let RemovalRecord {
             kind, name, folder, ..
         } = removal.as_ref();
         let account = if *kind == TreeKind::Home {
@@ -264,39 +265,41 @@ impl App {
             None
         };
         match (step, &account) {
-            (Step::Credentials, Some(account)) => self.auth.end_credentials(account).await?,
-            (Step::Credentials, None) => {}
-            (Step::Records, Some(account)) => self.end_records(account).await?,
-            (Step::Records, None) => self.end_team_records(name).await?,
-            (Step::Aside, _) if removal.existing.is_some() => self.homes.leave(*kind, name).await?,
-            (Step::Aside, _) => {
+            (RemovalStep::Credentials, Some(account)) => self.auth.end_credentials(account).await?,
+            (RemovalStep::Credentials, None) => {}
+            (RemovalStep::Records, Some(account)) => self.remove_account_records(account).await?,
+            (RemovalStep::Records, None) => self.remove_team_records(name).await?,
+            (RemovalStep::Aside, _) if removal.existing.is_some() => {
+                self.homes.leave_in_place(*kind, name).await?
+            }
+            (RemovalStep::Aside, _) => {
                 // As when the state is older than the files: then they are the next holder's, and are kept.
                 if let Some(id) = &removal.tree
                     && self.homes.is_another(*kind, name, id).await?
                 {
                     self.vacate(*kind, name).await?;
                 }
-                self.homes.lay_aside(*kind, name, folder).await?;
+                self.homes.move_aside(*kind, name, folder).await?;
             }
-            (Step::Transfer, _) => {
-                let Files::Transfer(to) = &removal.files else {
+            (RemovalStep::Transfer, _) => {
+                let FilesDisposal::Transfer(to) = &removal.files else {
                     return Ok(None);
                 };
                 let from = (*kind, folder.as_str());
                 if let Some(left) = &removal.existing {
-                    self.homes.gather(left, from).await?;
+                    self.homes.collect_aside(left, from).await?;
                 }
                 return self
                     .homes
                     .adopt(from, &format!("Files of {name}"), to)
                     .await;
             }
-            (Step::Free, _) => {
+            (RemovalStep::Free, _) => {
                 if self.is_left(&removal).await? {
                     self.removals
                         .put(
                             id,
-                            Removal {
+                            RemovalRecord {
                                 settled: true,
                                 ..removal.as_ref().clone()
                             },
@@ -306,8 +309,8 @@ impl App {
                     self.removals.forget(id).await?;
                 }
                 match &account {
-                    Some(account) => self.auth.free_name(account),
-                    None => self.commons.teams.free_name(name),
+                    Some(account) => self.auth.release_name(account),
+                    None => self.sharing.teams.release_name(name),
                 }
             }
         }
@@ -315,73 +318,73 @@ impl App {
     }
 
     /// Whether something is left of the files that is to be deleted or brought back.
-    async fn is_left(&self, removal: &Removal) -> Result<bool> {
-        Ok(matches!(removal.files, Files::PurgeAt(_))
+    async fn is_left(&self, removal: &RemovalRecord) -> Result<bool> {
+        Ok(matches!(removal.files, FilesDisposal::PurgeAt(_))
             || self.homes.is_there(removal.kind, &removal.folder).await?)
     }
 
     /// The folders that were there before, of removals that are not over.
     pub(super) fn leaving_folders(&self) -> Vec<PathBuf> {
-        let left = |(_, removal): (String, Arc<Removal>)| {
+        let left = |(_, removal): (String, Arc<RemovalRecord>)| {
             removal.existing.as_ref().map(|left| (&left.path).into())
         };
         self.removals.list().into_iter().filter_map(left).collect()
     }
 
     /// Deletes the files of a finished removal where that is wanted, and says where they lie otherwise.
-    pub(super) async fn settle_files(&self, id: &str) -> Result<Outcome> {
+    pub(super) async fn dispose_files(&self, id: &str) -> Result<RemovalOutcome> {
         let Ok(removal) = self.removals.get(id) else {
-            return Ok(Outcome::default());
+            return Ok(RemovalOutcome::default());
         };
         if !removal.files.is_purge() {
-            return Ok(Outcome {
+            return Ok(RemovalOutcome {
                 moved: None,
                 aside: Some(removal.place()),
             });
         }
         let _alone = self.removals.purging.lock().await;
         match (&removal.files, &removal.existing) {
-            (Files::PurgeAt(_), Some(left)) => self.homes.purge_left(left).await?,
+            (FilesDisposal::PurgeAt(_), Some(left)) => self.homes.purge_left(left).await?,
             _ => self.homes.purge(removal.kind, &removal.folder).await?,
         }
         self.removals.forget(id).await?;
-        Ok(Outcome::default())
+        Ok(RemovalOutcome::default())
     }
 
     /// Ends everything that is keyed by the name of an account that is none, but its sign-ins.
-    pub(super) async fn end_records(&self, name: &AccountName) -> Result<()> {
+    pub(super) async fn remove_account_records(&self, name: &AccountName) -> Result<()> {
         self.homes.close(TreeKind::Home, name.as_str());
         self.locks
-            .end_account(name, &TreeKind::Home.id(name.as_str()))
+            .release_account(name, &TreeKind::Home.id(name.as_str()))
             .await?;
-        self.commons.end_account(name).await?;
-        self.links.forget_account(name).await?;
-        for upload in self.uploads.over(Some(name)) {
-            self.uploads.forget(&upload).await?;
+        self.sharing.remove_account(name).await?;
+        self.links.remove_account(name).await?;
+        for upload in self.uploads.expired_or_of(Some(name)) {
+            self.uploads.remove(&upload).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn end_team_records(&self, name: &str) -> Result<()> {
+    pub(super) async fn remove_team_records(&self, name: &str) -> Result<()> {
         let root = TreeKind::Team.id(name);
         self.homes.close(TreeKind::Team, name);
-        self.locks.end_root(&root).await?;
+        self.locks.release_root(&root).await?;
         for upload in self.uploads.in_root(&root) {
-            self.uploads.forget(&upload).await?;
+            self.uploads.remove(&upload).await?;
         }
         Ok(())
     }
 
     /// Deletes everything that an account has, so that it begins anew: between the runs of tests that share a server.
-    pub async fn clear_account(&self, name: &AccountName) -> Result<()> {
-        self.end_records(name).await?;
+    pub async fn reset_account(&self, name: &AccountName) -> Result<()> {
+        self.remove_account_records(name).await?;
         self.homes.forget(TreeKind::Home, name.as_str()).await?;
         self.homes.purge(TreeKind::Home, name.as_str()).await
     }
 
     /// At the start: keeps the names of removals under way taken, finishes them, and ends what names accounts that are none. What
     /// fails stays as it is, with a line in the log, and is tried again every hour.
-    pub(super) async fn begin_with_removals(self: &Arc<Self>) {
+    pub(super) async fn resume_removals(self: &Arc<Self>) {
         for (_, removal) in self
             .removals
             .list()
@@ -391,14 +394,14 @@ impl App {
             match removal.kind {
                 TreeKind::Home => AccountName::parse(&removal.name)
                     .into_iter()
-                    .for_each(|it| self.auth.take_name(it)),
-                TreeKind::Team => self.commons.teams.take_name(&removal.name),
+                    .for_each(|it| self.auth.block_name(it)),
+                TreeKind::Team => self.sharing.teams.reserve_name(&removal.name),
             }
         }
         if let Err(error) = self.finish_removals().await {
             tracing::error!(%error, "a removal is not finished; its name stays taken");
         }
-        if let Err(error) = self.end_strays().await {
+        if let Err(error) = self.remove_orphans().await {
             tracing::error!(%error, "records of accounts that are no more have not ended");
         }
         // Deleting may take long, and the names are free already.
@@ -413,7 +416,7 @@ impl App {
     /// Finishes the removals that a crash or a failure cut short.
     pub async fn finish_removals(&self) -> Result<()> {
         let mut outcome = Ok(());
-        let _turn = self.removals.turn.lock().await;
+        let _turn = self.removals.finishing.lock().await;
         for (id, removal) in self.removals.list() {
             if removal.settled {
                 // What lay there was moved away, here or beside the server.
@@ -443,14 +446,14 @@ impl App {
             .into_iter()
             .filter(|(_, it)| it.settled && it.files.is_purge())
         {
-            outcome = outcome.and(self.settle_files(&id).await.map(drop));
+            outcome = outcome.and(self.dispose_files(&id).await.map(drop));
         }
         outcome
     }
 
     /// Ends what names groups that there are not, as a crash in a removal leaves it, and accounts, as a crash of an earlier version may have.
-    async fn end_strays(&self) -> Result<()> {
-        let mut named = self.commons.accounts_named();
+    async fn remove_orphans(&self) -> Result<()> {
+        let mut named = self.sharing.accounts_named();
         named.extend(self.links.owners());
         named.extend(self.uploads.owners());
         named.extend(
@@ -460,21 +463,21 @@ impl App {
                 .map(|lock| lock.holder.account.clone()),
         );
         named.retain(|name| self.auth.account(name).is_none());
-        self.commons.end_lost_groups().await?;
+        self.sharing.remove_lost_groups().await?;
         for name in named {
             tracing::warn!(account = %name, "ended the records of an account that is no more");
-            self.end_records(&name).await?;
+            self.remove_account_records(&name).await?;
         }
         Ok(())
     }
 }
 
 /// What becomes of the files, for the audit log.
-pub fn note_of(files: &Files) -> String {
+pub fn note_of(files: &FilesDisposal) -> String {
     match files {
-        Files::Keep => "its files are kept".into(),
-        Files::Purge => "its files are deleted".into(),
-        Files::PurgeAt(path) => format!("its files in {path} are deleted"),
-        Files::Transfer(to) => format!("its files go to {to}"),
+        FilesDisposal::Keep => "its files are kept".into(),
+        FilesDisposal::Purge => "its files are deleted".into(),
+        FilesDisposal::PurgeAt(path) => format!("its files in {path} are deleted"),
+        FilesDisposal::Transfer(to) => format!("its files go to {to}"),
     }
 }

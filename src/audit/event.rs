@@ -13,7 +13,7 @@ const MAX_TEXT: usize = 300;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = AuditKind)]
-pub enum Kind {
+pub enum AuditKind {
     /// An account was made.
     AccountCreated,
     /// Role, quota, name or e-mail of an account changed, or whether it may sign in.
@@ -88,7 +88,7 @@ pub enum Kind {
     HistoryHeld,
 }
 
-impl Kind {
+impl AuditKind {
     /// Whether it is written without waiting for the disk.
     pub(super) fn is_sign_in(self) -> bool {
         matches!(
@@ -99,7 +99,7 @@ impl Kind {
 
     /// Whether every account does it, to what is its own.
     fn is_personal(self) -> bool {
-        use Kind::{
+        use AuditKind::{
             AppPasswordCreated, AppPasswordRemoved, HistoryHeld, LinkChanged, LinkCreated,
             LinkRemoved, ShareChanged, ShareCreated, ShareRemoved,
         };
@@ -111,7 +111,7 @@ impl Kind {
 
     /// Whether every account does it to itself, and administrators to others.
     fn is_of_an_account(self) -> bool {
-        use Kind::{
+        use AuditKind::{
             AccountChanged, HistoryPurged, HistoryRestored, OpenidLinked, OpenidUnlinked,
             PasswordChanged, TwoFactorChanged,
         };
@@ -143,7 +143,7 @@ pub(super) enum SeriesId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = AuditBy)]
-pub enum By {
+pub enum ActorKind {
     /// An account.
     Account,
     /// Whoever holds a public link.
@@ -189,13 +189,13 @@ impl From<&Identity> for Actor {
 }
 
 impl Actor {
-    fn parts(self) -> (By, Option<String>) {
+    fn parts(self) -> (ActorKind, Option<String>) {
         match self {
-            Self::Account(name) => (By::Account, Some(name.into())),
-            Self::Link { id, .. } => (By::Link, Some(id)),
-            Self::CommandLine => (By::CommandLine, None),
-            Self::Nobody => (By::Nobody, None),
-            Self::Server => (By::Server, None),
+            Self::Account(name) => (ActorKind::Account, Some(name.into())),
+            Self::Link { id, .. } => (ActorKind::Link, Some(id)),
+            Self::CommandLine => (ActorKind::CommandLine, None),
+            Self::Nobody => (ActorKind::Nobody, None),
+            Self::Server => (ActorKind::Server, None),
         }
     }
 }
@@ -204,7 +204,7 @@ impl Actor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = AuditOutcome)]
-pub enum Outcome {
+pub enum AuditOutcome {
     /// It happened.
     Done,
     /// It was refused.
@@ -215,51 +215,51 @@ pub enum Outcome {
 
 /// Something that happened, to be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Event {
+pub struct AuditEvent {
     /// Who did it.
     pub actor: Actor,
     /// From which address, if over the network.
     pub from: Option<IpAddr>,
     /// What kind of act.
-    pub kind: Kind,
+    pub kind: AuditKind,
     /// To whom or what: an account, a path, the id of a link.
     pub target: String,
     /// More, as a few words: `role admin`.
     pub note: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AuditOutcome,
 }
 
-impl Event {
+impl AuditEvent {
     /// Something that was done.
-    pub fn new(actor: Actor, kind: Kind, target: impl Into<String>) -> Self {
+    pub fn new(actor: Actor, kind: AuditKind, target: impl Into<String>) -> Self {
         Self {
             actor,
             from: None,
             kind,
             target: target.into(),
             note: String::new(),
-            outcome: Outcome::Done,
+            outcome: AuditOutcome::Done,
         }
     }
 
     /// With the address it came from.
     #[must_use]
-    pub fn from(mut self, address: IpAddr) -> Self {
+    pub fn with_address(mut self, address: IpAddr) -> Self {
         self.from = Some(address);
         self
     }
 
     /// With a few words more.
     #[must_use]
-    pub fn note(mut self, note: impl Into<String>) -> Self {
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
     }
 
     /// With another end than success.
     #[must_use]
-    pub fn ended(mut self, outcome: Outcome) -> Self {
+    pub fn with_outcome(mut self, outcome: AuditOutcome) -> Self {
         self.outcome = outcome;
         self
     }
@@ -274,7 +274,7 @@ impl Event {
             {
                 SeriesId::Own(name.clone())
             }
-            (Actor::Account(name), Kind::LockBroken) if self.is_in_home_of(name) => {
+            (Actor::Account(name), AuditKind::LockBroken) if self.is_in_home_of(name) => {
                 SeriesId::Own(name.clone())
             }
             (Actor::Link { owner, .. }, _) => SeriesId::OwnVisitors(owner.clone()),
@@ -292,9 +292,9 @@ impl Event {
         place.is_some_and(|path| path.starts_with('/'))
     }
 
-    pub(super) fn into_entry(self, id: u64, at: String, count: u64) -> Entry {
+    pub(super) fn into_entry(self, id: u64, at: String, count: u64) -> AuditEntry {
         let (by, who) = self.actor.parts();
-        Entry {
+        AuditEntry {
             id,
             at,
             by,
@@ -312,13 +312,13 @@ impl Event {
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = AuditEntry)]
-pub struct Entry {
+pub struct AuditEntry {
     /// Its number; later entries have greater ones.
     pub id: u64,
     /// When, in UTC (RFC 3339).
     pub at: String,
     /// What kind of actor it was.
-    pub by: By,
+    pub by: ActorKind,
     /// The account's name or the link's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -328,35 +328,36 @@ pub struct Entry {
     #[schema(nullable = false)]
     pub from: Option<String>,
     /// What kind of act.
-    pub kind: Kind,
+    pub kind: AuditKind,
     /// To whom or what.
     pub target: String,
     /// A few words more.
     #[serde(default)]
     pub note: String,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: AuditOutcome,
     /// How often it happened since the last such entry.
     pub count: u64,
 }
 
 /// Which entries are wanted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Filter {
+pub struct AuditFilter {
     /// Those that this account did, or that were done to it.
     pub account: Option<String>,
     /// Those of this kind.
-    pub kind: Option<Kind>,
+    pub kind: Option<AuditKind>,
     /// Not those before this moment (RFC 3339, UTC).
     pub from: Option<String>,
     /// Those before this moment (RFC 3339, UTC).
     pub to: Option<String>,
 }
 
-impl Filter {
-    pub(super) fn lets(&self, entry: &Entry) -> bool {
+impl AuditFilter {
+    pub(super) fn matches(&self, entry: &AuditEntry) -> bool {
         let concerns = |name: &String| {
-            entry.target == *name || (entry.by == By::Account && entry.who.as_ref() == Some(name))
+            entry.target == *name
+                || (entry.by == ActorKind::Account && entry.who.as_ref() == Some(name))
         };
         // All times have one form, in which they sort as text.
         self.account.as_ref().is_none_or(concerns)

@@ -2,29 +2,29 @@
 //! What administrators do, failed sign-ins, and what each account does to its own things are series apart: nobody can push out
 //! what others did by doing much, and what is repeated word for word is counted.
 
+mod audit_log;
+mod counters;
 mod event;
 mod reporter;
 mod series;
-mod sorting;
-mod tally;
 
-pub use event::{Actor, By, Entry, Event, Filter, Kind, Outcome};
+pub use event::{Actor, ActorKind, AuditEntry, AuditEvent, AuditFilter, AuditKind, AuditOutcome};
 pub use reporter::Reporter;
 
 use crate::model::{AccountName, Error, Result};
+use audit_log::{AuditLimits, AuditLog};
+use counters::FailedSignIn;
 use parking_lot::Mutex;
-use sorting::{Log, Room};
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
-use tally::Key;
 use tokio_util::task::TaskTracker;
 
 /// The log. Writing to it never fails: what cannot be written is said in the server's own log.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    log: Arc<Mutex<Log>>,
+    log: Arc<Mutex<AuditLog>>,
     /// Failed sign-ins that are being counted.
     counting: TaskTracker,
 }
@@ -32,19 +32,19 @@ pub struct Audit {
 impl Audit {
     /// The log in `dir`, which is made at the first entry.
     pub fn new(dir: &Path) -> Self {
-        Self::limited(dir, Room::default())
+        Self::limited(dir, AuditLimits::default())
     }
 
-    fn limited(dir: &Path, room: Room) -> Self {
+    fn limited(dir: &Path, room: AuditLimits) -> Self {
         Self {
-            log: Arc::new(Mutex::new(Log::new(dir, room))),
+            log: Arc::new(Mutex::new(AuditLog::new(dir, room))),
             counting: TaskTracker::new(),
         }
     }
 
     /// Writes an entry, or counts it with those like it; when this returns, a change that was not just repeated is on the disk. Once
     /// called it is written, though the caller leaves.
-    pub fn record(&self, event: Event) -> impl Future<Output = ()> + Send + use<> {
+    pub fn record(&self, event: AuditEvent) -> impl Future<Output = ()> + Send + use<> {
         let log = Arc::clone(&self.log);
         let written = tokio::task::spawn_blocking(move || log.lock().record(event, Instant::now()));
         async move {
@@ -58,7 +58,7 @@ impl Audit {
     pub fn count_failure(&self, name: Option<&AccountName>, from: IpAddr) {
         let (log, key) = (
             Arc::clone(&self.log),
-            Key {
+            FailedSignIn {
                 name: name.cloned(),
                 from: from.to_canonical(),
             },
@@ -70,7 +70,7 @@ impl Audit {
     }
 
     /// Writes what was only counted so far; `all` also when its time has not come, and after what is still being counted.
-    pub async fn settle(&self, all: bool) {
+    pub async fn flush(&self, all: bool) {
         if all {
             self.counting.close();
             self.counting.wait().await;
@@ -90,7 +90,12 @@ impl Audit {
     }
 
     /// Up to `limit` entries that `filter` lets through and whose number is below `below`, newest first.
-    pub async fn read(&self, filter: Filter, below: u64, limit: usize) -> Result<Vec<Entry>> {
+    pub async fn read(
+        &self,
+        filter: AuditFilter,
+        below: u64,
+        limit: usize,
+    ) -> Result<Vec<AuditEntry>> {
         let log = Arc::clone(&self.log);
         let read = tokio::task::spawn_blocking(move || {
             let readers = {
@@ -102,7 +107,7 @@ impl Audit {
             for files in readers {
                 // What is older than all of a full page need not be read.
                 let above = if entries.len() == limit {
-                    entries.last().map_or(0, |last: &Entry| last.id)
+                    entries.last().map_or(0, |last: &AuditEntry| last.id)
                 } else {
                     0
                 };

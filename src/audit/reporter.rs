@@ -1,6 +1,6 @@
 //! Somebody at work: what they do, with where they sit, in the audit log.
 
-use super::{Actor, Audit, Event, Kind, Outcome};
+use super::{Actor, Audit, AuditEvent, AuditKind, AuditOutcome};
 use crate::model::Error;
 use std::borrow::Borrow;
 use std::net::IpAddr;
@@ -28,26 +28,26 @@ impl Reporter {
     /// Writes an entry for what was done, for what the server failed at, and for what is always refused; not for mistakes.
     pub async fn report<T, E: Borrow<Error>>(
         &self,
-        kind: Kind,
+        kind: AuditKind,
         target: &str,
         note: impl Into<String>,
         result: &Result<T, E>,
     ) {
         let outcome = match result.as_ref().map_err(Borrow::borrow) {
-            Ok(_) => Outcome::Done,
-            Err(Error::Forbidden(_)) => Outcome::Refused,
+            Ok(_) => AuditOutcome::Done,
+            Err(Error::Forbidden(_)) => AuditOutcome::Refused,
             Err(
                 Error::Io { .. }
                 | Error::Corrupt(_)
                 | Error::ReadOnly
                 | Error::NoSpace
                 | Error::Unsupported,
-            ) => Outcome::Failed,
+            ) => AuditOutcome::Failed,
             Err(_) => return,
         };
-        let mut event = Event::new(self.actor.clone(), kind, target)
-            .note(note)
-            .ended(outcome);
+        let mut event = AuditEvent::new(self.actor.clone(), kind, target)
+            .with_note(note)
+            .with_outcome(outcome);
         event.from = self.from;
         self.audit.record(event).await;
     }
@@ -55,7 +55,7 @@ impl Reporter {
     /// As [`report`](Self::report), unless what was done changed nothing.
     pub async fn report_change<T, E: Borrow<Error>>(
         &self,
-        kind: Kind,
+        kind: AuditKind,
         target: &str,
         note: impl Into<String>,
         (result, is_change): (&Result<T, E>, bool),
@@ -66,7 +66,7 @@ impl Reporter {
     }
 
     /// Writes an entry for what was done.
-    pub async fn done(&self, kind: Kind, target: &str, note: impl Into<String>) {
+    pub async fn done(&self, kind: AuditKind, target: &str, note: impl Into<String>) {
         self.report(kind, target, note, &Ok::<(), Error>(())).await;
     }
 }

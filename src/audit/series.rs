@@ -1,7 +1,7 @@
 //! Files of lines, one after the other: `changes-<first number>.jsonl`. Appended to, changed for a new one by size and age,
 //! and removed when they are old or too many.
 
-use super::event::{Entry, Filter};
+use super::event::{AuditEntry, AuditFilter};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -15,7 +15,7 @@ const SUFFIX: &str = ".jsonl";
 
 /// How much a series keeps.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(super) struct SeriesLimits {
     pub total: u64,
     /// After how long a new file is begun.
     pub turn: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Limits {
     pub keep: Duration,
 }
 
-impl Limits {
+impl SeriesLimits {
     pub const fn of_total(total: u64) -> Self {
         Self {
             total,
@@ -40,13 +40,13 @@ impl Limits {
 /// One series of files and the one that is written to.
 #[derive(Debug)]
 pub(super) struct Series {
-    files: Files,
-    limits: Limits,
-    present: Option<Present>,
+    files: SeriesFiles,
+    limits: SeriesLimits,
+    present: Option<CurrentFile>,
 }
 
 #[derive(Debug)]
-struct Present {
+struct CurrentFile {
     file: File,
     len: u64,
     began: SystemTime,
@@ -56,14 +56,14 @@ struct Present {
 
 /// Where the files of a series are; enough to read them.
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub(super) struct SeriesFiles {
     dir: PathBuf,
     prefix: String,
 }
 
 impl Series {
-    pub fn new(dir: &Path, name: &str, limits: Limits) -> Self {
-        let files = Files {
+    pub fn new(dir: &Path, name: &str, limits: SeriesLimits) -> Self {
+        let files = SeriesFiles {
             dir: dir.to_owned(),
             prefix: format!("{name}-"),
         };
@@ -74,7 +74,7 @@ impl Series {
         }
     }
 
-    pub fn reader(&self) -> Files {
+    pub fn reader(&self) -> SeriesFiles {
         self.files.clone()
     }
 
@@ -116,10 +116,10 @@ impl Series {
                 .files
                 .list()?
                 .pop()
-                .map(|(_, path)| Present::open(&path))
+                .map(|(_, path)| CurrentFile::open(&path))
                 .transpose()?;
         }
-        let fits = |present: &Present| {
+        let fits = |present: &CurrentFile| {
             present.len + more < self.limits.file()
                 && present
                     .began
@@ -139,7 +139,7 @@ impl Series {
                 File::open(above)?.sync_all()?;
             }
         }
-        self.present = Some(Present::open(&path)?);
+        self.present = Some(CurrentFile::open(&path)?);
         File::open(&self.files.dir)?.sync_all()?;
         self.make_room(&path)
     }
@@ -182,7 +182,7 @@ impl Series {
     }
 }
 
-impl Present {
+impl CurrentFile {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
@@ -207,14 +207,14 @@ impl Present {
     }
 }
 
-impl Files {
+impl SeriesFiles {
     /// Up to `limit` entries between `above` and `below` that `filter` lets through, newest first.
     pub fn newest(
         &self,
-        filter: &Filter,
+        filter: &AuditFilter,
         (above, below): (u64, u64),
         limit: usize,
-    ) -> io::Result<Vec<Entry>> {
+    ) -> io::Result<Vec<AuditEntry>> {
         let mut found = Vec::new();
         let mut after = u64::MAX;
         for (first, path) in self.list()?.into_iter().rev() {
@@ -229,9 +229,9 @@ impl Files {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 text => text?,
             };
-            let is_within = |entry: &Entry| entry.id > above && entry.id < below;
-            let mut here: Vec<Entry> = entries(&text)
-                .filter(|entry| is_within(entry) && filter.lets(entry))
+            let is_within = |entry: &AuditEntry| entry.id > above && entry.id < below;
+            let mut here: Vec<AuditEntry> = entries(&text)
+                .filter(|entry| is_within(entry) && filter.matches(entry))
                 .collect();
             here.reverse();
             found.extend(here.into_iter().take(limit - found.len()));
@@ -269,7 +269,7 @@ impl Files {
 }
 
 /// The whole lines of a file; one that was cut short is passed over.
-fn entries(text: &[u8]) -> impl Iterator<Item = Entry> {
+fn entries(text: &[u8]) -> impl Iterator<Item = AuditEntry> {
     text.split(|byte| *byte == b'\n')
         .filter_map(|line| serde_json::from_slice(line).ok())
 }

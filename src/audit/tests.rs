@@ -1,25 +1,29 @@
 //! The audit log against real files.
 
 use super::*;
-use crate::audit::series::Limits;
-use crate::audit::tally::Tally;
+use crate::audit::counters::FailedSignInCounter;
+use crate::audit::series::SeriesLimits;
 use std::time::Duration;
 
 fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
 }
 
-fn event(target: &str) -> Event {
-    Event::new(Actor::Account(name("ana")), Kind::AccountCreated, target)
+fn event(target: &str) -> AuditEvent {
+    AuditEvent::new(
+        Actor::Account(name("ana")),
+        AuditKind::AccountCreated,
+        target,
+    )
 }
 
 fn here() -> IpAddr {
     IpAddr::from([192, 0, 2, 1])
 }
 
-fn all_of(limits: Limits) -> Room {
+fn all_of(limits: SeriesLimits) -> AuditLimits {
     let (own_sign_ins, own_visitors) = (limits, limits);
-    Room {
+    AuditLimits {
         administration: limits,
         sign_ins: limits,
         others: limits,
@@ -29,7 +33,7 @@ fn all_of(limits: Limits) -> Room {
     }
 }
 
-async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
+async fn all(audit: &Audit, filter: AuditFilter) -> Vec<AuditEntry> {
     audit.read(filter, u64::MAX, 10_000).await.unwrap()
 }
 
@@ -46,16 +50,20 @@ fn files(dir: &Path) -> Vec<String> {
 async fn entries_are_read_newest_first_by_pages_and_filters() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(&dir.path().join("audit"));
-    assert!(all(&audit, Filter::default()).await.is_empty());
+    assert!(all(&audit, AuditFilter::default()).await.is_empty());
     for target in ["ben", "eva", "zoe"] {
         audit
-            .record(event(target).from(here()).note("role user"))
+            .record(event(target).with_address(here()).with_note("role user"))
             .await;
     }
     audit
-        .record(Event::new(Actor::CommandLine, Kind::SignIn, "ben"))
+        .record(AuditEvent::new(
+            Actor::CommandLine,
+            AuditKind::SignIn,
+            "ben",
+        ))
         .await;
-    let entries = all(&audit, Filter::default()).await;
+    let entries = all(&audit, AuditFilter::default()).await;
     assert_eq!(
         entries
             .iter()
@@ -67,7 +75,7 @@ async fn entries_are_read_newest_first_by_pages_and_filters() {
         (entries[3].who.as_deref(), entries[3].from.as_deref()),
         (Some("ana"), Some("192.0.2.1"))
     );
-    let page = audit.read(Filter::default(), 4, 2).await.unwrap();
+    let page = audit.read(AuditFilter::default(), 4, 2).await.unwrap();
     assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), [3, 2]);
     let filtered = async |filter| {
         all(&audit, filter)
@@ -77,50 +85,50 @@ async fn entries_are_read_newest_first_by_pages_and_filters() {
             .collect::<Vec<_>>()
     };
     assert_eq!(
-        filtered(Filter {
+        filtered(AuditFilter {
             account: Some("ben".into()),
-            ..Filter::default()
+            ..AuditFilter::default()
         })
         .await,
         [4, 1]
     );
     assert_eq!(
-        filtered(Filter {
+        filtered(AuditFilter {
             account: Some("ana".into()),
-            ..Filter::default()
+            ..AuditFilter::default()
         })
         .await,
         [3, 2, 1]
     );
     assert_eq!(
-        filtered(Filter {
-            kind: Some(Kind::SignIn),
-            ..Filter::default()
+        filtered(AuditFilter {
+            kind: Some(AuditKind::SignIn),
+            ..AuditFilter::default()
         })
         .await,
         [4]
     );
     let now = entries[0].at.clone();
     assert_eq!(
-        filtered(Filter {
+        filtered(AuditFilter {
             from: Some("2999-01-01T00:00:00Z".into()),
-            ..Filter::default()
+            ..AuditFilter::default()
         })
         .await,
         [0; 0]
     );
     assert_eq!(
-        filtered(Filter {
+        filtered(AuditFilter {
             to: Some(entries[3].at.clone()),
-            ..Filter::default()
+            ..AuditFilter::default()
         })
         .await,
         [0; 0]
     );
     assert!(
-        filtered(Filter {
+        filtered(AuditFilter {
             from: Some(now),
-            ..Filter::default()
+            ..AuditFilter::default()
         })
         .await
         .contains(&4)
@@ -137,7 +145,7 @@ async fn a_torn_line_harms_no_other_and_numbers_go_on() {
     std::fs::write(&path, text).unwrap();
     let audit = Audit::new(dir.path());
     audit.record(event("eva")).await;
-    let entries = all(&audit, Filter::default()).await;
+    let entries = all(&audit, AuditFilter::default()).await;
     assert_eq!(
         entries
             .iter()
@@ -152,9 +160,9 @@ async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(dir.path());
     audit
-        .record(event("a\nb\x1b[31m\u{202e}é").note("x".repeat(5000)))
+        .record(event("a\nb\x1b[31m\u{202e}é").with_note("x".repeat(5000)))
         .await;
-    let entry = all(&audit, Filter::default()).await.remove(0);
+    let entry = all(&audit, AuditFilter::default()).await.remove(0);
     assert_eq!(entry.target, "a\\u{a}b\\u{1b}[31m\\u{202e}é");
     assert_eq!(entry.note.chars().count(), 301);
     let text = std::fs::read_to_string(dir.path().join(&files(dir.path())[0])).unwrap();
@@ -164,9 +172,9 @@ async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
 #[tokio::test]
 async fn files_turn_by_size_and_age_and_the_oldest_go() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = SeriesLimits {
         total: 16 * 1024,
-        ..Limits::of_total(0)
+        ..SeriesLimits::of_total(0)
     };
     let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..400 {
@@ -182,14 +190,14 @@ async fn files_turn_by_size_and_age_and_the_oldest_go() {
         "{} files, {total} bytes",
         kept.len()
     );
-    let entries = all(&audit, Filter::default()).await;
+    let entries = all(&audit, AuditFilter::default()).await;
     assert_eq!(entries[0].target, "u399");
     assert!(entries.len() > 50 && entries.windows(2).all(|pair| pair[0].id == pair[1].id + 1));
 
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = SeriesLimits {
         turn: Duration::ZERO,
-        ..Room::default().administration
+        ..AuditLimits::default().administration
     };
     let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..3 {
@@ -200,10 +208,10 @@ async fn files_turn_by_size_and_age_and_the_oldest_go() {
         3,
         "a file for each, for all are old at once"
     );
-    let limits = Limits {
+    let limits = SeriesLimits {
         turn: Duration::ZERO,
         keep: Duration::ZERO,
-        ..Room::default().administration
+        ..AuditLimits::default().administration
     };
     Audit::limited(dir.path(), all_of(limits))
         .record(event("u3"))
@@ -225,13 +233,13 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
         audit.count_failure(Some(&name("ana")), from);
     }
     // Entries are written one after the other: with this one all before it are.
-    audit.settle(true).await;
+    audit.flush(true).await;
     let counted: Vec<_> = std::iter::repeat_with(|| ()).take(200).collect();
     for () in counted {
-        if all(&audit, Filter::default())
+        if all(&audit, AuditFilter::default())
             .await
             .iter()
-            .filter(|e| e.kind == Kind::SignInFailed)
+            .filter(|e| e.kind == AuditKind::SignInFailed)
             .map(|e| e.count)
             .sum::<u64>()
             == 1000
@@ -239,13 +247,13 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
             break;
         }
         tokio::task::yield_now().await;
-        audit.settle(true).await;
+        audit.flush(true).await;
     }
     let entries = all(
         &audit,
-        Filter {
-            kind: Some(Kind::SignInFailed),
-            ..Filter::default()
+        AuditFilter {
+            kind: Some(AuditKind::SignInFailed),
+            ..AuditFilter::default()
         },
     )
     .await;
@@ -253,7 +261,7 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
     assert!(
         entries
             .iter()
-            .all(|e| e.outcome == Outcome::Refused && e.by == By::Nobody)
+            .all(|e| e.outcome == AuditOutcome::Refused && e.by == ActorKind::Nobody)
     );
     let changes = files(dir.path())
         .into_iter()
@@ -264,8 +272,8 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
 
 #[test]
 fn failures_are_counted_within_bounds() {
-    let (mut tally, now) = (Tally::default(), Instant::now());
-    let key = |n: u32| Key {
+    let (mut tally, now) = (FailedSignInCounter::default(), Instant::now());
+    let key = |n: u32| FailedSignIn {
         name: Some(name("ana")),
         from: IpAddr::from(n.to_be_bytes()),
     };
@@ -290,106 +298,117 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     audit.record(event("ben")).await;
     std::fs::remove_file(&path).unwrap();
     audit.record(event("eva")).await;
-    assert_eq!(all(&audit, Filter::default()).await[0].target, "eva");
+    assert_eq!(all(&audit, AuditFilter::default()).await[0].target, "eva");
 }
 
 /// Whatever an account does to what is its own, however often and in how many kinds, displaces its own entries alone.
 #[tokio::test]
 async fn nobody_washes_away_what_others_did() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = SeriesLimits {
         total: 16 * 1024,
-        ..Limits::of_total(0)
+        ..SeriesLimits::of_total(0)
     };
     let audit = Audit::limited(dir.path(), all_of(limits));
     audit.record(event("evil")).await;
     audit
-        .record(Event::new(
+        .record(AuditEvent::new(
             Actor::CommandLine,
-            Kind::PasswordChanged,
+            AuditKind::PasswordChanged,
             "evil",
         ))
         .await;
     audit
-        .record(Event::new(
+        .record(AuditEvent::new(
             Actor::Account(name("ana")),
-            Kind::LinkCreated,
+            AuditKind::LinkCreated,
             "anas",
         ))
         .await;
     audit
-        .record(Event::new(Actor::Account(name("ana")), Kind::SignIn, "ana").from(here()))
+        .record(
+            AuditEvent::new(Actor::Account(name("ana")), AuditKind::SignIn, "ana")
+                .with_address(here()),
+        )
         .await;
     audit
-        .record(Event::new(
+        .record(AuditEvent::new(
             Actor::Account(name("evil")),
-            Kind::AppPasswordCreated,
+            AuditKind::AppPasswordCreated,
             "first",
         ))
         .await;
-    let before = all(&audit, Filter::default()).await.len();
+    let before = all(&audit, AuditFilter::default()).await.len();
     assert_eq!(before, 5);
     let evil = || Actor::Account(name("evil"));
     for n in 0..300 {
         let target = format!("t{n}");
         for kind in [
-            Kind::LinkCreated,
-            Kind::LinkChanged,
-            Kind::LinkRemoved,
-            Kind::ShareCreated,
-            Kind::ShareChanged,
-            Kind::ShareRemoved,
-            Kind::AppPasswordCreated,
-            Kind::AppPasswordRemoved,
-            Kind::SessionStarted,
-            Kind::SessionEnded,
-            Kind::HistoryHeld,
+            AuditKind::LinkCreated,
+            AuditKind::LinkChanged,
+            AuditKind::LinkRemoved,
+            AuditKind::ShareCreated,
+            AuditKind::ShareChanged,
+            AuditKind::ShareRemoved,
+            AuditKind::AppPasswordCreated,
+            AuditKind::AppPasswordRemoved,
+            AuditKind::SessionStarted,
+            AuditKind::SessionEnded,
+            AuditKind::HistoryHeld,
         ] {
-            audit.record(Event::new(evil(), kind, &target)).await;
+            audit.record(AuditEvent::new(evil(), kind, &target)).await;
         }
         for kind in [
-            Kind::AccountChanged,
-            Kind::PasswordChanged,
-            Kind::TwoFactorChanged,
-            Kind::OpenidLinked,
-            Kind::HistoryPurged,
-            Kind::HistoryRestored,
+            AuditKind::AccountChanged,
+            AuditKind::PasswordChanged,
+            AuditKind::TwoFactorChanged,
+            AuditKind::OpenidLinked,
+            AuditKind::HistoryPurged,
+            AuditKind::HistoryRestored,
         ] {
             audit
-                .record(Event::new(evil(), kind, "evil").note(&target))
+                .record(AuditEvent::new(evil(), kind, "evil").with_note(&target))
                 .await;
         }
         let (id, owner) = (target.clone(), name("evil"));
         audit
-            .record(Event::new(
+            .record(AuditEvent::new(
                 Actor::Link { id, owner },
-                Kind::HistoryHeld,
+                AuditKind::HistoryHeld,
                 "ana",
             ))
             .await;
         audit
-            .record(Event::new(Actor::Nobody, Kind::AccountCreated, &target))
+            .record(AuditEvent::new(
+                Actor::Nobody,
+                AuditKind::AccountCreated,
+                &target,
+            ))
             .await;
         audit
-            .record(Event::new(Actor::Nobody, Kind::SignInFailed, &target))
+            .record(AuditEvent::new(
+                Actor::Nobody,
+                AuditKind::SignInFailed,
+                &target,
+            ))
             .await;
     }
-    let entries = all(&audit, Filter::default()).await;
+    let entries = all(&audit, AuditFilter::default()).await;
     let has = |kind, target: &str| {
         entries
             .iter()
             .any(|entry| entry.kind == kind && entry.target == target)
     };
     assert!(
-        has(Kind::AccountCreated, "evil") && has(Kind::PasswordChanged, "evil"),
+        has(AuditKind::AccountCreated, "evil") && has(AuditKind::PasswordChanged, "evil"),
         "what administrators did"
     );
     assert!(
-        has(Kind::LinkCreated, "anas") && has(Kind::SignIn, "ana"),
+        has(AuditKind::LinkCreated, "anas") && has(AuditKind::SignIn, "ana"),
         "what another account did"
     );
     assert!(
-        !has(Kind::AppPasswordCreated, "first"),
+        !has(AuditKind::AppPasswordCreated, "first"),
         "its own is pushed out by its own"
     );
     assert!(
@@ -398,15 +417,15 @@ async fn nobody_washes_away_what_others_did() {
     );
     let own = all(
         &audit,
-        Filter {
+        AuditFilter {
             account: Some("ana".into()),
-            ..Filter::default()
+            ..AuditFilter::default()
         },
     )
     .await;
     assert!(own.iter().any(|entry| entry.target == "anas"));
     let page = audit
-        .read(Filter::default(), entries[9].id, 20)
+        .read(AuditFilter::default(), entries[9].id, 20)
         .await
         .unwrap();
     assert_eq!(
@@ -419,34 +438,42 @@ async fn nobody_washes_away_what_others_did() {
 #[tokio::test]
 async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits {
+    let limits = SeriesLimits {
         total: 16 * 1024,
-        ..Limits::of_total(0)
+        ..SeriesLimits::of_total(0)
     };
     let audit = Audit::limited(dir.path(), all_of(limits));
     let evil = || Actor::Account(name("evil"));
     audit
-        .record(Event::new(Actor::Nobody, Kind::AccountCreated, "invited"))
+        .record(AuditEvent::new(
+            Actor::Nobody,
+            AuditKind::AccountCreated,
+            "invited",
+        ))
         .await;
     audit.record(event("ben")).await;
     audit
-        .record(Event::new(evil(), Kind::LockBroken, "home/evilyn/file"))
+        .record(AuditEvent::new(
+            evil(),
+            AuditKind::LockBroken,
+            "home/evilyn/file",
+        ))
         .await;
     audit
-        .record(Event::new(evil(), Kind::LinkCreated, "first"))
+        .record(AuditEvent::new(evil(), AuditKind::LinkCreated, "first"))
         .await;
     for n in 0..300 {
         let (id, owner) = (format!("l{n}"), name("evil"));
         audit
-            .record(Event::new(
+            .record(AuditEvent::new(
                 Actor::Link { id, owner },
-                Kind::ShareRemoved,
+                AuditKind::ShareRemoved,
                 format!("s{n}"),
             ))
             .await;
     }
     let has = async |target: &str| {
-        all(&audit, Filter::default())
+        all(&audit, AuditFilter::default())
             .await
             .iter()
             .any(|entry| entry.target == target)
@@ -457,9 +484,9 @@ async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
     );
     for n in 0..300 {
         audit
-            .record(Event::new(
+            .record(AuditEvent::new(
                 evil(),
-                Kind::LockBroken,
+                AuditKind::LockBroken,
                 format!("home/evil/f{n}"),
             ))
             .await;
@@ -474,8 +501,9 @@ async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
 async fn what_is_repeated_is_counted_in_one_entry() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(dir.path());
-    let change =
-        |note: &str| Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x").note(note);
+    let change = |note: &str| {
+        AuditEvent::new(Actor::Account(name("ana")), AuditKind::LinkChanged, "x").with_note(note)
+    };
     for n in 0..1000 {
         audit.record(change("a")).await;
         if n == 500 {
@@ -484,7 +512,7 @@ async fn what_is_repeated_is_counted_in_one_entry() {
     }
     audit.record(event("ben")).await;
     audit.record(event("ben")).await;
-    let told = |entries: &[Entry]| {
+    let told = |entries: &[AuditEntry]| {
         entries
             .iter()
             .map(|e| (e.note.clone(), e.count))
@@ -492,11 +520,11 @@ async fn what_is_repeated_is_counted_in_one_entry() {
     };
     let expected = [("a", 999), ("", 1), ("", 1), ("b", 1), ("a", 1)]
         .map(|(note, count)| (note.to_owned(), count));
-    assert_eq!(told(&all(&audit, Filter::default()).await), expected);
+    assert_eq!(told(&all(&audit, AuditFilter::default()).await), expected);
     audit.record(change("a")).await;
     audit.record(change("a")).await;
-    audit.settle(true).await;
-    let entries = all(&Audit::new(dir.path()), Filter::default()).await;
+    audit.flush(true).await;
+    let entries = all(&Audit::new(dir.path()), AuditFilter::default()).await;
     assert_eq!(
         told(&entries[..2]),
         [("a".to_owned(), 1), ("a".to_owned(), 1)]
@@ -519,13 +547,13 @@ async fn files_of_earlier_versions_are_read_and_their_numbers_go_on() {
     std::fs::write(dir.path().join("sign-ins-000000000002.jsonl"), sign_ins).unwrap();
     let audit = Audit::new(dir.path());
     audit
-        .record(Event::new(
+        .record(AuditEvent::new(
             Actor::Account(name("ana")),
-            Kind::LinkChanged,
+            AuditKind::LinkChanged,
             "x",
         ))
         .await;
-    let ids = all(&audit, Filter::default())
+    let ids = all(&audit, AuditFilter::default())
         .await
         .iter()
         .map(|entry| entry.id)
@@ -533,9 +561,9 @@ async fn files_of_earlier_versions_are_read_and_their_numbers_go_on() {
     assert_eq!(ids, [5, 4, 3, 2, 1]);
     let own = all(
         &audit,
-        Filter {
+        AuditFilter {
             account: Some("ana".into()),
-            ..Filter::default()
+            ..AuditFilter::default()
         },
     )
     .await
@@ -546,13 +574,13 @@ async fn files_of_earlier_versions_are_read_and_their_numbers_go_on() {
 #[tokio::test]
 async fn accounts_that_are_silent_keep_no_old_files() {
     let dir = tempfile::tempdir().unwrap();
-    let change = || Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x");
+    let change = || AuditEvent::new(Actor::Account(name("ana")), AuditKind::LinkChanged, "x");
     Audit::new(dir.path()).record(change()).await;
     let files = || files(&dir.path().join("accounts/ana"));
     assert_eq!(files(), ["changes-000000000001.jsonl"]);
-    let limits = Limits {
+    let limits = SeriesLimits {
         keep: Duration::ZERO,
-        ..Room::default().own
+        ..AuditLimits::default().own
     };
     Audit::limited(dir.path(), all_of(limits))
         .record(event("ben"))

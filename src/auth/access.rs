@@ -48,7 +48,7 @@ impl AccessCheck for SessionAccess {
         let is_of = self
             .bearer_of
             .is_none_or(|generation| session.is_of(generation));
-        holds(is_of && session.holds(&self.account, now()))
+        holds(is_of && session.is_valid_for(&self.account, now()))
     }
 }
 
@@ -69,7 +69,7 @@ impl fmt::Debug for AppPasswordAccess {
 impl AccessCheck for AppPasswordAccess {
     fn check(&self) -> Result<()> {
         let present = self.app_passwords.get(&self.id).ok_or(Error::AccessEnded)?;
-        holds(present.allows_what(&self.entered) && present.holds(&self.account, now()))
+        holds(present.has_same_access(&self.entered) && present.is_valid_for(&self.account, now()))
     }
 }
 

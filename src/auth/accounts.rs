@@ -1,16 +1,16 @@
 //! The accounts: records in the state store under `account/<name>`, all of them in memory, changed one at a time.
 
-mod addresses;
-mod leaving;
+mod emails;
+mod removal;
 
 use super::AccountView;
 use super::access::Revocation;
+pub use super::account_record::AccountRecord;
 use super::profile::Profile;
-pub use super::record::Record;
 use crate::model::{AccountName, Error, Identity, Result};
-use crate::store::{Along, Batch, StateStore, table};
-pub use leaving::Vacate;
+use crate::store::{Batch, CommitHook, StateStore, table};
 use parking_lot::RwLock;
+pub use removal::AccountCleanup;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,11 +23,11 @@ const LAST: Error =
 /// One account in memory; whoever holds it sees every change at once.
 pub struct Account {
     name: AccountName,
-    present: RwLock<Present>,
+    present: RwLock<AccountState>,
 }
 
-struct Present {
-    record: Record,
+struct AccountState {
+    record: AccountRecord,
     /// The record as stored: what the next change expects to find.
     text: String,
     identity: Arc<Identity>,
@@ -48,8 +48,8 @@ impl std::fmt::Debug for Account {
 }
 
 impl Account {
-    fn new(name: AccountName, record: Record, text: String) -> Arc<Self> {
-        let present = Present::new(&name, record, text, Arc::default());
+    fn new(name: AccountName, record: AccountRecord, text: String) -> Arc<Self> {
+        let present = AccountState::new(&name, record, text, Arc::default());
         Arc::new(Self {
             name,
             present: RwLock::new(present),
@@ -89,7 +89,7 @@ impl Account {
     }
 
     /// Shows a changed record. What the old password let in ends with it.
-    fn show(&self, record: Record, text: String, kept: Option<KeptSession>) {
+    fn show(&self, record: AccountRecord, text: String, kept: Option<KeptSession>) {
         let mut present = self.present.write();
         let by_password = if record.password_opens() == present.record.password_opens() {
             Arc::clone(&present.by_password)
@@ -97,9 +97,9 @@ impl Account {
             present.by_password.revoke();
             Arc::default()
         };
-        *present = Present {
+        *present = AccountState {
             kept,
-            ..Present::new(&self.name, record, text, by_password)
+            ..AccountState::new(&self.name, record, text, by_password)
         };
     }
 
@@ -131,7 +131,7 @@ impl Account {
     /// What the account says of itself.
     pub fn profile(&self) -> Profile {
         let present = self.present.read();
-        let Record {
+        let AccountRecord {
             display_name,
             email,
             email_source,
@@ -154,7 +154,7 @@ impl Account {
 
     fn view(&self) -> AccountView {
         let present = self.present.read();
-        let Record {
+        let AccountRecord {
             role,
             disabled,
             quota,
@@ -172,8 +172,13 @@ impl Account {
     }
 }
 
-impl Present {
-    fn new(name: &AccountName, record: Record, text: String, by_password: Arc<Revocation>) -> Self {
+impl AccountState {
+    fn new(
+        name: &AccountName,
+        record: AccountRecord,
+        text: String,
+        by_password: Arc<Revocation>,
+    ) -> Self {
         let whole = Identity::whole(name.clone(), record.role, record.quota, by_password.clone());
         let (account_id, generation) = (record.id.as_str().into(), record.generation);
         let identity = Arc::new(Identity {
@@ -221,7 +226,7 @@ pub struct Accounts {
     by_name: RwLock<BTreeMap<AccountName, Arc<Account>>>,
     /// The names of accounts whose removal is under way.
     leaving: RwLock<BTreeSet<AccountName>>,
-    vacate: OnceLock<Arc<dyn Vacate>>,
+    vacate: OnceLock<Arc<dyn AccountCleanup>>,
     /// Held over each change, from reading the present record to showing the new one.
     changing: tokio::sync::Mutex<()>,
     changes: AtomicU64,
@@ -330,16 +335,16 @@ impl Accounts {
     pub async fn insert(
         self: &Arc<Self>,
         name: &AccountName,
-        record: Record,
-        along: impl Into<Along>,
+        record: AccountRecord,
+        along: impl Into<CommitHook>,
     ) -> Result<AccountView> {
         let (accounts, name) = (Arc::clone(self), name.clone());
         let (along, stored) = along.into().into_parts();
-        to_the_end(async move {
+        run_to_completion(async move {
             let reserved = accounts.reserve(&name).await?;
             // This may wait for a disk; other accounts change meanwhile.
             if let Some(vacate) = accounts.vacate.get() {
-                vacate.vacate(&name).await?;
+                vacate.clean_up(&name).await?;
             }
             let _alone = accounts.changing.lock().await;
             let text = table::encode(&record)?;
@@ -361,7 +366,7 @@ impl Accounts {
     pub async fn change(
         self: &Arc<Self>,
         name: &AccountName,
-        edit: impl FnOnce(&mut Record) + Send + 'static,
+        edit: impl FnOnce(&mut AccountRecord) + Send + 'static,
     ) -> Result<()> {
         self.try_change(name, move |record| {
             edit(record);
@@ -374,7 +379,7 @@ impl Accounts {
     pub async fn try_change(
         self: &Arc<Self>,
         name: &AccountName,
-        edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
+        edit: impl FnOnce(&mut AccountRecord) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         self.try_change_keeping(name, None, edit).await
     }
@@ -384,10 +389,10 @@ impl Accounts {
         self: &Arc<Self>,
         name: &AccountName,
         kept: Option<KeptSession>,
-        edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
+        edit: impl FnOnce(&mut AccountRecord) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (accounts, name) = (Arc::clone(self), name.clone());
-        to_the_end(async move {
+        run_to_completion(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;
             let (mut record, before) = {
@@ -436,7 +441,7 @@ impl Accounts {
         outcome
     }
 
-    fn show(&self, name: &AccountName, record: Record, text: String) {
+    fn show(&self, name: &AccountName, record: AccountRecord, text: String) {
         match self.find(name) {
             Some(account) => account.show(record, text, None),
             None => {
@@ -457,7 +462,7 @@ impl Accounts {
 }
 
 /// Runs a change to its end even when whoever asked goes away: store and memory must not part.
-pub async fn to_the_end<T: Send + 'static>(
+pub async fn run_to_completion<T: Send + 'static>(
     change: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::spawn(change).await;

@@ -3,9 +3,9 @@
 
 use super::access::AppPasswordAccess;
 use super::accounts::{Account, Accounts};
-use super::door::account_in;
-use super::grants::{Grant, Present};
-use super::sessions::{COARSE, Caller, now};
+use super::grants::{Grant, GrantsById};
+use super::password_sign_in::account_in;
+use super::sessions::{COARSE, SessionClient, now};
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, ScopeTarget, Via};
 use crate::store::table::Record;
@@ -76,7 +76,7 @@ impl Grant for AppPassword {
         &self.hash
     }
 
-    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+    fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>> {
         if present
             .values()
             .filter(|other| other.account == self.account)
@@ -94,7 +94,7 @@ impl Grant for AppPassword {
 impl AppPassword {
     /// The folder of the drive that is its whole drive.
     pub fn scope(&self) -> RelPath {
-        RelPath::restore(self.scope.clone())
+        RelPath::from_stored(self.scope.clone())
     }
 
     /// Whether it is an account's of this name.
@@ -103,17 +103,17 @@ impl AppPassword {
     }
 
     /// Whether it is still good for anything.
-    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+    pub(super) fn is_valid(&self, accounts: &Accounts, now: i64) -> bool {
         self.whole(accounts, now).is_some()
     }
 
     /// Whether it lets do what it let do as it was then.
-    pub(super) fn allows_what(&self, then: &Self) -> bool {
+    pub(super) fn has_same_access(&self, then: &Self) -> bool {
         self.scope == then.scope && self.rights == then.rights
     }
 
     /// Whether it is still good for anything in its account.
-    pub(super) fn holds(&self, account: &Account, now: i64) -> bool {
+    pub(super) fn is_valid_for(&self, account: &Account, now: i64) -> bool {
         self.expires.is_none_or(|end| now < end) && account.generation() == Some(self.generation)
     }
 
@@ -121,7 +121,7 @@ impl AppPassword {
     fn whole(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
         accounts
             .find(&self.account)
-            .filter(|account| self.holds(account, now))?
+            .filter(|account| self.is_valid_for(account, now))?
             .identity_at(self.generation)
     }
 }
@@ -148,7 +148,7 @@ impl Auth {
             last_use: None,
         };
         self.app_passwords
-            .insert_with(&id, app_password, self.while_same(identity))
+            .insert_with(&id, app_password, self.commit_if_unchanged(identity))
             .await?;
         Ok((id, secret))
     }
@@ -158,7 +158,7 @@ impl Auth {
         &self,
         user: Option<&str>,
         secret: &str,
-        caller: Caller<'_>,
+        caller: SessionClient<'_>,
     ) -> Option<Arc<Identity>> {
         let (id, found) = self.app_passwords.find(&token::as_made(secret))?;
         if user.is_some_and(|user| account_in(user).as_ref() != Some(&found.account)) {
@@ -176,7 +176,7 @@ impl Auth {
                 LastUse {
                     at: now,
                     address: caller.address,
-                    agent: caller.kept_agent(),
+                    agent: caller.truncated_agent(),
                 },
             );
         }
@@ -202,11 +202,11 @@ impl Auth {
     }
 
     /// What the owner calls an app password that lets nobody in any more.
-    pub(super) fn ended_app_password(&self, user: &str, secret: &[u8]) -> Option<String> {
+    pub(super) fn expired_app_password(&self, user: &str, secret: &[u8]) -> Option<String> {
         let (_, found) = self
             .app_passwords
             .find(&token::as_made(std::str::from_utf8(secret).ok()?))?;
-        let is_ended = !found.stands(&self.accounts, now());
+        let is_ended = !found.is_valid(&self.accounts, now());
         (is_ended && account_in(user).as_ref() == Some(&found.account)).then(|| found.name.clone())
     }
 
@@ -216,14 +216,14 @@ impl Auth {
             .app_passwords
             .get(id)
             .filter(|found| found.account == *account);
-        found.is_some_and(|found| found.stands(&self.accounts, now()))
+        found.is_some_and(|found| found.is_valid(&self.accounts, now()))
     }
 
     /// The app passwords of an account that stand.
     pub fn app_passwords_of(&self, account: &AccountName) -> Vec<(String, Arc<AppPassword>)> {
         let now = now();
         self.app_passwords
-            .list(|found| found.account == *account && found.stands(&self.accounts, now))
+            .list(|found| found.account == *account && found.is_valid(&self.accounts, now))
     }
 
     /// Revokes an app password of an account, from the next request on. `NotFound`.

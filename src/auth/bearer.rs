@@ -25,7 +25,7 @@ const KEY_LEN: usize = 32;
 /// What a bearer says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Claims {
+pub struct BearerClaims {
     /// The session's id.
     pub sid: String,
     /// The generation of the account's credentials that the session is of.
@@ -38,28 +38,28 @@ pub struct Claims {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Key {
+struct BearerSigningKey {
     key: Zeroizing<String>,
 }
 
-impl Record for Key {
+impl Record for BearerSigningKey {
     const VERSION: u32 = 1;
 }
 
 /// Writes and reads bearers; without its key it does neither.
-pub struct Signer(Option<Hmac<Sha256>>);
+pub struct BearerSigner(Option<Hmac<Sha256>>);
 
-impl std::fmt::Debug for Signer {
+impl std::fmt::Debug for BearerSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Signer").field(&self.0.is_some()).finish()
     }
 }
 
-impl Signer {
+impl BearerSigner {
     /// Takes the key from the store, and makes it at the first start. `Corrupt` when there is one that cannot be right.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let table = Table::<Key>::new(store, PREFIX);
-        if let Some(Key { key }) = table.get(ID).await? {
+        let table = Table::<BearerSigningKey>::new(store, PREFIX);
+        if let Some(BearerSigningKey { key }) = table.get(ID).await? {
             let bytes = BASE64_URL_SAFE_NO_PAD
                 .decode(key.as_bytes())
                 .ok()
@@ -69,7 +69,7 @@ impl Signer {
             return Self::new(Some(&Zeroizing::new(bytes)));
         }
         let bytes = Zeroizing::new(random_bytes::<KEY_LEN>()?);
-        let key = Key {
+        let key = BearerSigningKey {
             key: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())),
         };
         let batch = table.put_in(table.absent_in(Batch::new(), ID), ID, &key)?;
@@ -90,7 +90,7 @@ impl Signer {
     }
 
     /// A bearer with these claims.
-    pub fn sign(&self, claims: &Claims) -> Result<Zeroizing<String>> {
+    pub fn sign(&self, claims: &BearerClaims) -> Result<Zeroizing<String>> {
         let mut mac = self.0.clone().ok_or(Error::ReadOnly)?;
         let text = serde_json::to_vec(claims).map_err(|e| Error::io("write a bearer", e))?;
         let signed = format!("{HEAD}.{}", BASE64_URL_SAFE_NO_PAD.encode(text));
@@ -100,14 +100,14 @@ impl Signer {
     }
 
     /// What a bearer says, if this server wrote it and it has not ended.
-    pub fn read(&self, bearer: &str, now: i64) -> Option<Claims> {
+    pub fn read(&self, bearer: &str, now: i64) -> Option<BearerClaims> {
         let (signed, tag) = bearer.rsplit_once('.')?;
         let claims = signed.strip_prefix(HEAD)?.strip_prefix('.')?;
         let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
         let mut mac = self.0.clone()?;
         mac.update(signed.as_bytes());
         mac.verify_slice(&tag).ok()?;
-        let claims: Claims =
+        let claims: BearerClaims =
             serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         (now < claims.exp).then_some(claims)
     }
@@ -118,8 +118,8 @@ mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
 
-    fn claims() -> Claims {
-        Claims {
+    fn claims() -> BearerClaims {
+        BearerClaims {
             sid: "abc".into(),
             generation: 7,
             iat: 100,
@@ -130,17 +130,17 @@ mod tests {
     #[tokio::test]
     async fn a_bearer_is_read_until_it_ends_and_by_its_server_only() {
         let store = MemoryStore::new();
-        let signer = Signer::open(store.clone()).await.unwrap();
+        let signer = BearerSigner::open(store.clone()).await.unwrap();
         let bearer = signer.sign(&claims()).unwrap();
         assert_eq!(signer.read(&bearer, 199), Some(claims()));
         assert_eq!(signer.read(&bearer, 200), None);
         assert_eq!(
-            Signer::open(store).await.unwrap().read(&bearer, 150),
+            BearerSigner::open(store).await.unwrap().read(&bearer, 150),
             Some(claims()),
             "the key is kept"
         );
         assert_eq!(
-            Signer::open(MemoryStore::new())
+            BearerSigner::open(MemoryStore::new())
                 .await
                 .unwrap()
                 .read(&bearer, 150),
@@ -150,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn forged_bearers_are_refused() {
-        let signer = Signer::open(MemoryStore::new()).await.unwrap();
+        let signer = BearerSigner::open(MemoryStore::new()).await.unwrap();
         let bearer = signer.sign(&claims()).unwrap();
         let [head, body, tag]: [&str; 3] =
             bearer.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -173,15 +173,18 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_key_nobody_gets_in() {
-        let none = Signer::new(None).unwrap();
+        let none = BearerSigner::new(None).unwrap();
         assert!(matches!(none.sign(&claims()), Err(Error::ReadOnly)));
-        let empty = Signer::new(Some(b"")).unwrap();
+        let empty = BearerSigner::new(Some(b"")).unwrap();
         assert_eq!(none.read(&empty.sign(&claims()).unwrap(), 150), None);
         let store = MemoryStore::new();
         store
             .commit(Batch::new().put("key/bearer", r#"{"v":1,"key":""}"#))
             .await
             .unwrap();
-        assert!(matches!(Signer::open(store).await, Err(Error::Corrupt(_))));
+        assert!(matches!(
+            BearerSigner::open(store).await,
+            Err(Error::Corrupt(_))
+        ));
     }
 }

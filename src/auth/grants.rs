@@ -1,7 +1,7 @@
 //! What lets somebody in by a secret (a session, an app password, an invite): records in the state store and all of them
 //! in memory, found by the hash of the secret. What they mean is their owners' business.
 
-use super::accounts::to_the_end;
+use super::accounts::run_to_completion;
 use super::token;
 use crate::model::{Error, Result};
 use crate::store::table::{Record, Table};
@@ -16,28 +16,28 @@ pub trait Grant: Record + Clone + Send + Sync + 'static {
     fn hash(&self) -> &str;
 
     /// The ids of those that make room for this one, of all that there are; a refusal when none may.
-    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>>;
+    fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>>;
 }
 
 /// The grants of one kind by their public ids.
-pub type Present<G> = BTreeMap<String, Arc<G>>;
+pub type GrantsById<G> = BTreeMap<String, Arc<G>>;
 
 /// All grants of one kind.
 #[derive(Debug)]
 pub struct Grants<G> {
     table: Table<G>,
-    shelf: RwLock<Shelf<G>>,
+    index: RwLock<GrantIndex<G>>,
     /// Held over each change, from reading the present record to showing the new one.
     changing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Shelf<G> {
-    by_id: Present<G>,
+struct GrantIndex<G> {
+    by_id: GrantsById<G>,
     ids: HashMap<String, String>,
 }
 
-impl<G: Grant> Shelf<G> {
+impl<G: Grant> GrantIndex<G> {
     fn insert(&mut self, id: String, grant: G) {
         self.ids.insert(grant.hash().to_owned(), id.clone());
         self.by_id.insert(id, Arc::new(grant));
@@ -58,7 +58,7 @@ impl<G: Grant> Grants<G> {
         holds: impl Fn(&G) -> bool,
     ) -> Result<Arc<Self>> {
         let table = Table::new(store, prefix);
-        let mut shelf = Shelf {
+        let mut shelf = GrantIndex {
             by_id: BTreeMap::new(),
             ids: HashMap::new(),
         };
@@ -75,7 +75,7 @@ impl<G: Grant> Grants<G> {
         }
         Ok(Arc::new(Self {
             table,
-            shelf: RwLock::new(shelf),
+            index: RwLock::new(shelf),
             changing: tokio::sync::Mutex::default(),
         }))
     }
@@ -83,19 +83,19 @@ impl<G: Grant> Grants<G> {
     /// The grant that answers to a secret, with its id.
     pub fn find(&self, secret: &str) -> Option<(String, Arc<G>)> {
         let hash = token::digest(secret);
-        let present = self.shelf.read();
+        let present = self.index.read();
         let id = present.ids.get(&hash)?;
         Some((id.clone(), Arc::clone(present.by_id.get(id)?)))
     }
 
     /// The grant with an id.
     pub fn get(&self, id: &str) -> Option<Arc<G>> {
-        self.shelf.read().by_id.get(id).cloned()
+        self.index.read().by_id.get(id).cloned()
     }
 
     /// The wanted ones, in the order of their ids.
     pub fn list(&self, wanted: impl Fn(&G) -> bool) -> Vec<(String, Arc<G>)> {
-        let present = self.shelf.read();
+        let present = self.index.read();
         present
             .by_id
             .iter()
@@ -126,9 +126,9 @@ impl<G: Grant> Grants<G> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let (grants, id) = (Arc::clone(self), id.to_owned());
-        to_the_end(async move {
+        run_to_completion(async move {
             let _alone = grants.changing.lock().await;
-            let displaced = grant.displaces(&grants.shelf.read().by_id)?;
+            let displaced = grant.evicted_by(&grants.index.read().by_id)?;
             let batch =
                 grants
                     .table
@@ -139,7 +139,7 @@ impl<G: Grant> Grants<G> {
                     .fold(batch, |batch, id| grants.table.delete_in(batch, id)),
             )
             .await?;
-            let mut present = grants.shelf.write();
+            let mut present = grants.index.write();
             for id in &displaced {
                 present.remove(id);
             }
@@ -156,14 +156,14 @@ impl<G: Grant> Grants<G> {
         edit: impl FnOnce(&mut G) -> bool + Send + 'static,
     ) -> Result<()> {
         let (grants, id) = (Arc::clone(self), id.to_owned());
-        to_the_end(async move {
+        run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             let mut grant = grants.get(&id).ok_or(Error::NotFound)?.as_ref().clone();
             if edit(&mut grant) {
                 grants
                     .commit(grants.table.put_in(Batch::new(), &id, &grant)?)
                     .await?;
-                grants.shelf.write().insert(id, grant);
+                grants.index.write().insert(id, grant);
             }
             Ok(())
         })
@@ -176,12 +176,12 @@ impl<G: Grant> Grants<G> {
         wanted: impl Fn(&str, &G) -> bool + Send + 'static,
     ) -> Result<usize> {
         let grants = Arc::clone(self);
-        to_the_end(async move {
+        run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             let mut ids: Vec<String> = Vec::new();
             ids.extend(
                 grants
-                    .shelf
+                    .index
                     .read()
                     .by_id
                     .iter()
@@ -189,7 +189,7 @@ impl<G: Grant> Grants<G> {
                     .map(|(id, _)| id.clone()),
             );
             grants.table.delete_all(&ids).await?;
-            let mut present = grants.shelf.write();
+            let mut present = grants.index.write();
             for id in &ids {
                 present.remove(id);
             }
@@ -200,7 +200,7 @@ impl<G: Grant> Grants<G> {
 
     /// Uses one up: `work` commits the batch that removes it together with what it is given for. `NotFound` when it is
     /// gone, so that of many at once one succeeds.
-    pub async fn spend<T: Send + 'static, F>(
+    pub async fn redeem<T: Send + 'static, F>(
         self: &Arc<Self>,
         id: &str,
         work: impl FnOnce(Batch) -> F + Send + 'static,
@@ -209,11 +209,11 @@ impl<G: Grant> Grants<G> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let (grants, id) = (Arc::clone(self), id.to_owned());
-        to_the_end(async move {
+        run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             grants.get(&id).ok_or(Error::NotFound)?;
             let done = work(grants.table.delete_in(Batch::new(), &id)).await?;
-            grants.shelf.write().remove(&id);
+            grants.index.write().remove(&id);
             Ok(done)
         })
         .await
@@ -244,7 +244,7 @@ mod tests {
             &self.hash
         }
 
-        fn displaces(&self, _: &Present<Self>) -> Result<Vec<String>> {
+        fn evicted_by(&self, _: &GrantsById<Self>) -> Result<Vec<String>> {
             Ok(Vec::new())
         }
     }

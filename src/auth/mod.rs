@@ -1,25 +1,25 @@
 //! Who is asking: accounts, passwords, and the checks between a credential and an [`Identity`].
 
 mod access;
+mod account_record;
 mod accounts;
 mod app_passwords;
+mod attempt_limiter;
 mod bearer;
-mod budget;
-mod cache;
 mod connection;
-mod door;
-mod failed;
-mod flights;
+mod credential_cache;
+mod failures;
 mod grants;
-mod linkpass;
+mod link_password;
 mod openid;
-mod outcomes;
 mod password;
+mod password_sign_in;
 mod people;
 mod profile;
-mod record;
 mod registration;
 mod sessions;
+mod sign_in_metrics;
+mod single_flight;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -30,36 +30,36 @@ mod two_factor;
 use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
-use crate::store::{Along, Batch, StateStore};
-pub use accounts::Vacate;
-use accounts::{Accounts, Record};
+use crate::store::{Batch, CommitHook, StateStore};
+pub use account_record::EmailSource;
+pub use accounts::AccountCleanup;
+use accounts::{AccountRecord, Accounts};
 pub use app_passwords::{AppPassword, NewAppPassword};
+use attempt_limiter::AttemptLimiter;
+use bearer::BearerSigner;
 pub use bearer::LIFE as BEARER_LIFE;
-use bearer::Signer;
-use budget::Budget;
-pub use connection::{Connection, Origin};
-pub use door::Attempted;
-use door::Door;
+pub use connection::{Connection, RequestOrigin};
 use grants::Grants;
-pub use openid::{Admitted, Assertion, OpenIdLink, Standing, Welcome};
-use outcomes::Shown;
-pub use outcomes::SignIns;
-use password::{Hasher, Lane, Secret};
+pub use openid::{Assertion, CredentialSnapshot, OpenIdLink, OpenIdSignIn, PendingSignIn};
+use password::{HashPriority, HashQueue, Secret};
+pub use password_sign_in::PasswordCredentials;
+use password_sign_in::PasswordSignIn;
 pub use profile::{FieldChange, Profile, ProfileChange};
-pub use record::EmailSource;
-pub use registration::{Applicant, Invite, NewInvite, Registered};
-pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
+pub use registration::{Applicant, Invite, NewInvite, RegisteredAccount};
+pub use sessions::{LIFE as SESSION_LIFE, NewSession, Session, SessionClient};
+use sign_in_metrics::CredentialKind;
+pub use sign_in_metrics::SignInCounters;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 use throttle::Throttle;
-pub use throttle::{Network, Reserved};
+pub use throttle::{AttemptReservation, ClientNetwork};
 use tokio::sync::Semaphore;
 pub use two_factor::Enrolment;
 
 /// A commit under way.
-type Committed = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+type CommitFuture = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -99,7 +99,7 @@ const LINK_HASHES: usize = 4;
 
 /// What changes of an account; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Alteration {
+pub struct AccountUpdate {
     /// The role.
     pub role: Option<Role>,
     /// The quota in bytes; `Some(None)` is unlimited.
@@ -112,21 +112,21 @@ pub struct Alteration {
 #[derive(Debug)]
 pub struct Auth {
     accounts: Arc<Accounts>,
-    door: Arc<Door>,
-    hasher: Arc<Hasher>,
+    door: Arc<PasswordSignIn>,
+    hasher: Arc<HashQueue>,
     sessions: Arc<Grants<Session>>,
     app_passwords: Arc<Grants<AppPassword>>,
     link_throttle: Throttle,
     /// How many new passwords of links may wait to be hashed.
     link_hashes: Semaphore,
-    signer: Signer,
+    signer: BearerSigner,
     invites: Arc<Grants<Invite>>,
     openid_links: Arc<Grants<OpenIdLink>>,
     /// Codes of sign-ins that owe one, by the sign-in.
-    half_open: Budget<String>,
+    half_open: AttemptLimiter<String>,
     /// Searches for people, by who looks.
-    searches: Budget<AccountName>,
-    sign_ins: SignIns,
+    searches: AttemptLimiter<AccountName>,
+    sign_ins: SignInCounters,
     config: AccountsConfig,
 }
 
@@ -135,22 +135,22 @@ impl Auth {
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let (accounts, hasher) = (
             Accounts::open(store.clone()).await?,
-            Hasher::for_this_machine(),
+            HashQueue::for_this_machine(),
         );
-        let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
+        let door = PasswordSignIn::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
         let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
-        let signer = Signer::open(store.clone()).await?;
+        let signer = BearerSigner::open(store.clone()).await?;
         let now = sessions::now();
-        let stands = |session: &Session| session.stands(&accounts, now);
+        let stands = |session: &Session| session.is_valid(&accounts, now);
         let sessions = Grants::open(store.clone(), sessions::PREFIX, stands).await?;
-        let stands = |found: &AppPassword| found.stands(&accounts, now);
+        let stands = |found: &AppPassword| found.is_valid(&accounts, now);
         let app_passwords = Grants::open(store.clone(), app_passwords::PREFIX, stands).await?;
-        let stands = |invite: &Invite| invite.stands(&accounts, now);
+        let stands = |invite: &Invite| invite.is_valid(&accounts, now);
         let invites = Grants::open(store.clone(), registration::PREFIX, stands).await?;
-        let stands = |link: &OpenIdLink| link.stands(&accounts);
+        let stands = |link: &OpenIdLink| link.is_valid(&accounts);
         let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
         let (half_open, config) = (
-            Budget::new(two_factor::WRONG_CODES, openid::OWING),
+            AttemptLimiter::new(two_factor::WRONG_CODES, openid::OWING),
             config.clone(),
         );
         Ok(Arc::new(Self {
@@ -166,20 +166,20 @@ impl Auth {
             openid_links,
             half_open,
             searches: people::searches(),
-            sign_ins: SignIns::default(),
+            sign_ins: SignInCounters::default(),
             config,
         }))
     }
 
     /// Tells the audit log of sign-ins from now on.
-    pub fn report_to(&self, audit: Audit) {
-        self.door.report_to(audit);
+    pub fn set_audit(&self, audit: Audit) {
+        self.door.set_audit(audit);
     }
 
     /// Who an `Authorization` header value signs in that was verified before and still holds; microseconds. `None` when it must
     /// be verified, also since guesses on its network are refused for now and its connection has not signed in before.
-    pub fn recall(&self, header: &[u8], origin: &Origin) -> Option<Arc<Identity>> {
-        self.door.recall(header, origin)
+    pub fn cached_identity(&self, header: &[u8], origin: &RequestOrigin) -> Option<Arc<Identity>> {
+        self.door.cached_identity(header, origin)
     }
 
     /// Verifies name and password, and remembers the verdict for `header`. `Unauthenticated`, `Throttled`, `Busy`.
@@ -188,22 +188,22 @@ impl Auth {
         header: &[u8],
         user: &str,
         password: &[u8],
-        origin: impl Into<Origin>,
+        origin: impl Into<RequestOrigin>,
     ) -> Result<Arc<Identity>> {
         let (attempted, device) = (
-            Attempted { user, password },
-            self.ended_app_password(user, password),
+            PasswordCredentials { user, password },
+            self.expired_app_password(user, password),
         );
         let signed_in = self
             .door
             .sign_in(header, attempted, &origin.into(), device)
             .await;
-        self.sign_ins.note(Shown::Password, &signed_in);
+        self.sign_ins.note(CredentialKind::Password, &signed_in);
         signed_in
     }
 
     /// What came of sign-ins since the start.
-    pub fn sign_ins(&self) -> &SignIns {
+    pub fn sign_ins(&self) -> &SignInCounters {
         &self.sign_ins
     }
 
@@ -214,13 +214,13 @@ impl Auth {
 
     /// Counts a try that is no password (a set-up link, the word of a provider) against its network, before it is judged:
     /// [`refund_try`](Self::refund_try) gives it back when it was right. `Throttled`.
-    pub fn reserve_try(&self, from: IpAddr) -> Result<Reserved> {
-        self.door.reserve_try(from)
+    pub fn reserve_attempt(&self, from: IpAddr) -> Result<AttemptReservation> {
+        self.door.reserve_attempt(from)
     }
 
     /// Gives a try back that was right.
-    pub fn refund_try(&self, reserved: Reserved) {
-        self.door.refund_try(reserved);
+    pub fn refund_attempt(&self, reserved: AttemptReservation) {
+        self.door.refund_attempt(reserved);
     }
 
     /// Makes an account; `Exists`, `BadName` (looks like another's), `BadRequest` (weak password).
@@ -231,23 +231,23 @@ impl Auth {
         role: Role,
         quota: Option<u64>,
     ) -> Result<AccountView> {
-        self.create_along(name, password, (role, quota), Batch::new().into())
+        self.create_with(name, password, (role, quota), Batch::new().into())
             .await
     }
 
     /// As [`create`](Self::create), in one step with what comes along.
-    pub async fn create_along(
+    pub async fn create_with(
         &self,
         name: &AccountName,
         password: &[u8],
         (role, quota): (Role, Option<u64>),
-        along: Along,
+        along: CommitHook,
     ) -> Result<AccountView> {
         self.check_new(name, password)?;
         let hash = self.hash_new(name, password).await?;
         let created = time::unix_seconds(SystemTime::now());
         self.accounts
-            .insert(name, Record::new(hash, role, quota, created)?, along)
+            .insert(name, AccountRecord::new(hash, role, quota, created)?, along)
             .await
     }
 
@@ -278,7 +278,7 @@ impl Auth {
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
         let id = self.accounts.find(name).ok_or(Error::NotFound)?.id();
         let hash = self.hash_new(name, password).await?;
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             // Another account may have got the name while the password was hashed.
             if *record.id != *id {
                 return Err(Error::NotFound);
@@ -288,38 +288,38 @@ impl Auth {
             Ok(())
         };
         self.accounts.try_change(name, edit).await?;
-        self.clear_void(name).await;
+        self.purge_revoked(name).await;
         Ok(())
     }
 
     /// Forbids or allows sign-in, from the next request on. `NotFound`.
     pub async fn set_disabled(&self, name: &AccountName, disabled: bool) -> Result<()> {
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             record.disabled = disabled;
             record.end_generation();
         };
         self.accounts.change(name, edit).await?;
-        self.clear_void(name).await;
+        self.purge_revoked(name).await;
         Ok(())
     }
 
     /// Changes role, quota and whether it may sign in, in one step, from the next request on. `NotFound`, `Forbidden` when nobody
     /// would be left to administer, `Stale` when its revision is none of `only_at`.
-    pub async fn alter(
+    pub async fn update(
         &self,
         name: &AccountName,
-        what: Alteration,
+        what: AccountUpdate,
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
         let (accounts, account) = (Arc::clone(&self.accounts), name.clone());
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             if let Some(tags) = only_at {
                 let at = accounts.view(&account).map(|view| view.revision());
                 if !at.as_ref().is_some_and(|at| tags.contains(at)) {
                     return Err(at.map_or(Error::PreconditionFailed, |etag| Error::Stale { etag }));
                 }
             }
-            let Alteration {
+            let AccountUpdate {
                 role,
                 quota,
                 disabled,
@@ -334,7 +334,7 @@ impl Auth {
             Ok(())
         };
         self.accounts.try_change(name, edit).await?;
-        self.clear_void(name).await;
+        self.purge_revoked(name).await;
         self.account(name).ok_or(Error::NotFound)
     }
 
@@ -354,23 +354,23 @@ impl Auth {
     /// Clears away what let somebody in to an account that was removed.
     pub async fn end_credentials(&self, name: &AccountName) -> Result<()> {
         self.door.forget(name);
-        self.clear_void(name).await;
+        self.purge_revoked(name).await;
         self.unlink_openid(name).await.map(drop)
     }
 
     /// Gives nobody this name.
-    pub fn take_name(&self, name: AccountName) {
-        self.accounts.take_name(name);
+    pub fn block_name(&self, name: AccountName) {
+        self.accounts.block_name(name);
     }
 
     /// Lets somebody have the name of an account that was removed.
-    pub fn free_name(&self, name: &AccountName) {
-        self.accounts.free_name(name);
+    pub fn release_name(&self, name: &AccountName) {
+        self.accounts.release_name(name);
     }
 
     /// Says what lets nothing of an earlier account pass to a new one of its name.
-    pub fn vacate_by(&self, vacate: Arc<dyn Vacate>) {
-        self.accounts.vacate_by(vacate);
+    pub fn set_cleanup(&self, vacate: Arc<dyn AccountCleanup>) {
+        self.accounts.set_cleanup(vacate);
     }
 
     /// Removes the account, and with it every sign-in; its files are the caller's business. `NotFound`.
@@ -378,24 +378,24 @@ impl Auth {
     async fn remove(&self, name: &AccountName) -> Result<()> {
         self.begin_removal(name, Batch::new()).await?;
         self.end_credentials(name).await?;
-        self.free_name(name);
+        self.release_name(name);
         Ok(())
     }
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
-    async fn clear_void(&self, name: &AccountName) {
+    async fn purge_revoked(&self, name: &AccountName) {
         let (accounts, own, now) = (self.accounts.clone(), name.clone(), sessions::now());
         let sessions = self
             .sessions
-            .remove(move |_, it| it.account == own && !it.stands(&accounts, now));
+            .remove(move |_, it| it.account == own && !it.is_valid(&accounts, now));
         let (accounts, own) = (self.accounts.clone(), name.clone());
         let app_passwords = self
             .app_passwords
-            .remove(move |_, it| it.is_of(&own) && !it.stands(&accounts, now));
+            .remove(move |_, it| it.is_of(&own) && !it.is_valid(&accounts, now));
         let (accounts, own) = (self.accounts.clone(), name.clone());
         let invites = self
             .invites
-            .remove(move |_, it| it.by == own && !it.stands(&accounts, now));
+            .remove(move |_, it| it.by == own && !it.is_valid(&accounts, now));
         for outcome in [sessions.await, app_passwords.await, invites.await] {
             if let Err(error) = outcome {
                 tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
@@ -405,12 +405,15 @@ impl Auth {
 
     /// Commits a batch while the account is the one that `identity` signed in to, under the same credentials; else
     /// `Unauthenticated`.
-    fn while_same(&self, identity: &Identity) -> impl FnOnce(Batch) -> Committed + Send + 'static {
+    fn commit_if_unchanged(
+        &self,
+        identity: &Identity,
+    ) -> impl FnOnce(Batch) -> CommitFuture + Send + 'static {
         let (accounts, name) = (Arc::clone(&self.accounts), identity.account.clone());
         let (id, generation) = (identity.account_id.clone(), identity.generation);
         move |batch| {
             Box::pin(async move {
-                let check = move |record: &Record| record.check_same(&id, generation);
+                let check = move |record: &AccountRecord| record.check_same(&id, generation);
                 match accounts.commit_while(&name, check, batch).await {
                     Err(Error::NotFound | Error::Conflict) => Err(Error::Unauthenticated),
                     outcome => outcome,
@@ -420,14 +423,20 @@ impl Auth {
     }
 
     async fn hash_new(&self, name: &AccountName, password: &[u8]) -> Result<String> {
-        self.hash_in(Lane::Known, name, password).await
+        self.hash_with_priority(HashPriority::Known, name, password)
+            .await
     }
 
-    async fn hash_in(&self, lane: Lane, name: &AccountName, password: &[u8]) -> Result<String> {
+    async fn hash_with_priority(
+        &self,
+        lane: HashPriority,
+        name: &AccountName,
+        password: &[u8],
+    ) -> Result<String> {
         password::check_strength(name, password, self.config.min_password_length)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
         self.hasher
-            .turn(lane, deadline)
+            .acquire(lane, deadline)
             .await?
             .hash(Secret::new(password.to_vec()))
             .await

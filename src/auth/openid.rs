@@ -1,18 +1,18 @@
 //! Who an OpenID Connect provider says has signed in, and the account that belongs to them. A link binds one subject of one
 //! issuer to one account; the first comes by a verified e-mail address, by an administrator or by the account itself.
 
+use super::account_record::AccountRecord;
 use super::accounts::Accounts;
-use super::door::Entry;
-use super::grants::{Grant, Present};
-use super::outcomes::Shown;
-use super::password::Lane;
+use super::grants::{Grant, GrantsById};
+use super::password::HashPriority;
+use super::password_sign_in::VerifiedAccount;
 use super::profile::{FieldChange, ProfileChange};
-use super::record::Record;
 use super::sessions::now;
-use super::two_factor::SecondStep;
-use super::{Auth, Begun, Caller, token};
-use crate::audit::{Actor, Event, Kind, Outcome};
-use crate::config::{OpenIdConfig, Strangers};
+use super::sign_in_metrics::CredentialKind;
+use super::two_factor::SecondFactorCheck;
+use super::{Auth, NewSession, SessionClient, token};
+use crate::audit::{Actor, AuditEvent, AuditKind, AuditOutcome};
+use crate::config::{OpenIdConfig, UnknownSubjects};
 use crate::model::{AccountName, Error, Result, Role};
 use crate::store::table;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ impl Grant for OpenIdLink {
         &self.hash
     }
 
-    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+    fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>> {
         let rivals = |link: &OpenIdLink| {
             link.hash == self.hash
                 || (link.account == self.account
@@ -110,7 +110,7 @@ impl OpenIdLink {
     }
 
     /// Whether its account is still the one it was made for.
-    pub(super) fn stands(&self, accounts: &Accounts) -> bool {
+    pub(super) fn is_valid(&self, accounts: &Accounts) -> bool {
         let same_id = || {
             accounts
                 .find(&self.account)
@@ -140,7 +140,7 @@ pub struct Assertion {
 
 /// An account under the credentials that it has at a moment: what is begun then does not complete under others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Standing {
+pub struct CredentialSnapshot {
     /// The account.
     pub account: AccountName,
     id: String,
@@ -149,10 +149,10 @@ pub struct Standing {
 
 /// An account that a provider's word lets in, as far as the provider goes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Admitted {
+pub struct PendingSignIn {
     /// By what its wrong codes are counted.
     id: String,
-    standing: Standing,
+    standing: CredentialSnapshot,
     said: Assertion,
     /// The id of the link that it was found by; `None` when it was found by the address, and is to be linked.
     link: Option<String>,
@@ -160,11 +160,11 @@ pub struct Admitted {
 
 /// What comes after a provider's word.
 #[derive(Debug)]
-pub enum Welcome {
+pub enum OpenIdSignIn {
     /// A session has begun.
-    In(Begun),
+    SignedIn(NewSession),
     /// The account also asks for its code.
-    Code(Admitted),
+    CodeRequired(PendingSignIn),
 }
 
 impl Auth {
@@ -174,46 +174,50 @@ impl Auth {
         &self,
         said: &Assertion,
         config: &OpenIdConfig,
-        caller: Caller<'_>,
-    ) -> Result<Welcome> {
-        let admitted = match self.admit(said, config, caller.address).await {
+        caller: SessionClient<'_>,
+    ) -> Result<OpenIdSignIn> {
+        let admitted = match self.resolve_account(said, config, caller.address).await {
             Ok(admitted) => admitted,
             Err(error) => {
-                let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str())
-                    .from(caller.address);
+                let event = AuditEvent::new(
+                    Actor::Nobody,
+                    AuditKind::SignInFailed,
+                    said.subject.as_str(),
+                )
+                .with_address(caller.address);
                 self.door.note(
                     event
-                        .note(format!("by OpenID Connect: {error}"))
-                        .ended(Outcome::Refused),
+                        .with_note(format!("by OpenID Connect: {error}"))
+                        .with_outcome(AuditOutcome::Refused),
                 );
                 let refused = Err(error);
-                self.sign_ins.note(Shown::Provider, &refused);
+                self.sign_ins.note(CredentialKind::Provider, &refused);
                 return refused;
             }
         };
         let entry = self.entry_of(&admitted)?;
         if entry.account.wants_code() {
-            return Ok(Welcome::Code(admitted));
+            return Ok(OpenIdSignIn::CodeRequired(admitted));
         }
         self.door
-            .welcome(admitted.standing.account.clone(), caller.address);
+            .record_success(admitted.standing.account.clone(), caller.address);
         let begun = self.let_in(&admitted, &entry, caller).await;
-        self.sign_ins.note(Shown::Provider, &begun);
-        Ok(Welcome::In(begun?))
+        self.sign_ins.note(CredentialKind::Provider, &begun);
+        Ok(OpenIdSignIn::SignedIn(begun?))
     }
 
     /// Begins the session of who has been admitted, still is, and knows a code of their second factor. `Unauthenticated`,
     /// `Throttled`, `Forbidden` after too many wrong codes: then it must be begun anew.
     pub async fn sign_in_with_code(
         &self,
-        (admitted, config): (&Admitted, &OpenIdConfig),
+        (admitted, config): (&PendingSignIn, &OpenIdConfig),
         code: &str,
-        caller: Caller<'_>,
-    ) -> Result<Begun> {
+        caller: SessionClient<'_>,
+    ) -> Result<NewSession> {
         let begun = async {
             let entry = self.entry_of(admitted)?;
-            self.check_still(admitted, config)?;
-            let step = SecondStep {
+            self.recheck(admitted, config)?;
+            let step = SecondFactorCheck {
                 code: Some(code),
                 half_open: Some(&admitted.id),
                 from: caller.address,
@@ -223,7 +227,7 @@ impl Auth {
             self.let_in(admitted, &entry, caller).await
         };
         let begun = begun.await;
-        self.sign_ins.note(Shown::Provider, &begun);
+        self.sign_ins.note(CredentialKind::Provider, &begun);
         begun
     }
 
@@ -231,7 +235,7 @@ impl Auth {
     /// `Forbidden`, `Exists` when either has another link.
     pub async fn link_openid_of(
         &self,
-        standing: &Standing,
+        standing: &CredentialSnapshot,
         issuer: &str,
         subject: &str,
     ) -> Result<OpenIdLink> {
@@ -244,7 +248,7 @@ impl Auth {
         let id = token::public_id()?;
         let linked = self
             .openid_links
-            .insert_with(&id, link.clone(), self.while_same(&identity))
+            .insert_with(&id, link.clone(), self.commit_if_unchanged(&identity))
             .await;
         linked.map_err(|error| {
             if matches!(error, Error::Unauthenticated) {
@@ -284,7 +288,7 @@ impl Auth {
     pub fn openid_links_of(&self, name: &AccountName) -> Vec<Arc<OpenIdLink>> {
         let links = self
             .openid_links
-            .list(|link| link.account == *name && link.stands(&self.accounts));
+            .list(|link| link.account == *name && link.is_valid(&self.accounts));
         links.into_iter().map(|(_, link)| link).collect()
     }
 
@@ -300,12 +304,12 @@ impl Auth {
         name: &AccountName,
         password: &[u8],
         from: IpAddr,
-    ) -> Result<Standing> {
-        let Entry {
+    ) -> Result<CredentialSnapshot> {
+        let VerifiedAccount {
             account,
             generation,
         } = self.confirm(name, password, "/password", from).await?;
-        Ok(Standing {
+        Ok(CredentialSnapshot {
             account: name.clone(),
             id: account.id().to_string(),
             generation,
@@ -313,25 +317,25 @@ impl Auth {
     }
 
     /// The account, while its credentials are these.
-    fn standing(&self, standing: &Standing) -> Option<Entry> {
+    fn standing(&self, standing: &CredentialSnapshot) -> Option<VerifiedAccount> {
         let account = self
             .accounts
             .find(&standing.account)
             .filter(|account| *account.id() == *standing.id)?;
         account.identity_at(standing.generation)?;
-        Some(Entry {
+        Some(VerifiedAccount {
             account,
             generation: standing.generation,
         })
     }
 
-    fn entry_of(&self, admitted: &Admitted) -> Result<Entry> {
+    fn entry_of(&self, admitted: &PendingSignIn) -> Result<VerifiedAccount> {
         self.standing(&admitted.standing).ok_or(STRANGER)
     }
 
     /// Refuses a sign-in under way whose link has ended, or whose address counts no longer.
-    fn check_still(&self, admitted: &Admitted, config: &OpenIdConfig) -> Result<()> {
-        let Admitted {
+    fn recheck(&self, admitted: &PendingSignIn, config: &OpenIdConfig) -> Result<()> {
+        let PendingSignIn {
             standing,
             said,
             link,
@@ -339,7 +343,7 @@ impl Auth {
         } = admitted;
         let holds = match link {
             Some(id) => self.openid_links.get(id).is_some_and(|link| {
-                link.stands(&self.accounts)
+                link.is_valid(&self.accounts)
                     && link.account == standing.account
                     && link.subject == said.subject
             }),
@@ -354,11 +358,11 @@ impl Auth {
     /// Begins the session, and makes the first link: only now everything that sign-in asks for is passed.
     async fn let_in(
         &self,
-        admitted: &Admitted,
-        entry: &Entry,
-        caller: Caller<'_>,
-    ) -> Result<Begun> {
-        let Admitted {
+        admitted: &PendingSignIn,
+        entry: &VerifiedAccount,
+        caller: SessionClient<'_>,
+    ) -> Result<NewSession> {
+        let PendingSignIn {
             standing,
             said,
             link,
@@ -385,22 +389,22 @@ impl Auth {
             );
         }
         let begun = self.session_of(entry, caller).await?;
-        let event = Event::new(
+        let event = AuditEvent::new(
             Actor::Account(name.clone()),
-            Kind::SessionStarted,
+            AuditKind::SessionStarted,
             name.as_str(),
         )
-        .from(caller.address);
-        self.door.note(event.note("by OpenID Connect"));
+        .with_address(caller.address);
+        self.door.note(event.with_note("by OpenID Connect"));
         Ok(begun)
     }
 
-    async fn admit(
+    async fn resolve_account(
         &self,
         said: &Assertion,
         config: &OpenIdConfig,
         from: IpAddr,
-    ) -> Result<Admitted> {
+    ) -> Result<PendingSignIn> {
         let (account, link) = match self.link_of(said) {
             Some((id, link)) => (link.account.clone(), Some(id)),
             None => match self.with_address_of(said, config)? {
@@ -413,12 +417,12 @@ impl Auth {
         };
         let found = self.accounts.find(&account).ok_or(STRANGER)?;
         let (of, generation) = (found.id().to_string(), found.generation().ok_or(STRANGER)?);
-        let standing = Standing {
+        let standing = CredentialSnapshot {
             account,
             id: of,
             generation,
         };
-        Ok(Admitted {
+        Ok(PendingSignIn {
             id: token::public_id()?,
             standing,
             said: said.clone(),
@@ -430,7 +434,7 @@ impl Auth {
     fn link_of(&self, said: &Assertion) -> Option<(String, Arc<OpenIdLink>)> {
         self.openid_links
             .find(&secret_of(&said.issuer, &said.subject))
-            .filter(|(_, link)| link.stands(&self.accounts))
+            .filter(|(_, link)| link.is_valid(&self.accounts))
     }
 
     /// The account of somebody who has no link yet: the one that their e-mail address counts for. It is not told whose it is.
@@ -465,7 +469,7 @@ impl Auth {
         config: &OpenIdConfig,
         from: IpAddr,
     ) -> Result<AccountName> {
-        if config.strangers == Strangers::Refuse || self.accounts.list().is_empty() {
+        if config.strangers == UnknownSubjects::Refuse || self.accounts.list().is_empty() {
             return Err(STRANGER);
         }
         let name = said
@@ -483,9 +487,13 @@ impl Auth {
         self.accounts.check_free(&name).map_err(taken)?;
         // Nobody knows the password: an administrator sets one where it is wanted.
         let hash = self
-            .hash_in(Lane::Stranger, &name, token::long_secret()?.as_bytes())
+            .hash_with_priority(
+                HashPriority::Stranger,
+                &name,
+                token::long_secret()?.as_bytes(),
+            )
             .await?;
-        let mut record = Record::new(hash, Role::User, self.config.default_quota, now())?;
+        let mut record = AccountRecord::new(hash, Role::User, self.config.default_quota, now())?;
         for (display_name, email) in [
             (said.display_name.clone(), None),
             (None, said.email.clone()),
@@ -514,9 +522,9 @@ impl Auth {
             .await
             .map_err(taken)?;
         self.door.note(
-            Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str())
-                .from(from)
-                .note("by OpenID Connect"),
+            AuditEvent::new(Actor::Nobody, AuditKind::AccountCreated, name.as_str())
+                .with_address(from)
+                .with_note("by OpenID Connect"),
         );
         self.note_link(
             &name,
@@ -534,14 +542,14 @@ impl Auth {
         how: &str,
         from: IpAddr,
     ) {
-        let event = Event::new(
+        let event = AuditEvent::new(
             Actor::Account(name.clone()),
-            Kind::OpenidLinked,
+            AuditKind::OpenidLinked,
             name.as_str(),
         )
-        .from(from);
+        .with_address(from);
         self.door
-            .note(event.note(format!("to {subject} of {issuer}, {how}")));
+            .note(event.with_note(format!("to {subject} of {issuer}, {how}")));
     }
 }
 

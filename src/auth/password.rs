@@ -100,7 +100,7 @@ pub fn dummy_hash() -> Result<String> {
 
 /// Who waits for a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
+pub enum HashPriority {
     /// Has signed in from this network before, or is the administrator.
     Known,
     /// Everybody else.
@@ -109,10 +109,10 @@ pub enum Lane {
 
 /// The place where passwords are hashed, a few at a time.
 #[derive(Debug)]
-pub struct Hasher {
-    turns: Arc<Semaphore>,
+pub struct HashQueue {
+    permits: Arc<Semaphore>,
     /// How many turns there are.
-    of_turns: usize,
+    permit_count: usize,
     pub(super) waiting: AtomicUsize,
     /// Memory for those who wait for a turn; none while nobody does.
     pub(super) spare: Mutex<Vec<Vec<Block>>>,
@@ -122,31 +122,31 @@ pub struct Hasher {
 
 /// The right to hash once.
 #[derive(Debug)]
-pub struct Turn {
-    hasher: Arc<Hasher>,
+pub struct HashPermit {
+    hasher: Arc<HashQueue>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// What checking a password brought.
 #[derive(Debug)]
-pub struct Verdict {
+pub struct PasswordMatch {
     /// Whether the password is the right one.
     pub matches: bool,
     /// A hash of the same password with today's parameters, when the stored one has others.
     pub renewed: Option<String>,
 }
 
-impl Hasher {
+impl HashQueue {
     /// A hasher for this machine: cores less one at a time, but one at least.
     pub fn for_this_machine() -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_turns(cores.saturating_sub(1).max(1))
+        Self::with_permits(cores.saturating_sub(1).max(1))
     }
 
-    pub(super) fn with_turns(turns: usize) -> Arc<Self> {
+    pub(super) fn with_permits(turns: usize) -> Arc<Self> {
         Arc::new(Self {
-            turns: Arc::new(Semaphore::new(turns)),
-            of_turns: turns,
+            permits: Arc::new(Semaphore::new(turns)),
+            permit_count: turns,
             waiting: AtomicUsize::new(0),
             spare: Mutex::new(Vec::new()),
             #[cfg(test)]
@@ -155,10 +155,14 @@ impl Hasher {
     }
 
     /// Waits for a turn; `Busy` when the queue is full or the deadline passes.
-    pub async fn turn(self: &Arc<Self>, lane: Lane, deadline: Instant) -> Result<Turn> {
-        let _place = self.queue_up(lane)?;
-        match tokio::time::timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn {
+    pub async fn acquire(
+        self: &Arc<Self>,
+        lane: HashPriority,
+        deadline: Instant,
+    ) -> Result<HashPermit> {
+        let _place = self.enqueue(lane)?;
+        match tokio::time::timeout_at(deadline, Arc::clone(&self.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(HashPermit {
                 hasher: Arc::clone(self),
                 _permit: permit,
             }),
@@ -168,14 +172,16 @@ impl Hasher {
 
     /// How many hash, and how many wait for a turn.
     pub fn load(&self) -> (usize, usize) {
-        let running = self.of_turns.saturating_sub(self.turns.available_permits());
+        let running = self
+            .permit_count
+            .saturating_sub(self.permits.available_permits());
         (running, self.waiting.load(Ordering::Relaxed))
     }
 
-    fn queue_up(&self, lane: Lane) -> Result<QueuePlace<'_>> {
+    fn enqueue(&self, lane: HashPriority) -> Result<HashQueueSlot<'_>> {
         let room = match lane {
-            Lane::Known => QUEUE,
-            Lane::Stranger => QUEUE_FOR_STRANGERS,
+            HashPriority::Known => QUEUE,
+            HashPriority::Stranger => QUEUE_FOR_STRANGERS,
         };
         let joined = self
             .waiting
@@ -183,7 +189,7 @@ impl Hasher {
                 (n < room).then_some(n + 1)
             });
         joined
-            .map(|_| QueuePlace(&self.waiting))
+            .map(|_| HashQueueSlot(&self.waiting))
             .map_err(|_| busy())
     }
 
@@ -222,7 +228,7 @@ impl Hasher {
         Ok(phc(&params, &salt, hash.as_ref()))
     }
 
-    fn verify(&self, stored: &str, password: &[u8]) -> Result<Verdict> {
+    fn verify(&self, stored: &str, password: &[u8]) -> Result<PasswordMatch> {
         let stored = PasswordHash::new(stored).map_err(|_| unreadable_hash())?;
         let algorithm = Algorithm::try_from(stored.algorithm).map_err(|_| unreadable_hash())?;
         let version = stored
@@ -254,18 +260,18 @@ impl Hasher {
         } else {
             None
         };
-        Ok(Verdict { matches, renewed })
+        Ok(PasswordMatch { matches, renewed })
     }
 }
 
-impl Turn {
+impl HashPermit {
     /// Hashes a new password to a PHC string.
     pub async fn hash(self, password: Secret) -> Result<String> {
         self.work(move |hasher| hasher.hash(&password)).await
     }
 
     /// Compares a password with a stored PHC string.
-    pub async fn verify(self, stored: String, password: Secret) -> Result<Verdict> {
+    pub async fn verify(self, stored: String, password: Secret) -> Result<PasswordMatch> {
         self.work(move |hasher| hasher.verify(&stored, &password))
             .await
     }
@@ -273,7 +279,7 @@ impl Turn {
     /// The turn ends with the work, not with whoever waits for it: a caller that goes away frees no core.
     async fn work<T: Send + 'static>(
         self,
-        work: impl FnOnce(&Hasher) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&HashQueue) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let done = tokio::task::spawn_blocking(move || work(&self.hasher)).await;
         done.unwrap_or_else(|e| Err(Error::io("hash a password", std::io::Error::other(e))))
@@ -281,9 +287,9 @@ impl Turn {
 }
 
 /// A place in the queue, given up when dropped.
-struct QueuePlace<'a>(&'a AtomicUsize);
+struct HashQueueSlot<'a>(&'a AtomicUsize);
 
-impl Drop for QueuePlace<'_> {
+impl Drop for HashQueueSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -332,9 +338,12 @@ mod tests {
         Secret::new(text.as_bytes().to_vec())
     }
 
-    async fn any_turn(hasher: &Arc<Hasher>) -> Turn {
+    async fn any_turn(hasher: &Arc<HashQueue>) -> HashPermit {
         hasher
-            .turn(Lane::Known, Instant::now() + Duration::from_secs(60))
+            .acquire(
+                HashPriority::Known,
+                Instant::now() + Duration::from_secs(60),
+            )
             .await
             .unwrap()
     }
@@ -361,7 +370,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_hash_is_salted_phc_and_verifies_only_its_password() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let one = any_turn(&hasher)
             .await
             .hash(secret("blue kettle"))
@@ -393,7 +402,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_old_hash_is_renewed_when_it_matches_only() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let old = old_hash(b"blue kettle");
         let wrong = any_turn(&hasher)
             .await
@@ -420,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_dummy_hash_has_the_cost_of_a_real_one_and_never_matches() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let dummy = dummy_hash().unwrap();
         assert!(dummy.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
         let verdict = any_turn(&hasher)
@@ -434,11 +443,11 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_kept_while_somebody_waits_for_it_and_else_given_back() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let old = old_hash(b"blue kettle");
         hasher.verify(&old, b"red kettle").unwrap();
         assert!(hasher.spare.lock().is_empty());
-        let place = hasher.queue_up(Lane::Known).unwrap();
+        let place = hasher.enqueue(HashPriority::Known).unwrap();
         for _ in 0..2 {
             hasher.verify(&old, b"red kettle").unwrap();
             assert_eq!(
@@ -454,7 +463,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_hash_is_reported_not_matched() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         for broken in [
             "",
             "plain",
@@ -471,29 +480,29 @@ mod tests {
 
     #[tokio::test]
     async fn the_queue_is_bounded_and_keeps_places_for_the_known() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let held = any_turn(&hasher).await;
         let far = Instant::now() + Duration::from_secs(60);
         let join = |lane| {
             let hasher = Arc::clone(&hasher);
-            tokio::spawn(async move { hasher.turn(lane, far).await.map(drop) })
+            tokio::spawn(async move { hasher.acquire(lane, far).await.map(drop) })
         };
         let mut waiting: Vec<_> = (0..QUEUE_FOR_STRANGERS)
-            .map(|_| join(Lane::Stranger))
+            .map(|_| join(HashPriority::Stranger))
             .collect();
         while hasher.waiting.load(Ordering::Relaxed) < QUEUE_FOR_STRANGERS {
             tokio::task::yield_now().await;
         }
         assert!(matches!(
-            hasher.turn(Lane::Stranger, far).await,
+            hasher.acquire(HashPriority::Stranger, far).await,
             Err(Error::Busy { .. })
         ));
-        waiting.extend((QUEUE_FOR_STRANGERS..QUEUE).map(|_| join(Lane::Known)));
+        waiting.extend((QUEUE_FOR_STRANGERS..QUEUE).map(|_| join(HashPriority::Known)));
         while hasher.waiting.load(Ordering::Relaxed) < QUEUE {
             tokio::task::yield_now().await;
         }
         assert!(matches!(
-            hasher.turn(Lane::Known, far).await,
+            hasher.acquire(HashPriority::Known, far).await,
             Err(Error::Busy { .. })
         ));
         drop(held);
@@ -505,9 +514,9 @@ mod tests {
 
     #[tokio::test]
     async fn who_waits_beyond_the_deadline_is_told_to_come_back() {
-        let hasher = Hasher::with_turns(1);
+        let hasher = HashQueue::with_permits(1);
         let _held = any_turn(&hasher).await;
-        let outcome = hasher.turn(Lane::Known, Instant::now()).await;
+        let outcome = hasher.acquire(HashPriority::Known, Instant::now()).await;
         assert!(matches!(outcome, Err(Error::Busy { retry_after }) if retry_after == RETRY_AFTER));
         assert_eq!(hasher.waiting.load(Ordering::Relaxed), 0);
     }

@@ -1,7 +1,7 @@
 //! Looking for people by the beginning of a name.
 
 use super::Auth;
-use super::budget::{Budget, Print};
+use super::attempt_limiter::{AttemptLimiter, SecretFingerprint};
 use crate::model::{AccountName, Error, Result, Role};
 use std::time::{Duration, Instant};
 
@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 const SEARCHES: u32 = 60;
 
 /// The searches of the last minute.
-pub(super) fn searches() -> Budget<AccountName> {
-    Budget::new(SEARCHES, Duration::from_secs(60))
+pub(super) fn searches() -> AttemptLimiter<AccountName> {
+    AttemptLimiter::new(SEARCHES, Duration::from_secs(60))
 }
 
 impl Auth {
@@ -25,12 +25,12 @@ impl Auth {
     }
 
     /// Counts a name that is tried on something, before it is told whether there is such an account; what is returned gives it back. `Throttled`.
-    pub fn reserve_name(&self, who: &AccountName) -> Result<Print> {
+    pub fn reserve_name(&self, who: &AccountName) -> Result<SecretFingerprint> {
         self.searches.reserve(who, None, Instant::now())
     }
 
     /// Gives a name back that an account has.
-    pub fn refund_name(&self, who: &AccountName, tried: Print) {
+    pub fn refund_name(&self, who: &AccountName, tried: SecretFingerprint) {
         self.searches.refund(who, tried);
     }
 

@@ -1,8 +1,8 @@
 //! What an account says of itself and changes by itself: display name, e-mail address, password. An e-mail address may let
 //! somebody in (`link_by_email`), so it changes only with the password.
 
-use super::record::{EmailSource, Record};
-use super::{Attempted, Auth, Session};
+use super::account_record::{AccountRecord, EmailSource};
+use super::{Auth, PasswordCredentials, Session};
 use crate::model::{AccountName, Error, Identity, Result, Via};
 use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
@@ -83,14 +83,14 @@ impl ProfileChange {
     }
 
     /// As a new account says it of itself: nobody vouches for its address.
-    pub(super) fn apply(self, record: &mut Record) {
+    pub(super) fn apply(self, record: &mut AccountRecord) {
         self.display_name.apply(&mut record.display_name);
         self.email.apply(&mut record.email);
     }
 }
 
 /// Sets an address that `source` vouches for. What an administrator said once is not made less by saying it again.
-fn set_email(record: &mut Record, email: Option<String>, (source, at): (EmailSource, i64)) {
+fn set_email(record: &mut AccountRecord, email: Option<String>, (source, at): (EmailSource, i64)) {
     let is_better = record.email_source.is_none_or(|present| source < present);
     if record.email != email || (email.is_some() && is_better) {
         record.email_source = email.as_ref().map(|_| source);
@@ -140,7 +140,7 @@ impl Auth {
             }
         };
         let accounts = self.accounts.clone();
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             if let (Some(email), Some(entry)) = (email, entry) {
                 record.check_same(&entry.account.id(), entry.generation)?;
                 let at = accounts.next_claim(email.as_deref().unwrap_or_default());
@@ -157,7 +157,7 @@ impl Auth {
     pub async fn set_email(&self, name: &AccountName, email: Option<String>) -> Result<()> {
         let email = email.map(|email| check_email(&email)).transpose()?;
         let (accounts, own) = (self.accounts.clone(), name.clone());
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             let other = email
                 .as_deref()
                 .and_then(|email| accounts.vouched_for(email))
@@ -193,7 +193,7 @@ impl Auth {
             .await
             .map_err(|error| at("/new", error))?;
         let (before, after) = (entry.generation, entry.generation + 1);
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             record.check_same(&entry.account.id(), before)?;
             record.password = hash;
             record.end_generation();
@@ -217,7 +217,7 @@ impl Auth {
                 Err(error) => return Err(error),
             }
         }
-        self.clear_void(name).await;
+        self.purge_revoked(name).await;
         Ok(())
     }
 
@@ -228,7 +228,7 @@ impl Auth {
         password: &[u8],
         pointer: &str,
         from: IpAddr,
-    ) -> Result<super::door::Entry> {
+    ) -> Result<super::password_sign_in::VerifiedAccount> {
         let wrong = |error| match error {
             Error::Unauthenticated => Error::Invalid {
                 pointer: pointer.into(),
@@ -238,7 +238,7 @@ impl Auth {
         };
         self.door
             .check(
-                Attempted {
+                PasswordCredentials {
                     user: name.as_str(),
                     password,
                 },

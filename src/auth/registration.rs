@@ -1,10 +1,10 @@
 //! Registration: accounts that people make for themselves, with an invite or, where the settings allow it, without.
 
+use super::account_record::AccountRecord;
 use super::accounts::Accounts;
-use super::grants::{Grant, Present};
-use super::password::Lane;
+use super::grants::{Grant, GrantsById};
+use super::password::HashPriority;
 use super::profile::{ProfileChange, at};
-use super::record::Record;
 use super::sessions::now;
 use super::{AccountView, Auth, token};
 use crate::config::Registration;
@@ -64,7 +64,7 @@ pub struct NewInvite {
 
 /// An account that somebody made for themselves.
 #[derive(Debug)]
-pub struct Registered {
+pub struct RegisteredAccount {
     /// The account.
     pub account: AccountView,
     /// The invite that was used up for it, with its id.
@@ -100,7 +100,7 @@ impl Grant for Invite {
         &self.hash
     }
 
-    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+    fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>> {
         let now = now();
         let over: Vec<String> = present
             .iter()
@@ -118,7 +118,7 @@ impl Grant for Invite {
 
 impl Invite {
     /// Whether it is still good for anything.
-    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+    pub(super) fn is_valid(&self, accounts: &Accounts, now: i64) -> bool {
         let Some(by) = accounts.find(&self.by).filter(|_| now < self.expires) else {
             return false;
         };
@@ -150,7 +150,7 @@ impl Auth {
             expires: new.expires.unwrap_or(created + USUAL_LIFE),
         };
         self.invites
-            .insert_with(&id, invite, self.while_same(by))
+            .insert_with(&id, invite, self.commit_if_unchanged(by))
             .await?;
         Ok((id, secret))
     }
@@ -159,11 +159,11 @@ impl Auth {
     pub fn open_invites(&self) -> Vec<(String, Arc<Invite>)> {
         let now = now();
         self.invites
-            .list(|invite| invite.stands(&self.accounts, now))
+            .list(|invite| invite.is_valid(&self.accounts, now))
     }
 
     /// Withdraws an invite. `NotFound`.
-    pub async fn withdraw_invite(&self, id: &str) -> Result<()> {
+    pub async fn revoke_invite(&self, id: &str) -> Result<()> {
         let wanted = id.to_owned();
         let withdrawn = self.invites.remove(move |id, _| id == wanted).await?;
         if withdrawn == 0 {
@@ -175,7 +175,11 @@ impl Auth {
 
     /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
     /// `Forbidden`, `Invalid`, `Exists`, `Throttled`, `Busy`.
-    pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<Registered> {
+    pub async fn register(
+        &self,
+        applicant: Applicant<'_>,
+        from: IpAddr,
+    ) -> Result<RegisteredAccount> {
         if self.config.registration == Registration::Closed {
             return Err(Error::Forbidden(
                 "Nobody can register here; ask the administrator for an account.",
@@ -187,7 +191,7 @@ impl Auth {
             ));
         }
         // Never given back: who makes accounts by the dozen is slowed, too.
-        drop(self.door.reserve_try(from)?);
+        drop(self.door.reserve_attempt(from)?);
         let invite = applicant
             .invite
             .map(|secret| self.open_invite(secret))
@@ -202,13 +206,13 @@ impl Auth {
         let profile = applicant.profile.checked()?;
         self.accounts.check_free(&name).map_err(taken)?;
         let hash = self
-            .hash_in(Lane::Stranger, &name, applicant.password)
+            .hash_with_priority(HashPriority::Stranger, &name, applicant.password)
             .await;
         let hash = hash.map_err(|error| at("/password", error))?;
         let quota = invite
             .as_ref()
             .map_or(self.config.default_quota, |(_, invite)| invite.quota);
-        let mut record = Record::new(hash, Role::User, quota, now())?;
+        let mut record = AccountRecord::new(hash, Role::User, quota, now())?;
         profile.apply(&mut record);
         let accounts = Arc::clone(&self.accounts);
         let account = match &invite {
@@ -220,12 +224,12 @@ impl Auth {
                 let invite = Arc::clone(invite);
                 let insert = move |spent| async move {
                     // Who made it may have lost the right while the password was hashed.
-                    if !invite.stands(&accounts, now()) {
+                    if !invite.is_valid(&accounts, now()) {
                         return Err(Error::NotFound);
                     }
                     accounts.insert(&name, record, spent).await
                 };
-                let made = self.invites.spend(id, insert).await;
+                let made = self.invites.redeem(id, insert).await;
                 made.map_err(|error| {
                     if matches!(error, Error::NotFound) {
                         SPENT
@@ -235,13 +239,13 @@ impl Auth {
                 })?
             }
         };
-        Ok(Registered { account, invite })
+        Ok(RegisteredAccount { account, invite })
     }
 
     fn open_invite(&self, secret: &str) -> Result<(String, Arc<Invite>)> {
         self.invites
             .find(secret)
-            .filter(|(_, invite)| invite.stands(&self.accounts, now()))
+            .filter(|(_, invite)| invite.is_valid(&self.accounts, now()))
             .ok_or(SPENT)
     }
 }

@@ -3,11 +3,11 @@
 
 use super::access::SessionAccess;
 use super::accounts::{Account, Accounts, KeptSession};
-use super::bearer::{self, Claims};
-use super::door::{Attempted, Entry};
-use super::grants::{Grant, Present};
-use super::outcomes::Shown;
-use super::two_factor::SecondStep;
+use super::bearer::{self, BearerClaims};
+use super::grants::{Grant, GrantsById};
+use super::password_sign_in::{PasswordCredentials, VerifiedAccount};
+use super::sign_in_metrics::CredentialKind;
+use super::two_factor::SecondFactorCheck;
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via, time};
 use crate::store::table::Record;
@@ -67,7 +67,7 @@ impl Session {
     }
 
     /// Whether it is still good for something.
-    pub(super) fn holds(&self, account: &Account, now: i64) -> bool {
+    pub(super) fn is_valid_for(&self, account: &Account, now: i64) -> bool {
         now < self.ends() && account.holds_session(&self.hash, self.generation)
     }
 
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// Whether it is still good for anything.
-    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+    pub(super) fn is_valid(&self, accounts: &Accounts, now: i64) -> bool {
         self.identity(accounts, now).is_some()
     }
 
@@ -96,7 +96,7 @@ impl Grant for Session {
         &self.hash
     }
 
-    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+    fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>> {
         let mut own: Vec<_> = present
             .iter()
             .filter(|(_, session)| session.account == self.account)
@@ -113,16 +113,16 @@ impl Grant for Session {
 
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
+pub struct SessionClient<'a> {
     /// Its address.
     pub address: IpAddr,
     /// Its User-Agent.
     pub agent: &'a str,
 }
 
-impl Caller<'_> {
+impl SessionClient<'_> {
     /// What is kept of the User-Agent.
-    pub fn kept_agent(&self) -> String {
+    pub fn truncated_agent(&self) -> String {
         let plain = self.agent.chars().filter(|c| !c.is_control());
         plain
             .scan(0, |len, c| {
@@ -135,7 +135,7 @@ impl Caller<'_> {
 
 /// A session that has just begun.
 #[derive(Debug)]
-pub struct Begun {
+pub struct NewSession {
     /// Its public id.
     pub id: String,
     /// Its secret; nobody can tell it again.
@@ -148,27 +148,27 @@ impl Auth {
     /// Signs in and begins a session. `Unauthenticated`, `CodeRequired`, `Throttled`, `Busy`.
     pub async fn begin_session(
         &self,
-        attempted: Attempted<'_>,
+        attempted: PasswordCredentials<'_>,
         code: Option<&str>,
-        caller: Caller<'_>,
-    ) -> Result<Begun> {
+        caller: SessionClient<'_>,
+    ) -> Result<NewSession> {
         let begun = self.sign_in_to_session(attempted, code, caller).await;
-        self.sign_ins.note(Shown::Password, &begun);
+        self.sign_ins.note(CredentialKind::Password, &begun);
         begun
     }
 
     async fn sign_in_to_session(
         &self,
-        attempted: Attempted<'_>,
+        attempted: PasswordCredentials<'_>,
         code: Option<&str>,
-        caller: Caller<'_>,
-    ) -> Result<Begun> {
+        caller: SessionClient<'_>,
+    ) -> Result<NewSession> {
         let entry = self.door.check(attempted, caller.address).await?;
         let identity = entry
             .account
             .identity_at(entry.generation)
             .ok_or(Error::Unauthenticated)?;
-        let step = SecondStep {
+        let step = SecondFactorCheck {
             code,
             half_open: None,
             from: caller.address,
@@ -179,7 +179,11 @@ impl Auth {
     }
 
     /// Begins a session for who has passed everything that sign-in asks for.
-    pub(super) async fn session_of(&self, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+    pub(super) async fn session_of(
+        &self,
+        entry: &VerifiedAccount,
+        caller: SessionClient<'_>,
+    ) -> Result<NewSession> {
         let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
         let identity = entry
             .account
@@ -192,10 +196,10 @@ impl Auth {
             created: now,
             used: now,
             address: caller.address,
-            agent: caller.kept_agent(),
+            agent: caller.truncated_agent(),
         };
         self.sessions.insert(&id, session).await?;
-        Ok(Begun {
+        Ok(NewSession {
             id,
             secret,
             identity,
@@ -210,7 +214,7 @@ impl Auth {
 
     /// Who a bearer stands for, while its session does.
     pub fn by_bearer(&self, bearer: &str) -> Option<Arc<Identity>> {
-        let Claims {
+        let BearerClaims {
             sid, generation, ..
         } = self.signer.read(bearer, now())?;
         let session = self
@@ -224,7 +228,7 @@ impl Auth {
     pub fn bearer_of(&self, id: &str) -> Result<Zeroizing<String>> {
         let session = self.sessions.get(id).ok_or(Error::NotFound)?;
         let iat = now();
-        self.signer.sign(&Claims {
+        self.signer.sign(&BearerClaims {
             sid: id.to_owned(),
             generation: session.generation,
             iat,
@@ -236,7 +240,7 @@ impl Auth {
     pub fn sessions_of(&self, account: &AccountName) -> Vec<(String, Arc<Session>)> {
         let now = now();
         self.sessions
-            .list(|session| session.account == *account && session.stands(&self.accounts, now))
+            .list(|session| session.account == *account && session.is_valid(&self.accounts, now))
     }
 
     /// Whether an account has this session, and it stands.
@@ -245,7 +249,7 @@ impl Auth {
             .sessions
             .get(id)
             .filter(|session| session.account == *account);
-        found.is_some_and(|session| session.stands(&self.accounts, now()))
+        found.is_some_and(|session| session.is_valid(&self.accounts, now()))
     }
 
     /// Whether an account's password of this generation still opens it, and alone.
@@ -259,12 +263,12 @@ impl Auth {
     pub fn count_sessions(&self) -> usize {
         let now = now();
         self.sessions
-            .list(|session| session.stands(&self.accounts, now))
+            .list(|session| session.is_valid(&self.accounts, now))
             .len()
     }
 
     /// Ends a session of an account, from the next request on. `NotFound`.
-    pub async fn end_session(&self, account: &AccountName, id: &str) -> Result<()> {
+    pub async fn revoke_session(&self, account: &AccountName, id: &str) -> Result<()> {
         let (account, wanted) = (account.clone(), id.to_owned());
         let ended = self
             .sessions
@@ -278,7 +282,7 @@ impl Auth {
     }
 
     /// Ends all sessions of an account but one, from the next request on.
-    pub async fn end_other_sessions(
+    pub async fn revoke_other_sessions(
         &self,
         account: &AccountName,
         kept: Option<&str>,
@@ -349,7 +353,7 @@ mod tests {
     use crate::store::{Batch, StateStore};
 
     const GOOD: &[u8] = b"blue kettle 77";
-    const CALLER: Caller<'static> = Caller {
+    const CALLER: SessionClient<'static> = SessionClient {
         address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
         agent: "Nest/1",
     };
@@ -364,9 +368,9 @@ mod tests {
             .unwrap()
     }
 
-    async fn log_in(auth: &Auth) -> Begun {
+    async fn log_in(auth: &Auth) -> NewSession {
         auth.begin_session(
-            Attempted {
+            PasswordCredentials {
                 user: "ana",
                 password: GOOD,
             },
@@ -378,7 +382,7 @@ mod tests {
     }
 
     /// A store with one session of ana's that began and was last used so many seconds ago, and its secret.
-    async fn store_with(created: i64, used: i64) -> (Arc<MemoryStore>, Begun) {
+    async fn store_with(created: i64, used: i64) -> (Arc<MemoryStore>, NewSession) {
         let store = MemoryStore::new();
         let auth = open(&store).await;
         auth.create(&ana(), GOOD, Role::User, None).await.unwrap();
@@ -468,17 +472,17 @@ mod tests {
         let auth = open(&store).await;
         store.break_disk();
         assert!(matches!(
-            auth.end_session(&ana(), &begun.id).await,
+            auth.revoke_session(&ana(), &begun.id).await,
             Err(Error::ReadOnly)
         ));
     }
 
     #[test]
     fn little_is_kept_of_a_user_agent() {
-        let long = Caller {
+        let long = SessionClient {
             agent: &"é\u{7}".repeat(200),
             ..CALLER
         };
-        assert_eq!(long.kept_agent(), "é".repeat(100));
+        assert_eq!(long.truncated_agent(), "é".repeat(100));
     }
 }

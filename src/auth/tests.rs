@@ -1,6 +1,6 @@
 //! Sign-in as the HTTP layer uses it: `recall`, then `sign_in`.
 
-use super::accounts::Record;
+use super::accounts::AccountRecord;
 use super::password::old_hash;
 use super::*;
 use crate::store::Batch;
@@ -11,8 +11,8 @@ const GOOD: &[u8] = b"blue kettle 77";
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
-fn over_a_connection() -> Origin {
-    Origin {
+fn over_a_connection() -> RequestOrigin {
+    RequestOrigin {
         address: HERE,
         connection: Some(Arc::default()),
         ..HERE.into()
@@ -43,7 +43,8 @@ impl Auth {
     }
 
     fn is_known(&self, header: &[u8]) -> bool {
-        self.recall(header, &Origin::from(HERE)).is_some()
+        self.cached_identity(header, &RequestOrigin::from(HERE))
+            .is_some()
     }
 
     fn is_wrong(&self, user: &str, password: &[u8]) -> bool {
@@ -51,17 +52,18 @@ impl Auth {
     }
 
     async fn ask(&self, user: &str, password: &[u8], from: IpAddr) -> Result<Arc<Identity>> {
-        self.ask_over(&Origin::from(from), user, password).await
+        self.ask_over(&RequestOrigin::from(from), user, password)
+            .await
     }
 
     async fn ask_over(
         &self,
-        origin: &Origin,
+        origin: &RequestOrigin,
         user: &str,
         password: &[u8],
     ) -> Result<Arc<Identity>> {
         let header = header(user, password);
-        match self.recall(&header, origin) {
+        match self.cached_identity(&header, origin) {
             Some(identity) => Ok(identity),
             None => self.sign_in(&header, user, password, origin.clone()).await,
         }
@@ -313,7 +315,7 @@ async fn what_one_network_has_shown_is_told_to_no_other() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
     assert!(
-        auth.recall(&header("ana", GOOD), &Origin::from(ELSEWHERE))
+        auth.cached_identity(&header("ana", GOOD), &RequestOrigin::from(ELSEWHERE))
             .is_none()
     );
     for n in 0..5 {
@@ -346,14 +348,14 @@ async fn of_many_guesses_at_once_five_are_judged_and_so_many_a_network_has_for_a
                     if n % 2 == 0 {
                         auth.ask(&user, password.as_bytes(), HERE).await.map(drop)
                     } else {
-                        let attempted = Attempted {
+                        let attempted = PasswordCredentials {
                             user: &user,
                             password: password.as_bytes(),
                         };
                         auth.begin_session(
                             attempted,
                             None,
-                            Caller {
+                            SessionClient {
                                 address: HERE,
                                 agent: "",
                             },
@@ -402,7 +404,7 @@ async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_i
     let auth = auth_with_ana().await;
     let before = auth.hashes();
     for user in ["ana", "CORP\\ana", "ana@host", "ANA"] {
-        let login = Attempted {
+        let login = PasswordCredentials {
             user,
             password: b"last year's one",
         };
@@ -410,7 +412,7 @@ async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_i
             .begin_session(
                 login,
                 None,
-                Caller {
+                SessionClient {
                     address: HERE,
                     agent: "",
                 },
@@ -428,7 +430,7 @@ async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_i
 #[tokio::test]
 async fn signing_in_renews_an_old_hash() {
     let store = MemoryStore::new();
-    let record = Record::new(old_hash(GOOD), Role::User, None, 0).unwrap();
+    let record = AccountRecord::new(old_hash(GOOD), Role::User, None, 0).unwrap();
     store
         .commit(Batch::new().put("account/ana", crate::store::table::encode(&record).unwrap()))
         .await

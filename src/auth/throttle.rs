@@ -1,7 +1,7 @@
 //! How often sign-in may fail: by network, and by account from one network; and which accounts have signed in from where.
 //! Memory is bounded; the clock is the caller's.
 
-use super::budget::{Budget, MAX_KEYS, Print, nameless};
+use super::attempt_limiter::{AttemptLimiter, MAX_KEYS, SecretFingerprint, unique_fingerprint};
 use crate::model::{AccountName, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -15,14 +15,14 @@ const PROOF: Duration = Duration::from_secs(24 * 3600);
 
 /// Where a request comes from, as coarse as one owner's addresses: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Network {
+pub enum ClientNetwork {
     /// One IPv4 address, also when written as IPv6.
     V4(u32),
     /// The first 64 bits of an IPv6 address.
     V6(u64),
 }
 
-impl From<IpAddr> for Network {
+impl From<IpAddr> for ClientNetwork {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(v4) => Self::V4(v4.to_bits()),
@@ -34,10 +34,10 @@ impl From<IpAddr> for Network {
 /// A try that is counted from before it is judged; `Throttle::refund` gives it back, dropping it does not.
 #[derive(Debug)]
 #[must_use = "a try that was right is given back"]
-pub struct Reserved {
-    network: Network,
+pub struct AttemptReservation {
+    network: ClientNetwork,
     account: Option<AccountName>,
-    print: Print,
+    print: SecretFingerprint,
 }
 
 /// Counts tries, and knows which accounts have signed in from where.
@@ -51,17 +51,17 @@ pub struct Reserved {
 ///    new try, so that nobody is locked out by that.
 #[derive(Debug)]
 pub struct Throttle {
-    networks: Budget<Network>,
-    accounts: Budget<(Network, AccountName)>,
-    proofs: Mutex<HashMap<(Network, AccountName), Instant>>,
+    networks: AttemptLimiter<ClientNetwork>,
+    accounts: AttemptLimiter<(ClientNetwork, AccountName)>,
+    proofs: Mutex<HashMap<(ClientNetwork, AccountName), Instant>>,
 }
 
 impl Throttle {
     /// Limits of failures a minute; a limit of 0 counts as 1.
     pub fn new(per_network: u32, per_account: u32) -> Self {
         let (networks, accounts) = (
-            Budget::new(per_network, WINDOW),
-            Budget::new(per_account, WINDOW),
+            AttemptLimiter::new(per_network, WINDOW),
+            AttemptLimiter::new(per_account, WINDOW),
         );
         Self {
             networks,
@@ -71,7 +71,7 @@ impl Throttle {
     }
 
     /// Whether another try on an account is allowed, as far as the account's own budget goes. `Throttled`.
-    pub fn check(&self, network: Network, account: &AccountName, now: Instant) -> Result<()> {
+    pub fn check(&self, network: ClientNetwork, account: &AccountName, now: Instant) -> Result<()> {
         self.accounts.check(&(network, account.clone()), now)
     }
 
@@ -80,20 +80,20 @@ impl Throttle {
     /// network's does not bind an account that has signed in from it before: others behind the same address cannot lock it out.
     pub fn reserve(
         &self,
-        network: Network,
+        network: ClientNetwork,
         account: Option<&AccountName>,
-        secret: Option<Print>,
+        secret: Option<SecretFingerprint>,
         now: Instant,
-    ) -> Result<Reserved> {
+    ) -> Result<AttemptReservation> {
         if !self.is_proven(network, account, now) {
             self.networks.check(&network, now)?;
         }
-        let print = secret.unwrap_or_else(nameless);
+        let print = secret.unwrap_or_else(unique_fingerprint);
         if let Some(name) = account {
             self.accounts
                 .reserve(&(network, name.clone()), Some(print), now)?;
         }
-        Ok(Reserved {
+        Ok(AttemptReservation {
             network,
             account: account.cloned(),
             print,
@@ -102,7 +102,7 @@ impl Throttle {
 
     /// Counts the same try against its network, unless the account has signed in from there. `Throttled` when others have used
     /// its budget up meanwhile.
-    pub fn charge(&self, reserved: &Reserved, now: Instant) -> Result<()> {
+    pub fn charge(&self, reserved: &AttemptReservation, now: Instant) -> Result<()> {
         if self.is_proven(reserved.network, reserved.account.as_ref(), now) {
             return Ok(());
         }
@@ -112,8 +112,8 @@ impl Throttle {
     }
 
     /// Gives a try back that was right.
-    pub fn refund(&self, reserved: Reserved) {
-        let Reserved {
+    pub fn refund(&self, reserved: AttemptReservation) {
+        let AttemptReservation {
             network,
             account,
             print,
@@ -127,12 +127,12 @@ impl Throttle {
     /// Counts a failure that no [`reserve`](Self::reserve) went before.
     pub fn count(
         &self,
-        network: Network,
+        network: ClientNetwork,
         account: Option<&AccountName>,
-        secret: Option<Print>,
+        secret: Option<SecretFingerprint>,
         now: Instant,
     ) {
-        let secret = Some(secret.unwrap_or_else(nameless));
+        let secret = Some(secret.unwrap_or_else(unique_fingerprint));
         if let Some(name) = account {
             self.accounts.count(&(network, name.clone()), secret, now);
         }
@@ -142,7 +142,12 @@ impl Throttle {
     }
 
     /// Whether this account has signed in from this network within a day.
-    pub fn is_proven(&self, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
+    pub fn is_proven(
+        &self,
+        network: ClientNetwork,
+        account: Option<&AccountName>,
+        now: Instant,
+    ) -> bool {
         let Some(name) = account else { return false };
         let proofs = self.proofs.lock();
         proofs
@@ -151,7 +156,7 @@ impl Throttle {
     }
 
     /// Remembers a success.
-    pub fn prove(&self, network: Network, account: AccountName, now: Instant) {
+    pub fn prove(&self, network: ClientNetwork, account: AccountName, now: Instant) {
         let (mut proofs, key) = (self.proofs.lock(), (network, account));
         if proofs.len() >= MAX_KEYS && !proofs.contains_key(&key) {
             proofs.retain(|_, since| now.saturating_duration_since(*since) < PROOF);
@@ -179,8 +184,8 @@ mod tests {
     use super::*;
     use crate::model::Error;
 
-    fn net(text: &str) -> Network {
-        Network::from(text.parse::<IpAddr>().unwrap())
+    fn net(text: &str) -> ClientNetwork {
+        ClientNetwork::from(text.parse::<IpAddr>().unwrap())
     }
 
     fn name(text: &str) -> AccountName {
@@ -190,7 +195,7 @@ mod tests {
     /// A try that turns out to be wrong; whether it was judged.
     fn guess(
         throttle: &Throttle,
-        network: Network,
+        network: ClientNetwork,
         account: Option<&AccountName>,
         now: Instant,
     ) -> bool {
@@ -307,12 +312,12 @@ mod tests {
         let start = Instant::now();
         for n in 0..u32::try_from(MAX_KEYS).unwrap() + 10 {
             let now = start + Duration::from_micros(u64::from(n));
-            throttle.count(Network::V4(n), Some(&name("ana")), None, now);
-            throttle.prove(Network::V4(n), name("ana"), now);
+            throttle.count(ClientNetwork::V4(n), Some(&name("ana")), None, now);
+            throttle.prove(ClientNetwork::V4(n), name("ana"), now);
         }
         assert!(throttle.networks.len() <= MAX_KEYS && throttle.accounts.len() <= MAX_KEYS);
         assert_eq!(throttle.proofs.lock().len(), MAX_KEYS);
-        assert!(!throttle.is_proven(Network::V4(9), Some(&name("ana")), start));
-        assert!(throttle.is_proven(Network::V4(10), Some(&name("ana")), start));
+        assert!(!throttle.is_proven(ClientNetwork::V4(9), Some(&name("ana")), start));
+        assert!(throttle.is_proven(ClientNetwork::V4(10), Some(&name("ana")), start));
     }
 }

@@ -1,9 +1,9 @@
 //! Two-factor sign-in: after the password a code of an authenticator app or a recovery code, each good once.
 //! The account's password alone then opens neither the drive nor the API; programs use app passwords.
 
-use super::door::Entry;
+use super::account_record::AccountRecord;
 use super::password::random_bytes;
-use super::record::Record;
+use super::password_sign_in::VerifiedAccount;
 use super::sessions::now;
 use super::{Auth, token, totp};
 use crate::model::{AccountName, Error, Identity, Result, Via};
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Enrolment {
 
 /// What comes after the password.
 #[derive(Clone, Copy)]
-pub(super) struct SecondStep<'a> {
+pub(super) struct SecondFactorCheck<'a> {
     /// The code, if one was given.
     pub code: Option<&'a str>,
     /// The sign-in that owes it, when it was begun by an earlier request.
@@ -102,7 +102,7 @@ impl Auth {
         let entry = self.confirm(name, password, "/password", from).await?;
         let bytes = Zeroizing::new(random_bytes::<SECRET_LEN>()?);
         let begun = TwoFactor::begin(bytes.as_slice());
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             record.check_same(&entry.account.id(), entry.generation)?;
             if record.two_factor.as_ref().is_some_and(TwoFactor::is_on) {
                 return Err(Error::Exists);
@@ -140,7 +140,7 @@ impl Auth {
         let tried = self.door.reserve_code(name)?;
         let (given, now) = (Zeroizing::new(code.to_owned()), now());
         let (id, generation) = (identity.account_id.clone(), identity.generation);
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             record.check_same(&id, generation)?;
             let begun = record.two_factor.as_mut().ok_or(Error::NotFound)?;
             if begun.is_on() {
@@ -164,7 +164,7 @@ impl Auth {
                 } else {
                     None
                 };
-                self.end_other_sessions(name, kept).await?;
+                self.revoke_other_sessions(name, kept).await?;
                 Ok(codes)
             }
             Err(Error::Unauthenticated) => Err(Error::Invalid {
@@ -183,7 +183,7 @@ impl Auth {
         from: IpAddr,
     ) -> Result<()> {
         let entry = self.confirm(name, password, "/password", from).await?;
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             record.check_same(&entry.account.id(), entry.generation)?;
             record.two_factor = None;
             Ok(())
@@ -197,7 +197,7 @@ impl Auth {
         if !self.has_two_factor(name) {
             return Err(Error::NotFound);
         }
-        self.end_other_sessions(name, None).await?;
+        self.revoke_other_sessions(name, None).await?;
         self.accounts
             .change(name, |record| record.two_factor = None)
             .await
@@ -215,8 +215,8 @@ impl Auth {
     pub(super) async fn pass_second_step(
         &self,
         name: &AccountName,
-        entry: &Entry,
-        step: SecondStep<'_>,
+        entry: &VerifiedAccount,
+        step: SecondFactorCheck<'_>,
     ) -> Result<()> {
         if !entry.account.wants_code() {
             return Ok(());
@@ -233,7 +233,7 @@ impl Auth {
             return Err(VOID);
         };
         let (id, generation, now) = (entry.account.id(), entry.generation, now());
-        let edit = move |record: &mut Record| {
+        let edit = move |record: &mut AccountRecord| {
             let is_present = record.check_same(&id, generation).is_ok();
             let is_right = record
                 .two_factor
@@ -252,9 +252,9 @@ impl Auth {
                 if let Some((id, owed)) = half_open.as_ref().zip(owed) {
                     self.half_open.refund(id, owed);
                 }
-                self.door.welcome(name.clone(), step.from);
+                self.door.record_success(name.clone(), step.from);
             }
-            Err(Error::Unauthenticated) => self.door.turn_away(name, step.from),
+            Err(Error::Unauthenticated) => self.door.record_failure(name, step.from),
             // It stays counted: whether the code was right is not known.
             Err(_) => {}
         }
@@ -281,7 +281,7 @@ mod tests {
         auth.create(&ana, b"blue kettle 77", Role::User, None)
             .await
             .unwrap();
-        let on = |record: &mut Record| {
+        let on = |record: &mut AccountRecord| {
             let recovery = (0..9).map(|n| token::digest(&format!("code{n}"))).collect();
             record.two_factor = Some(TwoFactor {
                 confirmed: true,
@@ -291,12 +291,12 @@ mod tests {
         };
         auth.accounts.change(&ana, on).await.unwrap();
         let account = auth.accounts.find(&ana).unwrap();
-        let entry = Entry {
+        let entry = VerifiedAccount {
             generation: account.generation().unwrap(),
             account,
         };
         let give = async |half_open, code| {
-            let step = SecondStep {
+            let step = SecondFactorCheck {
                 code: Some(code),
                 half_open: Some(half_open),
                 from,

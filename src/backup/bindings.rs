@@ -2,11 +2,11 @@
 //! elsewhere in a generation than its state says: here each share finds its own.
 
 use crate::content::FileId;
-use crate::content::local::backup::Mark;
+use crate::content::local::backup::IndexEntry;
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::{AccountName, RelPath, Result};
-use crate::store::sled::Records;
+use crate::store::sled::RecordMap;
 use crate::store::table::{decode, encode};
 use std::collections::{HashMap, HashSet};
 
@@ -16,20 +16,20 @@ const LINKS: &str = "link/";
 const OWN: &str = ".sarang";
 
 /// A file or folder that something is bound to: the tree it is in, and which it is.
-type Thing = (String, FileId);
+type BoundFile = (String, FileId);
 
 /// What the records of a state are bound to.
 #[derive(Debug)]
 pub(super) struct Bindings {
-    named: HashMap<String, Thing>,
-    wanted: HashSet<Thing>,
+    named: HashMap<String, BoundFile>,
+    wanted: HashSet<BoundFile>,
     /// Where it is in the generation: more than one place when it was moved meanwhile and copied twice.
-    found: HashMap<Thing, Vec<String>>,
+    found: HashMap<BoundFile, Vec<String>>,
 }
 
 impl Bindings {
     /// Of a state.
-    pub fn of(state: &Records) -> Result<Self> {
+    pub fn of(state: &RecordMap) -> Result<Self> {
         let mut named = HashMap::new();
         for (key, text) in state {
             if let Some(thing) = thing(key, text)? {
@@ -45,7 +45,7 @@ impl Bindings {
     }
 
     /// Looks for what is bound in one tree.
-    pub fn look_in(&mut self, tree: &str, marks: impl Iterator<Item = Mark>) {
+    pub fn look_in(&mut self, tree: &str, marks: impl Iterator<Item = IndexEntry>) {
         if !self.wanted.iter().any(|(other, _)| other == tree) {
             return;
         }
@@ -60,7 +60,7 @@ impl Bindings {
     }
 
     /// Lets shares name what they show by where it is; returns how many records show nothing.
-    pub fn apply(&self, state: &mut Records) -> Result<usize> {
+    pub fn apply(&self, state: &mut RecordMap) -> Result<usize> {
         let mut lost = 0;
         for (key, thing) in &self.named {
             let Some(text) = state.get_mut(key) else {
@@ -77,7 +77,7 @@ impl Bindings {
 }
 
 /// What a record is bound to; `None` for all that is bound to nothing.
-fn thing(key: &str, text: &str) -> Result<Option<Thing>> {
+fn thing(key: &str, text: &str) -> Result<Option<BoundFile>> {
     let (owner, id) = if key.starts_with(SHARES) {
         let share: Share = decode(key, text)?;
         (share.owner, share.node)
@@ -108,16 +108,16 @@ fn shown(key: &str, text: &str, places: &[String]) -> Result<Option<String>> {
         let Some(place) = places.last() else {
             return Ok(None);
         };
-        share.follow(place);
+        share.set_path(place);
         return encode(&share).map(Some);
     }
     // A link shows what it shows at its path, and nowhere else; one of before files had ids may know its file by a mark.
     let link: LinkRecord = decode(key, text)?;
-    let path = RelPath::restore(link.path).to_nfc();
+    let path = RelPath::from_stored(link.path).to_nfc();
     let is_there = places
         .iter()
-        .any(|place| RelPath::restore(place.clone()).to_nfc() == path);
-    Ok((is_there || link.target.is_marked()).then(|| text.to_owned()))
+        .any(|place| RelPath::from_stored(place.clone()).to_nfc() == path);
+    Ok((is_there || link.target.has_link_tag()).then(|| text.to_owned()))
 }
 
 #[cfg(test)]
@@ -127,16 +127,16 @@ mod tests {
     const SHARE: &str = r#"{"v":1,"id":"x","owner":"ana","path":"a","node":[1,2],"folder":false,"to":{"account":"ben"},
         "rights":"view","created":1,"expires":null,"note":"","names":{},"left":[]}"#;
 
-    fn state() -> Records {
-        Records::from([
+    fn state() -> RecordMap {
+        RecordMap::from([
             ("share/ana/x".to_owned(), SHARE.to_owned()),
             ("account/ana".into(), "?".into()),
         ])
     }
 
-    fn mark(path: &str, id: [u64; 2]) -> Mark {
+    fn mark(path: &str, id: [u64; 2]) -> IndexEntry {
         let id = serde_json::from_value(serde_json::json!(id)).unwrap();
-        Mark {
+        IndexEntry {
             path: path.into(),
             node: [0, 0],
             len: 0,
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    fn restored(marks: Vec<Mark>) -> (usize, String) {
+    fn restored(marks: Vec<IndexEntry>) -> (usize, String) {
         let mut state = state();
         let mut bindings = Bindings::of(&state).unwrap();
         bindings.look_in("homes/ben", vec![mark("of ben", [1, 2])].into_iter());

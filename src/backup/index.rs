@@ -2,7 +2,7 @@
 //! tells of is on the disk, so that a generation that was cut short can be believed.
 
 use super::failed;
-use crate::content::local::backup::{self as copy, Mark, Tally, Watch};
+use crate::content::local::backup::{self as copy, BackupStats, CopyObserver, IndexEntry};
 use crate::model::Result;
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -18,18 +18,18 @@ const PERIOD: Duration = Duration::from_secs(10);
 const ROOM: usize = 8 << 20;
 
 /// The index of a generation being made.
-pub(super) struct Index<'a> {
+pub(super) struct IndexWriter<'a> {
     generation: PathBuf,
     label: String,
     /// Lines whose files are not yet known to be on the disk.
     waiting: Vec<(String, Vec<u8>)>,
-    settled: Instant,
+    last_sync: Instant,
     /// Lines whose files are being put on the disk, while others are copied.
-    settling: Option<JoinHandle<Result<()>>>,
-    progress: &'a mut dyn FnMut(&Tally),
+    sync_task: Option<JoinHandle<Result<()>>>,
+    progress: &'a mut dyn FnMut(&BackupStats),
 }
 
-impl fmt::Debug for Index<'_> {
+impl fmt::Debug for IndexWriter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Index")
             .field("generation", &self.generation)
@@ -37,21 +37,21 @@ impl fmt::Debug for Index<'_> {
     }
 }
 
-impl<'a> Index<'a> {
-    pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&Tally)) -> Self {
+impl<'a> IndexWriter<'a> {
+    pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&BackupStats)) -> Self {
         let (generation, settled) = (generation.to_owned(), Instant::now());
         Self {
             generation,
             label: String::new(),
             waiting: Vec::new(),
-            settled,
-            settling: None,
+            last_sync: settled,
+            sync_task: None,
             progress,
         }
     }
 
     /// Lets the next lines be about another tree.
-    pub fn turn_to(&mut self, label: &str) -> Result<()> {
+    pub fn start_tree(&mut self, label: &str) -> Result<()> {
         label.clone_into(&mut self.label);
         self.waiting.push((label.to_owned(), Vec::new()));
         let path = path(&self.generation, label);
@@ -59,19 +59,19 @@ impl<'a> Index<'a> {
     }
 
     /// Puts what was copied on the disk, then the lines about it.
-    pub fn settle(&mut self) -> Result<()> {
-        self.begin_settling()?;
+    pub fn sync(&mut self) -> Result<()> {
+        self.begin_sync()?;
         self.wait()
     }
 
     /// Begins to put what was copied on the disk, which must not keep the copying waiting. One round at a time: what waits is bounded.
-    fn begin_settling(&mut self) -> Result<()> {
+    fn begin_sync(&mut self) -> Result<()> {
         self.wait()?;
         let (generation, lines) = (self.generation.clone(), std::mem::take(&mut self.waiting));
         self.waiting.push((self.label.clone(), Vec::new()));
-        self.settled = Instant::now();
-        self.settling = Some(std::thread::spawn(move || {
-            copy::settle(&generation)?;
+        self.last_sync = Instant::now();
+        self.sync_task = Some(std::thread::spawn(move || {
+            copy::sync(&generation)?;
             lines
                 .iter()
                 .try_for_each(|(label, lines)| append(&generation, label, lines))
@@ -80,7 +80,7 @@ impl<'a> Index<'a> {
     }
 
     fn wait(&mut self) -> Result<()> {
-        match self.settling.take().map(JoinHandle::join) {
+        match self.sync_task.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(outcome)) => outcome,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
@@ -88,7 +88,7 @@ impl<'a> Index<'a> {
     }
 }
 
-impl Drop for Index<'_> {
+impl Drop for IndexWriter<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.wait() {
             tracing::warn!(%error, "the index of the backup was not written whole");
@@ -96,8 +96,8 @@ impl Drop for Index<'_> {
     }
 }
 
-impl Watch for Index<'_> {
-    fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()> {
+impl CopyObserver for IndexWriter<'_> {
+    fn copied(&mut self, mark: &IndexEntry, tally: &BackupStats) -> Result<()> {
         let mut full = false;
         if let Some((_, lines)) = self.waiting.last_mut() {
             serde_json::to_writer(&mut *lines, mark).map_err(|e| failed(DOING, e.into()))?;
@@ -105,8 +105,8 @@ impl Watch for Index<'_> {
             full = lines.len() >= ROOM;
         }
         (self.progress)(tally);
-        if full || self.settled.elapsed() >= PERIOD {
-            self.begin_settling()
+        if full || self.last_sync.elapsed() >= PERIOD {
+            self.begin_sync()
         } else {
             Ok(())
         }
@@ -128,7 +128,7 @@ pub(super) fn open(generation: &Path, label: &str) -> Option<File> {
 }
 
 /// What a generation says of one of its trees. A line that is cut short ends it.
-pub(super) fn read(generation: &Path, label: &str) -> impl Iterator<Item = Mark> + use<> {
+pub(super) fn read(generation: &Path, label: &str) -> impl Iterator<Item = IndexEntry> + use<> {
     let lines = open(generation, label)
         .into_iter()
         .flat_map(|file| BufReader::new(file).lines());

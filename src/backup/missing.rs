@@ -1,19 +1,21 @@
 //! Homes and team folders that the state knows and that are not there, as when their disk is not mounted: they are not taken for
 //! deleted, but for what they were in the backup before.
 
-use super::index::{self, Index};
-use super::places::Places;
-use super::{FILES, HEADER, Making, make_folder};
+use super::index::{self, IndexWriter};
+use super::tree_paths::TreePaths;
+use super::{BackupRun, FILES, HEADER, make_folder};
 use crate::app::{TREES, TreeRecord, place_of};
 use crate::content::local::LocalTree;
-use crate::content::local::backup::{self as copy, Former, Mark, Marks, Plan, Tally, Watch};
+use crate::content::local::backup::{
+    self as copy, BackupIndex, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry, ParentCopy,
+};
 use crate::model::Result;
-use crate::store::sled::Records;
+use crate::store::sled::RecordMap;
 use crate::store::table::decode;
 use std::path::Path;
 
 /// The homes and team folders that are known and not there, as they lie in the data folder: `homes/ana`.
-pub(super) fn find(state: &Records, places: &Places) -> Result<Vec<String>> {
+pub(super) fn find(state: &RecordMap, places: &TreePaths) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for (key, text) in state {
         let Some(place) = key.strip_prefix(TREES).and_then(place_of) else {
@@ -35,12 +37,16 @@ pub fn is_there(dir: &Path, id: &str) -> bool {
     LocalTree::id_at(dir).is_ok_and(|found| found.is_some_and(|found| found == id))
 }
 
-impl Making {
+impl BackupRun {
     /// Takes a tree over from the newest whole backup, if that has it, and says so among the failures.
-    pub(super) fn carry(&mut self, label: &str, index: &mut Index<'_>) -> Result<()> {
+    pub(super) fn reuse_previous(
+        &mut self,
+        label: &str,
+        index: &mut IndexWriter<'_>,
+    ) -> Result<()> {
         let whole = self
-            .shelf
-            .formers()
+            .repository
+            .previous()
             .iter()
             .find(|made| made.join(HEADER).is_file());
         let from = whole
@@ -50,15 +56,15 @@ impl Making {
             Some((made, from)) => {
                 let to = self.partial.join(FILES).join(label);
                 make_folder(&to)?;
-                let marks = Marks::by_path(index::open(made, label))?;
-                let formers = Former::source(&from).into_iter().collect();
-                let plan = Plan {
-                    formers,
+                let marks = BackupIndex::by_path(index::open(made, label))?;
+                let formers = ParentCopy::of_source(&from).into_iter().collect();
+                let plan = CopyTreeOptions {
+                    parents: formers,
                     began: self.began,
-                    ..Plan::new(&from, &to, label)
+                    ..CopyTreeOptions::new(&from, &to, label)
                 };
-                index.turn_to(label)?;
-                copy::copy_tree(&plan, &mut self.tally, &mut Carried { index, marks })?;
+                index.start_tree(label)?;
+                copy::copy_tree(&plan, &mut self.tally, &mut ReusedTree { index, marks })?;
                 "this backup has it as the one before had it"
             }
             None => "it is in no backup",
@@ -71,15 +77,15 @@ impl Making {
 }
 
 /// Tells the index of what was carried over, as the backup before did: by the files that it was copied from.
-struct Carried<'a, 'b> {
-    index: &'a mut Index<'b>,
-    marks: Marks,
+struct ReusedTree<'a, 'b> {
+    index: &'a mut IndexWriter<'b>,
+    marks: BackupIndex,
 }
 
-impl Watch for Carried<'_, '_> {
-    fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()> {
+impl CopyObserver for ReusedTree<'_, '_> {
+    fn copied(&mut self, mark: &IndexEntry, tally: &BackupStats) -> Result<()> {
         let former = self.marks.of_path(&mark.path);
-        let unknown = || Mark {
+        let unknown = || IndexEntry {
             changed: 0,
             ..mark.clone()
         };

@@ -6,29 +6,29 @@
 mod bindings;
 mod index;
 mod missing;
-mod places;
+mod repository;
 mod restore;
-mod shelf;
 #[cfg(test)]
 mod tests;
+mod tree_paths;
 
-pub use crate::content::local::backup::Tally;
-pub use restore::{Restored, restore};
+pub use crate::content::local::backup::BackupStats;
+pub use restore::{RestoreSummary, restore};
 
-use crate::content::local::backup::{self as copy, Former, Held, Plan};
+use crate::content::local::backup::{self as copy, CopyTreeOptions, FallbackCopy, ParentCopy};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
-use index::Index;
-use places::Places;
+use index::IndexWriter;
+use repository::BackupRepository;
 use serde::{Deserialize, Serialize};
-use shelf::Shelf;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
+use tree_paths::TreePaths;
 
 /// The form of a generation; one with a higher number is refused.
 const FORMAT: u32 = 1;
@@ -50,7 +50,7 @@ const NEVER: [&str; 5] = [
 
 /// What is to be backed up, and how.
 #[derive(Clone, Debug)]
-pub struct Order {
+pub struct BackupOptions {
     /// The data folder.
     pub data_dir: PathBuf,
     /// The folder of backups.
@@ -78,7 +78,7 @@ pub struct Summary {
     /// Whether trash and versions are in it.
     pub history: bool,
     /// What was done.
-    pub tally: Tally,
+    pub tally: BackupStats,
     /// Where it is.
     #[serde(skip)]
     pub generation: PathBuf,
@@ -92,53 +92,53 @@ pub struct Summary {
 
 /// A generation being made. Dropped before its end it stays as `*.partial`, which the next one takes over from.
 #[derive(Debug)]
-pub struct Making {
-    order: Order,
-    shelf: Shelf,
+pub struct BackupRun {
+    order: BackupOptions,
+    repository: BackupRepository,
     partial: PathBuf,
     began: SystemTime,
     clock: Instant,
-    tally: Tally,
+    tally: BackupStats,
 }
 
-impl Making {
+impl BackupRun {
     /// Begins a generation. `Forbidden` for a folder of backups that lies in the data folder, or holds anything else;
     /// `Io` of kind `ResourceBusy` while another one is made there.
-    pub fn begin(mut order: Order) -> Result<Self> {
+    pub fn begin(mut order: BackupOptions) -> Result<Self> {
         order.data_dir =
             fs::canonicalize(&order.data_dir).map_err(|e| Error::io("open the data folder", e))?;
-        let shelf = Shelf::open(&order.dir, &order.data_dir)?;
+        let shelf = BackupRepository::open(&order.dir, &order.data_dir)?;
         let began = SystemTime::now();
         let partial = shelf.begin(&iso_date(began).replace(':', ""))?;
         Ok(Self {
             order,
-            shelf,
+            repository: shelf,
             partial,
             began,
             clock: Instant::now(),
-            tally: Tally::default(),
+            tally: BackupStats::default(),
         })
     }
 
     /// Takes the state as it is exported to a file; the first thing to do. `Forbidden` where a home or team folder and the folder of
     /// backups overlap: there is nothing of this generation yet that its owner would see.
     pub fn add_state(&self, export: &Path) -> Result<()> {
-        let places = Places::of(&SledStore::read_export(export)?, &self.order.data_dir)?;
+        let places = TreePaths::of(&SledStore::read_export(export)?, &self.order.data_dir)?;
         let refused = self
             .trees(&places)
-            .and_then(|trees| places.refuse_overlap(&trees, self.shelf.dir()));
-        refused.inspect_err(|_| self.shelf.leave(&self.partial))?;
+            .and_then(|trees| places.refuse_overlap(&trees, self.repository.dir()));
+        refused.inspect_err(|_| self.repository.discard_empty(&self.partial))?;
         let copied = fs::copy(export, self.partial.join(STATE));
         copied.map(drop).map_err(|e| failed("copy the state", e))
     }
 
     /// Copies the files, telling `progress`. Returns whether all trees stayed where they were: if one was moved into another
     /// meanwhile, this generation is to be given up and the next one begun, which goes on from it.
-    pub fn copy_files(&mut self, progress: &mut dyn FnMut(&Tally)) -> Result<bool> {
+    pub fn copy_files(&mut self, progress: &mut dyn FnMut(&BackupStats)) -> Result<bool> {
         let state = SledStore::read_export(&self.partial.join(STATE))?;
-        let places = Places::of(&state, &self.order.data_dir)?;
+        let places = TreePaths::of(&state, &self.order.data_dir)?;
         let (missing, trees) = (missing::find(&state, &places)?, self.trees(&places)?);
-        let mut index = Index::new(&self.partial, progress);
+        let mut index = IndexWriter::new(&self.partial, progress);
         let mut skip: Vec<&str> = NEVER.to_vec();
         skip.extend(trees.iter().map(String::as_str));
         skip.extend(missing.iter().map(String::as_str));
@@ -153,9 +153,9 @@ impl Making {
             }
         }
         for tree in &missing {
-            self.carry(tree, &mut index)?;
+            self.reuse_previous(tree, &mut index)?;
         }
-        index.settle()?;
+        index.sync()?;
         Ok(stayed)
     }
 
@@ -164,40 +164,42 @@ impl Making {
         label: &str,
         from: &Path,
         skip: &[&str],
-        index: &mut Index<'_>,
+        index: &mut IndexWriter<'_>,
     ) -> Result<bool> {
         let below = if label == REST { "" } else { label };
         let to = self.partial.join(FILES).join(below);
         make_folder(&to)?;
-        let former =
-            |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::open(made, label));
-        let formers: Vec<Option<Former>> = self
-            .shelf
-            .formers()
+        let former = |made: &PathBuf| {
+            ParentCopy::open(&made.join(FILES).join(below), index::open(made, label))
+        };
+        let formers: Vec<Option<ParentCopy>> = self
+            .repository
+            .previous()
             .iter()
             .map(former)
             .collect::<Result<_>>()?;
         let formers = formers.into_iter().flatten().collect();
-        index.turn_to(label)?;
-        let held =
-            |made: &PathBuf| Held::new(made.join(FILES).join(below), index::path(made, label));
-        let earlier = self.shelf.whole().map(held).collect();
-        let avoid = Some(copy::identity(self.shelf.dir())?);
-        let plan = Plan {
+        index.start_tree(label)?;
+        let held = |made: &PathBuf| {
+            FallbackCopy::new(made.join(FILES).join(below), index::path(made, label))
+        };
+        let earlier = self.repository.whole().map(held).collect();
+        let avoid = Some(copy::identity(self.repository.dir())?);
+        let plan = CopyTreeOptions {
             from,
             to: &to,
             label,
             skip,
-            formers,
-            earlier,
-            avoid,
+            parents: formers,
+            fallbacks: earlier,
+            exclude: avoid,
             began: self.began,
         };
         copy::copy_tree(&plan, &mut self.tally, index)
     }
 
     /// The homes and team folders that there are.
-    fn trees(&self, places: &Places) -> Result<Vec<String>> {
+    fn trees(&self, places: &TreePaths) -> Result<Vec<String>> {
         let mut trees: BTreeSet<String> = places.elsewhere().cloned().collect();
         for kind in TREES {
             trees.extend(
@@ -214,7 +216,7 @@ impl Making {
         let mut summary = Summary {
             sarang_backup: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            number: self.shelf.next(),
+            number: self.repository.next(),
             began: iso_date(self.began),
             seconds: 0.0,
             history: self.order.history,
@@ -223,14 +225,14 @@ impl Making {
             removed: 0,
             ahead: Vec::new(),
         };
-        copy::settle(&self.partial)?;
+        copy::sync(&self.partial)?;
         summary.seconds = self.clock.elapsed().as_secs_f64();
         let text = serde_json::to_vec_pretty(&summary)
             .map_err(|e| failed("describe the backup", e.into()))?;
         write_durably(&self.partial.join(HEADER), &text)?;
-        summary.generation = self.shelf.finish(&self.partial)?;
-        summary.ahead = self.shelf.ahead(&summary.generation);
-        summary.removed = self.shelf.prune(self.order.keep)?;
+        summary.generation = self.repository.finish(&self.partial)?;
+        summary.ahead = self.repository.dated_ahead(&summary.generation);
+        summary.removed = self.repository.prune(self.order.keep)?;
         Ok(summary)
     }
 }

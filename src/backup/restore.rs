@@ -2,12 +2,14 @@
 //! server starts on it.
 
 use super::bindings::Bindings;
-use super::shelf::{describe, generations, is_empty};
+use super::repository::{describe, generations, is_empty};
 use super::{
-    FILES, REST, STATE, Summary, failed, index, make_folder, places, sync_folder, write_durably,
+    FILES, REST, STATE, Summary, failed, index, make_folder, sync_folder, tree_paths, write_durably,
 };
 use crate::app::UNFINISHED;
-use crate::content::local::backup::{self as copy, Mark, Plan, Tally, Watch};
+use crate::content::local::backup::{
+    self as copy, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry,
+};
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
 use std::fs;
@@ -16,20 +18,24 @@ use std::path::{Path, PathBuf};
 
 /// What was brought back.
 #[derive(Debug)]
-pub struct Restored {
+pub struct RestoreSummary {
     /// The generation it was taken from.
     pub summary: Summary,
     /// What was done.
-    pub tally: Tally,
+    pub tally: BackupStats,
     /// How many shares and links name what is not in the backup: they show nothing, as they did.
     pub lost_bindings: usize,
     /// Homes and team folders whose files lay in a folder of their own elsewhere, and where: they are below the data folder now.
-    pub brought_home: Vec<(String, String)>,
+    pub relocated: Vec<(String, String)>,
 }
 
 /// Brings a generation, or the newest whole one of a folder of backups, back as the data folder `to`, which must be empty or
 /// missing: `Forbidden`.
-pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Result<Restored> {
+pub fn restore(
+    backup: &Path,
+    to: &Path,
+    progress: &mut dyn FnMut(&BackupStats),
+) -> Result<RestoreSummary> {
     let generation = newest(backup)?;
     let mut summary = describe(&generation)?;
     make_folder(to)?;
@@ -46,7 +52,7 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
     let mut state = SledStore::read_export(&generation.join(STATE))?;
     let mut bindings = Bindings::of(&state)?;
     write_durably(&to.join(UNFINISHED), b"")?;
-    let (mut tally, mut told) = (Tally::default(), Told(progress));
+    let (mut tally, mut told) = (BackupStats::default(), ProgressWatch(progress));
     let trees = index::trees(&generation)?;
     let skip: Vec<&str> = trees.iter().map(String::as_str).collect();
     copy_tree((&generation, to), REST, &skip, &mut tally, &mut told)?;
@@ -55,18 +61,18 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
         copy_tree((&generation, to), tree, &[], &mut tally, &mut told)?;
     }
     let lost_bindings = bindings.apply(&mut state)?;
-    let brought_home = places::bring_home(&mut state)?;
+    let brought_home = tree_paths::relocate_to_data_folder(&mut state)?;
     SledStore::replace(&to.join("state"), &state)?;
     give_to_owner(to, &to.join("state")).map_err(|e| failed("give the state to its owner", e))?;
-    copy::settle(to)?;
+    copy::sync(to)?;
     fs::remove_file(to.join(UNFINISHED)).map_err(|e| failed("finish the data folder", e))?;
     sync_folder(to)?;
     summary.generation = generation;
-    Ok(Restored {
+    Ok(RestoreSummary {
         summary,
         tally,
         lost_bindings,
-        brought_home,
+        relocated: brought_home,
     })
 }
 
@@ -84,15 +90,15 @@ fn copy_tree(
     (from, to): (&Path, &Path),
     label: &str,
     skip: &[&str],
-    tally: &mut Tally,
-    watch: &mut Told<'_>,
+    tally: &mut BackupStats,
+    watch: &mut ProgressWatch<'_>,
 ) -> Result<()> {
     let below = if label == REST { "" } else { label };
     let (from, to) = (from.join(FILES).join(below), to.join(below));
     make_folder(&to)?;
-    let plan = Plan {
+    let plan = CopyTreeOptions {
         skip,
-        ..Plan::new(&from, &to, label)
+        ..CopyTreeOptions::new(&from, &to, label)
     };
     if copy::copy_tree(&plan, tally, watch)? {
         Ok(())
@@ -102,10 +108,10 @@ fn copy_tree(
 }
 
 /// Tells how far it is.
-struct Told<'a>(&'a mut dyn FnMut(&Tally));
+struct ProgressWatch<'a>(&'a mut dyn FnMut(&BackupStats));
 
-impl Watch for Told<'_> {
-    fn copied(&mut self, _mark: &Mark, tally: &Tally) -> Result<()> {
+impl CopyObserver for ProgressWatch<'_> {
+    fn copied(&mut self, _mark: &IndexEntry, tally: &BackupStats) -> Result<()> {
         (self.0)(tally);
         Ok(())
     }

@@ -24,8 +24,8 @@ async fn data_folder(files: usize) -> (TempDir, PathBuf) {
     (around, export)
 }
 
-fn order(around: &TempDir, keep: Option<usize>) -> Order {
-    Order {
+fn order(around: &TempDir, keep: Option<usize>) -> BackupOptions {
+    BackupOptions {
         data_dir: around.path().join("data"),
         dir: around.path().join("backups"),
         history: true,
@@ -33,8 +33,8 @@ fn order(around: &TempDir, keep: Option<usize>) -> Order {
     }
 }
 
-fn whole(order: Order, export: &Path) -> Summary {
-    let mut making = Making::begin(order).unwrap();
+fn whole(order: BackupOptions, export: &Path) -> Summary {
+    let mut making = BackupRun::begin(order).unwrap();
     making.add_state(export).unwrap();
     assert!(making.copy_files(&mut |_| {}).unwrap());
     making.finish().unwrap()
@@ -43,12 +43,12 @@ fn whole(order: Order, export: &Path) -> Summary {
 #[tokio::test]
 async fn what_a_cut_one_has_copied_is_not_copied_again() {
     let (around, export) = data_folder(20).await;
-    let mut cut = Making::begin(order(&around, None)).unwrap();
+    let mut cut = BackupRun::begin(order(&around, None)).unwrap();
     cut.add_state(&export).unwrap();
     cut.copy_files(&mut |_| {}).unwrap();
     drop(cut);
     let names = || {
-        shelf::generations(&around.path().join("backups"))
+        repository::generations(&around.path().join("backups"))
             .unwrap()
             .len()
     };
@@ -92,8 +92,10 @@ async fn an_index_line_cut_short_costs_only_a_copy() {
 #[tokio::test]
 async fn only_one_is_made_at_a_time_and_as_many_are_kept_as_was_asked() {
     let (around, export) = data_folder(3).await;
-    let first = Making::begin(order(&around, None)).unwrap();
-    let refusal = Making::begin(order(&around, None)).unwrap_err().to_string();
+    let first = BackupRun::begin(order(&around, None)).unwrap();
+    let refusal = BackupRun::begin(order(&around, None))
+        .unwrap_err()
+        .to_string();
     assert!(refusal.contains("under way"), "{refusal}");
     drop(first);
     let removed: Vec<_> = (0..4)
@@ -101,7 +103,7 @@ async fn only_one_is_made_at_a_time_and_as_many_are_kept_as_was_asked() {
         .collect();
     assert_eq!(removed, [0, 0, 1, 1]);
     assert_eq!(
-        shelf::generations(&around.path().join("backups"))
+        repository::generations(&around.path().join("backups"))
             .unwrap()
             .len(),
         2
@@ -127,7 +129,7 @@ async fn one_that_is_deleted_meanwhile_counts_no_more() {
         whole(order(&around, None), &export),
     );
     assert_eq!((first.number, second.number), (1, 2));
-    let mut making = Making::begin(order(&around, Some(2))).unwrap();
+    let mut making = BackupRun::begin(order(&around, Some(2))).unwrap();
     fs::remove_dir_all(first.generation).unwrap();
     making.add_state(&export).unwrap();
     assert!(making.copy_files(&mut |_| {}).unwrap());

@@ -1,7 +1,7 @@
 //! The authority for local networks: a root made once, and the server's certificate from it, made anew in time and when the machine's
 //! names or addresses change.
 
-use super::root::{Root, first_certificate};
+use super::root::{RootCertificate, first_certificate};
 use super::{file, folder_in, host};
 use crate::config::{Config, ServerConfig, TlsConfig};
 use crate::model::time::{from_unix_seconds, iso_date, unix_seconds};
@@ -28,7 +28,7 @@ const LATEST: i64 = 2_524_608_000;
 /// The authority, and what it signs for.
 #[derive(Debug)]
 pub struct Authority {
-    root: Root,
+    root: RootCertificate,
     issuer: Issuer<'static, KeyPair>,
     server: ServerConfig,
     tls: TlsConfig,
@@ -39,7 +39,8 @@ pub struct Authority {
 
 impl Authority {
     pub(super) fn open(config: &Config) -> io::Result<Self> {
-        let (root, key) = Root::open(&config.data_dir, &host::names(&config.server, &config.tls))?;
+        let (root, key) =
+            RootCertificate::open(&config.data_dir, &host::names(&config.server, &config.tls))?;
         let issuer =
             Issuer::from_ca_cert_der(&root.der().to_vec().into(), key).map_err(io::Error::other)?;
         let file = folder_in(&config.data_dir).join(FILE);
@@ -55,7 +56,7 @@ impl Authority {
     }
 
     /// What devices install to trust this server.
-    pub fn root(&self) -> &Root {
+    pub fn root(&self) -> &RootCertificate {
         &self.root
     }
 
@@ -66,14 +67,14 @@ impl Authority {
 
     /// Makes the server's certificate anew when it is due: at two thirds of its time, when a name or address is missing in it, or when
     /// the clock says that it is not valid.
-    pub fn keep_up(&self, now: SystemTime) -> io::Result<()> {
-        self.keep_up_for(host::names(&self.server, &self.tls), now)
+    pub fn renew_if_due(&self, now: SystemTime) -> io::Result<()> {
+        self.renew_for(host::names(&self.server, &self.tls), now)
     }
 
-    pub(super) fn keep_up_for(&self, names: BTreeSet<String>, now: SystemTime) -> io::Result<()> {
+    pub(super) fn renew_for(&self, names: BTreeSet<String>, now: SystemTime) -> io::Result<()> {
         let (names, refused): (BTreeSet<_>, BTreeSet<_>) =
             names.into_iter().partition(|name| self.root.permits(name));
-        self.tell(refused);
+        self.log_refused(refused);
         let current = file::read(&self.file)?.and_then(|bytes| first_certificate(&bytes).ok());
         if current.is_some_and(|der| self.is_good(&der, &names, now)) {
             return Ok(());
@@ -137,7 +138,7 @@ impl Authority {
         Ok(certificate.pem() + &key.serialize_pem())
     }
 
-    fn tell(&self, mut refused: BTreeSet<String>) {
+    fn log_refused(&self, mut refused: BTreeSet<String>) {
         // Names without a dot: no root is made for these.
         refused.retain(|name| name.contains(['.', ':']));
         let mut told = self.told.lock();

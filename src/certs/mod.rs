@@ -9,11 +9,11 @@ mod root;
 
 use crate::config::Config;
 use crate::model::{Error, Result};
-pub use acme::{Acme, Challenges, Proof, Shown};
+pub use acme::{Acme, ChallengeCertificate, ChallengeGuard, Challenges};
 pub use authority::Authority;
 pub use file::{Stamp, stamp};
 pub use host::local_name;
-pub use root::Root;
+pub use root::RootCertificate;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,10 +60,10 @@ impl Issuers {
     }
 
     /// Issues anew what is due and needs nobody else.
-    pub fn keep_up(&self, now: SystemTime) -> io::Result<()> {
+    pub fn renew_if_due(&self, now: SystemTime) -> io::Result<()> {
         self.local
             .as_ref()
-            .map_or(Ok(()), |authority| authority.keep_up(now))
+            .map_or(Ok(()), |authority| authority.renew_if_due(now))
     }
 }
 

@@ -32,11 +32,11 @@ const LOCAL_NETWORKS: [(IpAddr, u8); 9] = [
 
 /// The certificate of an authority.
 #[derive(Clone, Debug)]
-pub struct Root {
+pub struct RootCertificate {
     der: Vec<u8>,
 }
 
-impl Root {
+impl RootCertificate {
     /// The root of the server with this data folder; `None` where none was made.
     pub fn read(data_dir: &Path) -> io::Result<Option<Self>> {
         let Some(bytes) = file::read(&file_in(data_dir))? else {

@@ -19,12 +19,12 @@ fn day(days: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_796_083_200 + days * DAY)
 }
 
-struct Place {
+struct CertsFolder {
     dir: tempfile::TempDir,
     config: Config,
 }
 
-impl Place {
+impl CertsFolder {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config {
@@ -50,7 +50,7 @@ fn leaf(authority: &Authority) -> Vec<u8> {
 }
 
 /// Whether a client that trusts the root takes a certificate for a name.
-fn takes(root: &Root, leaf: &[u8], name: &str, at: SystemTime) -> Result<(), TlsError> {
+fn takes(root: &RootCertificate, leaf: &[u8], name: &str, at: SystemTime) -> Result<(), TlsError> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from(root.der().to_vec()))
@@ -73,9 +73,9 @@ fn takes(root: &Root, leaf: &[u8], name: &str, at: SystemTime) -> Result<(), Tls
 
 #[test]
 fn clients_that_trust_the_root_take_its_certificate_for_every_name_and_address() {
-    let place = Place::new();
+    let place = CertsFolder::new();
     let authority = place.open();
-    authority.keep_up(day(0)).unwrap();
+    authority.renew_if_due(day(0)).unwrap();
     for name in ["localhost", "127.0.0.1", "::1", "nas.example", "192.0.2.7"] {
         takes(authority.root(), &leaf(&authority), name, day(0))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -97,13 +97,17 @@ fn clients_that_trust_the_root_take_its_certificate_for_every_name_and_address()
 
 #[test]
 fn the_root_is_made_once_and_its_key_is_for_the_server_alone() {
-    let place = Place::new();
-    assert!(Root::read(&place.config.data_dir).unwrap().is_none());
+    let place = CertsFolder::new();
+    assert!(
+        RootCertificate::read(&place.config.data_dir)
+            .unwrap()
+            .is_none()
+    );
     let first = place.open().root().fingerprint();
-    place.open().keep_up(day(0)).unwrap();
+    place.open().renew_if_due(day(0)).unwrap();
     assert_eq!(place.open().root().fingerprint(), first);
     assert_eq!(
-        Root::read(&place.config.data_dir)
+        RootCertificate::read(&place.config.data_dir)
             .unwrap()
             .unwrap()
             .fingerprint(),
@@ -129,17 +133,17 @@ fn the_root_is_made_once_and_its_key_is_for_the_server_alone() {
         "a root that devices trust is never made anew by itself"
     );
     assert_ne!(
-        Place::new().open().root().name(),
-        Place::new().open().root().name()
+        CertsFolder::new().open().root().name(),
+        CertsFolder::new().open().root().name()
     );
 }
 
 #[test]
 fn a_certificate_is_made_anew_in_time_and_for_new_names_only() {
-    let place = Place::new();
+    let place = CertsFolder::new();
     let authority = place.open();
     let after = |of: &[&str], at| {
-        authority.keep_up_for(names(of), at).unwrap();
+        authority.renew_for(names(of), at).unwrap();
         leaf(&authority)
     };
     let first = after(&["localhost", "nas.lan"], day(0));
@@ -163,19 +167,19 @@ fn a_certificate_is_made_anew_in_time_and_for_new_names_only() {
     )
     .unwrap();
     let other = place.open();
-    other.keep_up_for(names(&["localhost"]), day(61)).unwrap();
+    other.renew_for(names(&["localhost"]), day(61)).unwrap();
     takes(other.root(), &leaf(&other), "localhost", day(61)).unwrap();
 }
 
 #[test]
 fn an_address_in_another_spelling_is_the_same_address() {
-    let mut place = Place::new();
+    let mut place = CertsFolder::new();
     place.config.tls.local_names = vec!["FD00:0:0::0007".into(), "::ffff:192.0.2.7".into()];
     let authority = place.open();
-    authority.keep_up(day(0)).unwrap();
+    authority.renew_if_due(day(0)).unwrap();
     let first = leaf(&authority);
     takes(authority.root(), &first, "fd00::7", day(0)).unwrap();
-    authority.keep_up(day(1)).unwrap();
+    authority.renew_if_due(day(1)).unwrap();
     assert_eq!(
         leaf(&authority),
         first,
@@ -185,11 +189,11 @@ fn an_address_in_another_spelling_is_the_same_address() {
 
 #[test]
 fn the_root_signs_for_servers_and_for_no_whole_top_level_domain() {
-    let mut place = Place::new();
+    let mut place = CertsFolder::new();
     place.config.server.public_url = "https://bank".into();
     let authority = place.open();
     assert!(!authority.root().permits("bank") && !authority.root().permits("a.bank"));
-    authority.keep_up(day(0)).unwrap();
+    authority.renew_if_due(day(0)).unwrap();
     assert!(takes(authority.root(), &leaf(&authority), "bank", day(0)).is_err());
     let (_, root) = X509Certificate::from_der(authority.root().der()).unwrap();
     let usage = root.extended_key_usage().unwrap().unwrap().value;
@@ -198,7 +202,7 @@ fn the_root_signs_for_servers_and_for_no_whole_top_level_domain() {
 
 #[test]
 fn a_clock_that_was_wrong_leaves_nothing_unusable_behind() {
-    let place = Place::new();
+    let place = CertsFolder::new();
     let authority = place.open();
     for wrong in [
         UNIX_EPOCH,
@@ -207,10 +211,8 @@ fn a_clock_that_was_wrong_leaves_nothing_unusable_behind() {
         day(90 * 365),
         day(200),
     ] {
-        authority.keep_up_for(names(&["localhost"]), wrong).unwrap();
-        authority
-            .keep_up_for(names(&["localhost"]), day(0))
-            .unwrap();
+        authority.renew_for(names(&["localhost"]), wrong).unwrap();
+        authority.renew_for(names(&["localhost"]), day(0)).unwrap();
         takes(authority.root(), &leaf(&authority), "localhost", day(0))
             .unwrap_or_else(|error| panic!("{wrong:?}: {error}"));
     }
@@ -218,7 +220,7 @@ fn a_clock_that_was_wrong_leaves_nothing_unusable_behind() {
 
 #[test]
 fn the_root_signs_for_local_networks_and_the_names_it_was_made_with() {
-    let place = Place::new();
+    let place = CertsFolder::new();
     let authority = place.open();
     for name in [
         "nas.example",
@@ -245,7 +247,7 @@ fn the_root_signs_for_local_networks_and_the_names_it_was_made_with() {
         assert!(!authority.root().permits(name), "{name}");
     }
     authority
-        .keep_up_for(names(&["localhost", "bank.example", "192.0.2.8"]), day(0))
+        .renew_for(names(&["localhost", "bank.example", "192.0.2.8"]), day(0))
         .unwrap();
     let text = String::from_utf8_lossy(&leaf(&authority)).into_owned();
     assert!(

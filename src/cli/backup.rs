@@ -2,7 +2,7 @@
 
 use super::{print, process, size, user};
 use crate::app::FOR_BACKUP;
-use crate::backup::{self, Making, Order, Summary, Tally};
+use crate::backup::{self, BackupOptions, BackupRun, BackupStats, Summary};
 use crate::config::Config;
 use crate::control::{Request, Response};
 use anyhow::{Context, Result, bail};
@@ -49,7 +49,7 @@ pub(super) struct RestoreArgs {
 /// Makes a backup and says what was done.
 pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
     process::raise_open_files();
-    let order = Order {
+    let order = BackupOptions {
         data_dir: config.data_dir.clone(),
         dir: args.dir.clone(),
         history: !args.without_history,
@@ -87,8 +87,8 @@ pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
 }
 
 /// One generation; `None` when it has to be given up for the next.
-async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
-    let mut making = blocking(move || Ok(Making::begin(order)?)).await?;
+async fn attempt(order: BackupOptions, config: &Config) -> Result<Option<Summary>> {
+    let mut making = blocking(move || Ok(BackupRun::begin(order)?)).await?;
     let state = export(config).await?;
     let copied = blocking(move || {
         making.add_state(&state.0)?;
@@ -103,9 +103,9 @@ async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
 }
 
 /// A file with the state, removed when it is no longer needed.
-pub(super) struct Export(pub PathBuf);
+pub(super) struct TemporaryExport(pub PathBuf);
 
-impl Drop for Export {
+impl Drop for TemporaryExport {
     fn drop(&mut self) {
         // The server keeps only a few of them anyway.
         let _ = std::fs::remove_file(&self.0);
@@ -113,15 +113,15 @@ impl Drop for Export {
 }
 
 /// The state of the running server, or of the data folder when none runs.
-async fn export(config: &Config) -> Result<Export> {
+async fn export(config: &Config) -> Result<TemporaryExport> {
     exported(user::ask(Request::Export, config.clone()).await?, config)
 }
 
 /// The file that an answer tells of.
-pub(super) fn exported(answer: Response, config: &Config) -> Result<Export> {
+pub(super) fn exported(answer: Response, config: &Config) -> Result<TemporaryExport> {
     match answer {
         Response::Exported(name) if !name.contains('/') => {
-            Ok(Export(config.data_dir.join(FOR_BACKUP).join(name)))
+            Ok(TemporaryExport(config.data_dir.join(FOR_BACKUP).join(name)))
         }
         Response::Refused(sentence) => bail!(sentence),
         _ => bail!(OTHER_VERSION),
@@ -157,7 +157,7 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
             "{count} shares or links show nothing: what they showed is not in the backup."
         );
     }
-    for (place, path) in &restored.brought_home {
+    for (place, path) in &restored.relocated {
         let _ = writeln!(
             text,
             "{place} lay in {path}; it is below the data folder now, and {path} was not touched."
@@ -234,7 +234,7 @@ impl Progress {
         }
     }
 
-    fn tell(&mut self, tally: &Tally) {
+    fn tell(&mut self, tally: &BackupStats) {
         let period = if self.on_screen {
             Duration::from_millis(500)
         } else {

@@ -1,9 +1,9 @@
 //! `sarang check`: says what in the data folder is not as it should be, and repairs what can be.
 
-use super::backup::{Export, OTHER_VERSION, exported};
+use super::backup::{OTHER_VERSION, TemporaryExport, exported};
 use super::{print, process};
 use crate::app::App;
-use crate::check::{Order, Report, check};
+use crate::check::{CheckOptions, CheckReport, check};
 use crate::config::Config;
 use crate::content::local::LocalSettings;
 use crate::control::{self, Request, Response};
@@ -35,8 +35,13 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
         Some(_) if args.repair => bail!(
             "Stop the server first, and the socket units that would start it again: repairs need the data folder to themselves"
         ),
-        Some(answer) => beside(answer?, args, &config).await?,
-        None => process::as_owner_of(&config.data_dir.clone(), move || alone(args, config)).await?,
+        Some(answer) => check_with_server(answer?, args, &config).await?,
+        None => {
+            process::as_owner_of(&config.data_dir.clone(), move || {
+                check_offline(args, config)
+            })
+            .await?
+        }
     };
     print(&describe(&report))?;
     let count = report.findings.len();
@@ -52,9 +57,13 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
 }
 
 /// Beside the server that runs on the folder.
-async fn beside(answer: Response, args: CheckArgs, config: &Config) -> Result<Report> {
+async fn check_with_server(
+    answer: Response,
+    args: CheckArgs,
+    config: &Config,
+) -> Result<CheckReport> {
     let export = exported(answer, config)?;
-    let order = Order {
+    let order = CheckOptions {
         data_dir: config.data_dir.clone(),
         served: true,
         scrub: args.scrub,
@@ -79,7 +88,7 @@ async fn beside(answer: Response, args: CheckArgs, config: &Config) -> Result<Re
 }
 
 /// With the folder to itself: no server can start on it meanwhile.
-async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
+async fn check_offline(args: CheckArgs, config: Config) -> Result<CheckReport> {
     process::raise_open_files();
     let repair = args.repair.then_some(LocalSettings {
         durability: config.drive.durability,
@@ -94,7 +103,7 @@ async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
     let app = App::open(config.clone())
         .await
         .context("The state store cannot be opened")?;
-    let order = Order {
+    let order = CheckOptions {
         data_dir: config.data_dir.clone(),
         served: false,
         scrub: args.scrub,
@@ -108,12 +117,12 @@ async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
     report
 }
 
-async fn look(order: Order, export: Export) -> Result<Report> {
+async fn look(order: CheckOptions, export: TemporaryExport) -> Result<CheckReport> {
     let checked = move || check(&order, &SledStore::read_export(&export.0)?);
     Ok(tokio::task::spawn_blocking(checked).await??)
 }
 
-fn describe(report: &Report) -> String {
+fn describe(report: &CheckReport) -> String {
     let mut text = String::new();
     for (place, finding) in &report.findings {
         let end = if finding.repaired { " (repaired)" } else { "" };

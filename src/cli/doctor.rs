@@ -3,7 +3,7 @@
 use super::connect::own_address;
 use super::{print, prompt};
 use crate::config::Config;
-use crate::doctor::{Account, Finding, Server, Trust, Verdict, examine};
+use crate::doctor::{CheckResult, CheckStatus, TargetServer, TestAccount, Trust, run_checks};
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use std::path::PathBuf;
@@ -43,15 +43,15 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> Result<ExitCode> {
         || own_address(config, "sarang doctor https://drive.example.org/dav/"),
         Ok,
     )?;
-    let server = Server::parse(&url, trust).map_err(|sentence| anyhow!(sentence))?;
+    let server = TargetServer::parse(&url, trust).map_err(|sentence| anyhow!(sentence))?;
     let account = match args.user {
         Some(name) => {
             let password = Zeroizing::new(prompt::password(args.password_stdin)?);
-            Some(Account { name, password })
+            Some(TestAccount { name, password })
         }
         None => None,
     };
-    let found = examine(&server, account.as_ref()).await;
+    let found = run_checks(&server, account.as_ref()).await;
     let verdict = found.verdict();
     if args.json {
         let report = serde_json::json!({ "url": url, "verdict": verdict, "findings": found.0 });
@@ -60,17 +60,17 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> Result<ExitCode> {
         print(&found.0.iter().map(line).collect::<String>())?;
     }
     Ok(match verdict {
-        Verdict::Ok => ExitCode::SUCCESS,
-        Verdict::Warning => ExitCode::from(WARNED),
-        Verdict::Failure => ExitCode::FAILURE,
+        CheckStatus::Ok => ExitCode::SUCCESS,
+        CheckStatus::Warning => ExitCode::from(WARNED),
+        CheckStatus::Failure => ExitCode::FAILURE,
     })
 }
 
-fn line(finding: &Finding) -> String {
+fn line(finding: &CheckResult) -> String {
     let word = match finding.verdict {
-        Verdict::Ok => "ok     ",
-        Verdict::Warning => "warning",
-        Verdict::Failure => "FAILURE",
+        CheckStatus::Ok => "ok     ",
+        CheckStatus::Warning => "warning",
+        CheckStatus::Failure => "FAILURE",
     };
     let fix = finding
         .fix

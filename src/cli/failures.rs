@@ -77,7 +77,7 @@ fn text(name: &AccountName, failures: &[ClientFailure]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failures::{Cause, Client, Failure, Language, Reason};
+    use crate::failures::{Cause, ClientKind, Failure, Language, Reason};
 
     #[test]
     fn each_failure_has_its_line_its_cause_and_what_to_do() {
@@ -88,7 +88,7 @@ mod tests {
             detail: "ben".into(),
         };
         let failure =
-            Failure::new(Client::Windows, [192, 0, 2, 7].into(), reason).asked("PUT", "/a.txt");
+            Failure::new(ClientKind::Windows, [192, 0, 2, 7].into(), reason).asked("PUT", "/a.txt");
         let told = ClientFailure {
             count: 3,
             ..ClientFailure::of(failure.of_device(Some("Laptop".into())), Language::English)

@@ -6,14 +6,14 @@ mod connect;
 mod doctor;
 mod failures;
 mod health;
-mod manager;
+mod history;
 mod manual;
-mod past;
 mod process;
 mod prompt;
 mod removed;
 mod sandbox;
 mod serve;
+mod service_manager;
 mod show;
 mod size;
 mod store;
@@ -88,17 +88,17 @@ enum Command {
     /// See, restore and delete what lies in the trash of an account.
     Trash {
         #[command(subcommand)]
-        command: past::TrashCommand,
+        command: history::TrashCommand,
     },
     /// See and restore the versions of an account's files.
     Versions {
         #[command(subcommand)]
-        command: past::VersionsCommand,
+        command: history::VersionsCommand,
     },
     /// Make a folder of an account as it was at a moment.
     Rewind {
         #[command(flatten)]
-        args: past::RewindArgs,
+        args: history::RewindArgs,
     },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
@@ -198,9 +198,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::NewHome { place } => removed::new_home(place, config).await,
         Command::Team { command } => team::run(command, config).await,
         Command::Removed { command } => removed::run(command, config).await,
-        Command::Trash { command } => past::trash(command, config).await,
-        Command::Versions { command } => past::versions(command, config).await,
-        Command::Rewind { args } => past::rewind(args, config).await,
+        Command::Trash { command } => history::trash(command, config).await,
+        Command::Versions { command } => history::versions(command, config).await,
+        Command::Rewind { args } => history::rewind(args, config).await,
         Command::Connect { args } => connect::run(args, &config),
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Backup { args } => backup::run(args, config).await,

@@ -9,12 +9,12 @@ use std::path::Path;
 
 /// The user and group that a data folder belongs to: those that its server runs as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Owner {
+struct DataOwner {
     uid: u32,
     gid: u32,
 }
 
-impl Owner {
+impl DataOwner {
     /// Whom the state belongs to, or the data folder while there is no state; `None` while there is neither.
     fn of(data_dir: &Path) -> Option<Self> {
         let facts = std::fs::metadata(data_dir.join("state"))
@@ -66,7 +66,7 @@ pub(super) fn raise_open_files() -> Option<usize> {
 
 /// Refuses to serve a data folder that belongs to another user: what the one makes there the other could not read.
 pub(super) fn refuse_other_owner(data_dir: &Path) -> Result<()> {
-    let (Some(Owner { uid, gid }), me) = (Owner::of(data_dir), geteuid().as_raw()) else {
+    let (Some(DataOwner { uid, gid }), me) = (DataOwner::of(data_dir), geteuid().as_raw()) else {
         return Ok(());
     };
     let folder = data_dir.display();
@@ -91,7 +91,7 @@ pub(super) async fn as_owner_of<T: Send + 'static, F: Future<Output = Result<T>>
     data_dir: &Path,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<T> {
-    let Some(owner) = Owner::of(data_dir).filter(|owner| geteuid().is_root() && owner.uid != 0)
+    let Some(owner) = DataOwner::of(data_dir).filter(|owner| geteuid().is_root() && owner.uid != 0)
     else {
         return work().await;
     };

@@ -37,7 +37,7 @@ fn terminal() -> Result<File> {
 
 fn ask(mut terminal: &File, question: &str) -> Result<String> {
     terminal.write_all(question.as_bytes())?;
-    let silence = Silence::begin(terminal)?;
+    let silence = EchoOff::begin(terminal)?;
     let answer = read_line(&mut std::io::BufReader::new(terminal));
     drop(silence);
     terminal.write_all(b"\n")?;
@@ -58,12 +58,12 @@ fn read_line(input: &mut impl BufRead) -> Result<String> {
 }
 
 /// While it lives, the terminal shows nothing of what is typed.
-struct Silence<'a> {
+struct EchoOff<'a> {
     terminal: &'a File,
     before: Termios,
 }
 
-impl<'a> Silence<'a> {
+impl<'a> EchoOff<'a> {
     fn begin(terminal: &'a File) -> Result<Self> {
         let before = tcgetattr(terminal)?;
         let mut silent = before.clone();
@@ -74,7 +74,7 @@ impl<'a> Silence<'a> {
     }
 }
 
-impl Drop for Silence<'_> {
+impl Drop for EchoOff<'_> {
     fn drop(&mut self) {
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }

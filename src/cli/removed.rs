@@ -22,7 +22,7 @@ pub(super) enum RemovedCommand {
         /// Their id or place, from the list
         which: String,
         #[command(flatten)]
-        to: Choice,
+        to: DestinationChoice,
     },
     /// Delete them for good, trash and versions too
     Purge {
@@ -34,7 +34,7 @@ pub(super) enum RemovedCommand {
 /// Where to: one must be said.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Choice {
+pub(super) struct DestinationChoice {
     /// As the whole drive of this account, with trash and versions; it must be empty
     #[arg(long, value_name = "NAME", value_parser = AccountName::parse)]
     home: Option<AccountName>,
@@ -46,7 +46,7 @@ pub(super) struct Choice {
     team: Option<String>,
 }
 
-impl Choice {
+impl DestinationChoice {
     fn into_destination(self) -> Result<Destination> {
         Ok(match self {
             Self { home: Some(to), .. } => Destination::Home(to),

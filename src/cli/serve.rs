@@ -1,14 +1,17 @@
 //! `sarang serve`: opens everything, says where it is, serves until a signal, closes everything.
 
-use super::manager::{self, Manager};
+use super::service_manager::{self, ServiceManager};
 use super::{print, process, sandbox};
 use crate::app::App;
 use crate::certs::local_name;
 use crate::config::{Config, ManagerEnv};
-use crate::control::Desk;
+use crate::control::ControlServer;
 use crate::jobs;
 use crate::log;
-use crate::server::{CERTIFICATES_LOOK, Certificates, Cores, Handed, Limits, Server, reachable};
+use crate::server::{
+    ActivatedSockets, CERTIFICATES_LOOK, Certificates, ConnectionLimits, Server, WorkerPool,
+    reachable,
+};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,12 +36,12 @@ const READ_AGAIN: [&str; 4] = [
 pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
     let env = ManagerEnv::read();
     // Before anything else has descriptors of these numbers.
-    let handed = Handed::take(&env.socket_names)?;
+    let handed = ActivatedSockets::take(&env.socket_names)?;
     let folder = config.data_dir.clone();
     process::refuse_other_owner(&folder)?;
     let sandbox = sandbox::confine(&config, &Config::source(file.as_deref()));
-    let outside = Outside {
-        manager: Manager::new(&env),
+    let outside = ServerContext {
+        manager: ServiceManager::new(&env),
         file,
         settings: config.clone(),
         sandbox,
@@ -56,7 +59,7 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
     );
     // From here on it ends nothing, however long the start takes.
     let hangup = signal(SignalKind::hangup())?;
-    let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
+    let cores = Arc::new(WorkerPool::start().context("The threads that serve cannot be started")?);
     let app = App::open(config)
         .await
         .with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
@@ -80,13 +83,13 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
 async fn serve(
     app: &Arc<App>,
     binding: impl Future<Output = crate::model::Result<Server>>,
-    outside: Arc<Outside>,
+    outside: Arc<ServerContext>,
     hangup: Signal,
     signalled: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let server = binding.await?;
     // Before the greeting: who has read it may give a command at once.
-    let desk = Desk::open(Arc::clone(app)).await;
+    let desk = ControlServer::open(Arc::clone(app)).await;
     let link = app.setup.token();
     let fingerprint = app
         .issuers
@@ -111,12 +114,12 @@ async fn serve(
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
     let stopped_hearing = stopped();
-    let (certificates, limits, pulse) = (server.certificates(), server.limits(), server.pulse());
+    let (certificates, limits, pulse) = (server.certificates(), server.limits(), server.watchdog());
     let (told, its_app) = (Arc::clone(&outside), Arc::clone(app));
     beside.spawn(async move {
         tokio::select! {
             () = read_again(hangup, certificates, &told, &limits, &its_app) => {}
-            () = told.manager.keep_told(&its_app, &pulse) => {}
+            () = told.manager.run_notifications(&its_app, &pulse) => {}
             () = stopped_hearing => {}
         }
     });
@@ -124,7 +127,7 @@ async fn serve(
         let stopped = stopped();
         beside.spawn(async move {
             tokio::select! {
-                () = acme.run(move || certificates.look(false)) => {}
+                () = acme.run(move || certificates.reload_if_changed(false)) => {}
                 () = stopped => {}
             }
         });
@@ -134,7 +137,7 @@ async fn serve(
         Err(error) => tracing::error!(%error, "commands beside the server are not heard"),
     }
 
-    outside.manager.ready(&manager::status(app));
+    outside.manager.ready(&service_manager::status(app));
     let result = server.run(async {
         signalled.await;
         outside.manager.stopping();
@@ -151,8 +154,8 @@ async fn serve(
 
 /// What is outside this process: who manages it, and where its settings come from.
 #[derive(Debug)]
-struct Outside {
-    manager: Manager,
+struct ServerContext {
+    manager: ServiceManager,
     file: Option<PathBuf>,
     /// The settings that it was started with.
     settings: Config,
@@ -160,9 +163,9 @@ struct Outside {
     sandbox: String,
 }
 
-impl Outside {
+impl ServerContext {
     /// Reads the settings again, takes what can be taken, and says what wants a restart.
-    fn read_settings(&self, limits: &Limits) {
+    fn read_settings(&self, limits: &ConnectionLimits) {
         let read = Config::load(self.file.as_deref())
             .and_then(|now| Ok((self.settings.differences(&now)?, now)));
         let (mut changed, now) = match read {
@@ -191,8 +194,8 @@ impl Outside {
 async fn read_again(
     mut hangup: Signal,
     certificates: Option<Arc<Certificates>>,
-    outside: &Arc<Outside>,
-    limits: &Arc<Limits>,
+    outside: &Arc<ServerContext>,
+    limits: &Arc<ConnectionLimits>,
     app: &App,
 ) {
     let mut looks = tokio::time::interval(CERTIFICATES_LOOK);
@@ -208,10 +211,11 @@ async fn read_again(
             let _ = tokio::task::spawn_blocking(move || outside.read_settings(&limits)).await;
         }
         if let Some(certificates) = certificates.clone() {
-            let _ = tokio::task::spawn_blocking(move || certificates.look(asked)).await;
+            let _ =
+                tokio::task::spawn_blocking(move || certificates.reload_if_changed(asked)).await;
         }
         if asked {
-            outside.manager.ready(&manager::status(app));
+            outside.manager.ready(&service_manager::status(app));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{print, size, user};
 use crate::admin::{OpenLock, Overview};
-use crate::audit::{By, Entry, Filter, Kind, Outcome};
+use crate::audit::{ActorKind, AuditEntry, AuditFilter, AuditKind, AuditOutcome};
 use crate::config::Config;
 use crate::control::{Request, Response};
 use crate::model::{AccountName, time};
@@ -18,7 +18,7 @@ pub struct AuditArgs {
     account: Option<AccountName>,
     /// Only acts of this kind, such as account-removed or sign-in-failed
     #[arg(long, value_parser = parse_kind)]
-    kind: Option<Kind>,
+    kind: Option<AuditKind>,
     /// Only what happened then or later, as 2026-11-21T10:00:00Z
     #[arg(long, value_parser = parse_moment)]
     from: Option<String>,
@@ -59,7 +59,7 @@ pub(super) async fn audit(args: AuditArgs, config: Config) -> Result<()> {
         limit,
         json,
     } = args;
-    let filter = Filter {
+    let filter = AuditFilter {
         account: account.map(String::from),
         kind,
         from,
@@ -112,7 +112,7 @@ pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-fn parse_kind(text: &str) -> Result<Kind> {
+fn parse_kind(text: &str) -> Result<AuditKind> {
     serde_json::from_value(text.into()).with_context(|| format!("{text:?} is no kind of act"))
 }
 
@@ -124,12 +124,12 @@ fn parse_moment(text: &str) -> Result<String> {
         .with_context(|| format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T10:00:00Z"))
 }
 
-fn line_of(entry: &Entry) -> String {
+fn line_of(entry: &AuditEntry) -> String {
     let who = match (entry.by, &entry.who) {
-        (By::Account, Some(name)) => name.clone(),
-        (By::Link, Some(id)) => format!("link {id}"),
-        (By::CommandLine, _) => "the command line".into(),
-        (By::Server, _) => "the server".into(),
+        (ActorKind::Account, Some(name)) => name.clone(),
+        (ActorKind::Link, Some(id)) => format!("link {id}"),
+        (ActorKind::CommandLine, _) => "the command line".into(),
+        (ActorKind::Server, _) => "the server".into(),
         _ => "somebody".into(),
     };
     let from = entry
@@ -148,9 +148,9 @@ fn line_of(entry: &Entry) -> String {
         format!(": {}", entry.note)
     };
     let end = match entry.outcome {
-        Outcome::Done => "",
-        Outcome::Refused => " refused",
-        Outcome::Failed => " FAILED",
+        AuditOutcome::Done => "",
+        AuditOutcome::Refused => " refused",
+        AuditOutcome::Failed => " FAILED",
     };
     let kind = serde_json::to_value(entry.kind)
         .ok()
@@ -244,7 +244,10 @@ mod tests {
 
     #[test]
     fn arguments_are_read() {
-        assert_eq!(parse_kind("account-removed").unwrap(), Kind::AccountRemoved);
+        assert_eq!(
+            parse_kind("account-removed").unwrap(),
+            AuditKind::AccountRemoved
+        );
         assert!(
             parse_kind("murder")
                 .unwrap_err()

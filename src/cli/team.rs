@@ -3,9 +3,9 @@
 use super::print;
 use super::user::{Limit, ask, parse_quota, show_quota, where_kept};
 use crate::config::Config;
-use crate::control::{Files, Request, Response, TeamSummary};
-use crate::drive::groups::{Bound, Grantee, GroupName};
-use crate::drive::teams::Member;
+use crate::control::{FilesDisposal, Request, Response, TeamSummary};
+use crate::drive::groups::{Grantee, GranteeRef, GroupName};
+use crate::drive::teams::TeamFolderMember;
 use crate::model::{AccountName, Rights};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -20,7 +20,7 @@ pub(super) enum TeamCommand {
         name: String,
         /// Who may use it: ana, ben=view, group:crew=edit; may be said several times
         #[arg(long = "member", value_name = "WHO", value_parser = parse_member)]
-        members: Vec<Member>,
+        members: Vec<TeamFolderMember>,
         /// How much it may hold: 500M, 10G, 1.5T, bytes [default: no limit]
         #[arg(long, value_parser = parse_quota)]
         quota: Option<Limit>,
@@ -39,14 +39,14 @@ pub(super) enum TeamCommand {
         /// Which
         name: String,
         #[command(flatten)]
-        files: Choice,
+        files: TeamFilesChoice,
     },
 }
 
 /// What becomes of a removed team folder's files: one must be said.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(super) struct Choice {
+pub(super) struct TeamFilesChoice {
     /// Leave its files on the disk
     #[arg(long)]
     keep_files: bool,
@@ -58,16 +58,16 @@ pub(super) struct Choice {
     purge: Option<String>,
 }
 
-impl From<Choice> for Files {
-    fn from(choice: Choice) -> Self {
+impl From<TeamFilesChoice> for FilesDisposal {
+    fn from(choice: TeamFilesChoice) -> Self {
         match choice {
-            Choice {
+            TeamFilesChoice {
                 purge: Some(path), ..
             } => Self::PurgeAt(path),
-            Choice {
+            TeamFilesChoice {
                 purge_files: true, ..
             } => Self::Purge,
-            Choice { .. } => Self::Keep,
+            TeamFilesChoice { .. } => Self::Keep,
         }
     }
 }
@@ -114,7 +114,7 @@ pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
     print(&text)
 }
 
-fn parse_member(text: &str) -> Result<Member> {
+fn parse_member(text: &str) -> Result<TeamFolderMember> {
     let (who, rights) = text.rsplit_once('=').unwrap_or((text, "edit"));
     let rights = match rights {
         "view" => Rights::View,
@@ -123,13 +123,13 @@ fn parse_member(text: &str) -> Result<Member> {
     };
     let to = match who.strip_prefix("group:") {
         // Which group that is, the server looks up.
-        Some(group) => Bound {
+        Some(group) => GranteeRef {
             named: Grantee::Group(GroupName::parse(group)?),
             group_id: None,
         },
         None => AccountName::parse(who)?.into(),
     };
-    Ok(Member { to, rights })
+    Ok(TeamFolderMember { to, rights })
 }
 
 fn table(teams: &[TeamSummary]) -> String {

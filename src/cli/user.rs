@@ -4,7 +4,7 @@ use super::{failures, process, prompt, size};
 use crate::app::App;
 use crate::auth::AccountView;
 use crate::config::Config;
-use crate::control::{self, Files, Password, QuotaChoice, Request, Response};
+use crate::control::{self, FilesDisposal, Password, QuotaChoice, Request, Response};
 use crate::model::{AccountName, Role, time};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -143,7 +143,7 @@ pub struct FilesChoice {
     transfer_to: Option<AccountName>,
 }
 
-impl From<FilesChoice> for Files {
+impl From<FilesChoice> for FilesDisposal {
     fn from(choice: FilesChoice) -> Self {
         match choice {
             FilesChoice {
@@ -383,20 +383,20 @@ mod tests {
     use clap::Parser;
 
     #[derive(Debug, Parser)]
-    struct Line {
+    struct ParsedLine {
         #[command(subcommand)]
         command: UserCommand,
     }
 
     fn request(line: &str) -> String {
-        let command = Line::try_parse_from(format!("user {line}").split(' '))
+        let command = ParsedLine::try_parse_from(format!("user {line}").split(' '))
             .unwrap()
             .command;
         serde_json::to_string(&command.into_request().unwrap()).unwrap()
     }
 
     fn refusal(line: &str) -> String {
-        Line::try_parse_from(format!("user {line}").split(' '))
+        ParsedLine::try_parse_from(format!("user {line}").split(' '))
             .unwrap_err()
             .to_string()
     }
@@ -456,9 +456,9 @@ mod tests {
         assert!(refusal("remove ana --keep-files --purge-files").contains("cannot be used with"));
         assert!(refusal("quota ana much").contains("is no size"));
         assert!(refusal("disable ../ana").contains("An account name is 1 to 64 letters"));
-        let Ok(Line {
+        let Ok(ParsedLine {
             command: UserCommand::Add { quota, admin, .. },
-        }) = Line::try_parse_from([
+        }) = ParsedLine::try_parse_from([
             "user",
             "add",
             "ana",

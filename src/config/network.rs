@@ -8,13 +8,13 @@ use std::str::FromStr;
 /// Addresses that begin alike, such as `10.0.0.0/8`, `fd00::/8` or one whole `192.0.2.7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Network {
+pub struct IpNetwork {
     address: IpAddr,
     /// How many bits all of them begin with.
     prefix: u8,
 }
 
-impl Network {
+impl IpNetwork {
     /// Whether an address is one of its; an IPv4 address may be written in IPv6.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
@@ -37,7 +37,7 @@ fn mask6(prefix: u8) -> u128 {
     u128::MAX.checked_shl(128 - u32::from(prefix)).unwrap_or(0)
 }
 
-impl FromStr for Network {
+impl FromStr for IpNetwork {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -77,7 +77,7 @@ impl FromStr for Network {
     }
 }
 
-impl TryFrom<String> for Network {
+impl TryFrom<String> for IpNetwork {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -85,13 +85,13 @@ impl TryFrom<String> for Network {
     }
 }
 
-impl From<Network> for String {
-    fn from(network: Network) -> Self {
+impl From<IpNetwork> for String {
+    fn from(network: IpNetwork) -> Self {
         network.to_string()
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for IpNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.address, self.prefix)
     }
@@ -105,7 +105,7 @@ mod tests {
     fn a_network_holds_what_begins_like_it() {
         let holds = |network: &str, address: &str| {
             network
-                .parse::<Network>()
+                .parse::<IpNetwork>()
                 .unwrap()
                 .contains(address.parse().unwrap())
         };
@@ -130,19 +130,21 @@ mod tests {
             "host",
         ] {
             assert!(
-                text.parse::<Network>().unwrap_err().contains("10.0.0.0/8"),
+                text.parse::<IpNetwork>()
+                    .unwrap_err()
+                    .contains("10.0.0.0/8"),
                 "{text}"
             );
         }
         assert!(
             "10.0.0.1/8"
-                .parse::<Network>()
+                .parse::<IpNetwork>()
                 .unwrap_err()
                 .contains("write \"10.0.0.0/8\"")
         );
         assert!(
             "::ffff:10.0.0.1"
-                .parse::<Network>()
+                .parse::<IpNetwork>()
                 .unwrap_err()
                 .contains("IPv4")
         );

@@ -14,13 +14,13 @@ pub struct OpenIdConfig {
     /// What the provider calls this server.
     pub client_id: String,
     /// The secret that goes with it.
-    client_secret: Hidden,
+    client_secret: SecretString,
     /// A file with the secret.
     pub client_secret_file: PathBuf,
     /// What people see on the button.
     pub name: String,
     /// What becomes of somebody whom no account belongs to.
-    pub strangers: Strangers,
+    pub strangers: UnknownSubjects,
     /// What names a new account.
     pub name_claim: NameClaim,
     /// Whether a verified e-mail address opens the account that has it.
@@ -30,7 +30,7 @@ pub struct OpenIdConfig {
 /// What becomes of somebody whom the provider knows and no account belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Strangers {
+pub enum UnknownSubjects {
     /// They are refused.
     Refuse,
     /// They get an account.
@@ -54,17 +54,17 @@ pub enum NameClaim {
 /// A secret that is neither printed nor logged.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
-struct Hidden(Zeroizing<String>);
+struct SecretString(Zeroizing<String>);
 
 const SHOWN: &str = "(hidden)";
 
-impl Serialize for Hidden {
+impl Serialize for SecretString {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(if self.0.is_empty() { "" } else { SHOWN })
     }
 }
 
-impl std::fmt::Debug for Hidden {
+impl std::fmt::Debug for SecretString {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(SHOWN)
     }
@@ -75,10 +75,10 @@ impl Default for OpenIdConfig {
         Self {
             issuer: String::new(),
             client_id: String::new(),
-            client_secret: Hidden::default(),
+            client_secret: SecretString::default(),
             client_secret_file: PathBuf::new(),
             name: "OpenID Connect".into(),
-            strangers: Strangers::Refuse,
+            strangers: UnknownSubjects::Refuse,
             name_claim: NameClaim::PreferredUsername,
             link_by_email: true,
         }
@@ -88,7 +88,7 @@ impl Default for OpenIdConfig {
 impl OpenIdConfig {
     /// A provider with a secret, for tests and embedding.
     pub fn of(issuer: &str, client_id: &str, client_secret: &str) -> Self {
-        let client_secret = Hidden(Zeroizing::new(client_secret.to_owned()));
+        let client_secret = SecretString(Zeroizing::new(client_secret.to_owned()));
         Self {
             issuer: issuer.into(),
             client_id: client_id.into(),

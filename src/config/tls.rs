@@ -106,7 +106,7 @@ impl TlsConfig {
     }
 
     /// The port that plain requests are sent to instead; `None` where they are served.
-    pub fn instead_of_plain(&self) -> Option<u16> {
+    pub fn redirect_port(&self) -> Option<u16> {
         self.listen
             .first()
             .filter(|_| self.plain_http == PlainHttp::Refuse)

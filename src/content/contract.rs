@@ -3,11 +3,11 @@
 
 pub use super::digest_contract::*;
 pub use super::history_contract::*;
-pub use super::resumed_contract::*;
-pub use super::room_contract::*;
+pub use super::resumable_contract::*;
+pub use super::space_contract::*;
 use super::{
-    Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Room,
-    Start,
+    ContentTree, CopyDepth, DeadProp, Expect, InitialContent, Listing, Node, PreconditionCheck,
+    PropChange, Reader, SpaceRequest, WriteOptions,
 };
 use crate::model::time::{unix_millis, unix_seconds};
 use crate::model::{AccountName, Error, RelPath, Result};
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const HOSTILE: &str = "fi le$%<>é.txt";
 
 /// The tree under test.
-pub type Tree = Arc<dyn ContentTree>;
+pub type TestTree = Arc<dyn ContentTree>;
 
 /// Makes one test of each promise; but of those that `$without` names, which are not kept where the trees lie.
 macro_rules! contract {
@@ -70,34 +70,34 @@ pub fn path(text: &str) -> RelPath {
 }
 
 /// A change without conditions.
-pub fn commit() -> Commit {
-    Commit::by(AccountName::parse("ada").unwrap())
+pub fn commit() -> WriteOptions {
+    WriteOptions::by(AccountName::parse("ada").unwrap())
 }
 
 /// Uploads a whole file.
-pub async fn put(tree: &Tree, at: &str, content: &[u8]) -> Node {
+pub async fn put(tree: &TestTree, at: &str, content: &[u8]) -> Node {
     try_put(tree, at, content, commit()).await.unwrap().node
 }
 
 pub(super) async fn try_put(
-    tree: &Tree,
+    tree: &TestTree,
     at: &str,
     content: &[u8],
-    commit: Commit,
-) -> Result<super::Put> {
+    commit: WriteOptions,
+) -> Result<super::PutOutcome> {
     let mut upload = tree
-        .begin_put(&path(at), Start::Empty, Room::default())
+        .begin_upload(&path(at), InitialContent::Empty, SpaceRequest::default())
         .await?;
     upload.write(Bytes::copy_from_slice(content)).await?;
     upload.commit(commit).await
 }
 
 /// Reads a whole file.
-pub async fn content(tree: &Tree, at: &str) -> Vec<u8> {
+pub async fn content(tree: &TestTree, at: &str) -> Vec<u8> {
     content_at(tree, &path(at)).await
 }
 
-pub(super) async fn content_at(tree: &Tree, at: &RelPath) -> Vec<u8> {
+pub(super) async fn content_at(tree: &TestTree, at: &RelPath) -> Vec<u8> {
     read_all(&*tree.open(at).await.unwrap()).await
 }
 
@@ -114,11 +114,11 @@ async fn read_all(reader: &dyn Reader) -> Vec<u8> {
 }
 
 /// The names in a folder, sorted.
-pub async fn names(tree: &Tree, at: &str) -> Vec<String> {
+pub async fn names(tree: &TestTree, at: &str) -> Vec<String> {
     names_at(tree, &path(at)).await
 }
 
-pub(super) async fn names_at(tree: &Tree, at: &RelPath) -> Vec<String> {
+pub(super) async fn names_at(tree: &TestTree, at: &RelPath) -> Vec<String> {
     let mut listing = tree.list(at, false).await.unwrap();
     let mut names: Vec<String> = pages(&mut *listing)
         .await
@@ -130,7 +130,7 @@ pub(super) async fn names_at(tree: &Tree, at: &RelPath) -> Vec<String> {
     names
 }
 
-async fn pages(listing: &mut dyn Listing) -> Vec<Vec<super::Entry>> {
+async fn pages(listing: &mut dyn Listing) -> Vec<Vec<super::DirEntry>> {
     let mut pages = Vec::new();
     loop {
         let page = listing.next_page().await.unwrap();
@@ -141,7 +141,7 @@ async fn pages(listing: &mut dyn Listing) -> Vec<Vec<super::Entry>> {
     }
 }
 
-async fn mkdir(tree: &Tree, at: &str) {
+async fn mkdir(tree: &TestTree, at: &str) {
     tree.mkdir(&path(at), commit()).await.unwrap();
 }
 
@@ -153,13 +153,13 @@ fn prop(name: &str, text: &str) -> DeadProp {
     }
 }
 
-async fn set_prop(tree: &Tree, at: &str, value: DeadProp) {
+async fn set_prop(tree: &TestTree, at: &str, value: DeadProp) {
     tree.set_props(&path(at), vec![PropChange::Set(value)], commit())
         .await
         .unwrap();
 }
 
-async fn exists(tree: &Tree, at: &str) -> bool {
+async fn exists(tree: &TestTree, at: &str) -> bool {
     match tree.stat(&path(at)).await {
         Ok(_) => true,
         Err(Error::NotFound) => false,
@@ -178,7 +178,7 @@ macro_rules! fails {
 }
 
 /// PUT, GET, PUT again.
-pub async fn files_are_written_read_and_replaced(tree: Tree) {
+pub async fn files_are_written_read_and_replaced(tree: TestTree) {
     let first = try_put(&tree, "a", b"one", commit()).await.unwrap();
     assert!(first.created);
     assert_eq!((first.node.len, first.node.folder), (3, false));
@@ -194,7 +194,7 @@ pub async fn files_are_written_read_and_replaced(tree: Tree) {
 }
 
 /// Every name the policy allows works everywhere.
-pub async fn hostile_names_are_kept(tree: Tree) {
+pub async fn hostile_names_are_kept(tree: TestTree) {
     for name in [
         HOSTILE,
         "%41",
@@ -215,7 +215,7 @@ pub async fn hostile_names_are_kept(tree: Tree) {
         tree.rename(&path(name), &path("moved"), commit())
             .await
             .unwrap();
-        tree.copy(&path("moved"), &path(name), Reach::Deep, commit())
+        tree.copy(&path("moved"), &path(name), CopyDepth::Infinity, commit())
             .await
             .unwrap();
         assert_eq!(content(&tree, &below).await, name.as_bytes());
@@ -226,10 +226,14 @@ pub async fn hostile_names_are_kept(tree: Tree) {
 }
 
 /// Many chunks of odd sizes, read back at odd places.
-pub async fn large_files_arrive_whole(tree: Tree) {
+pub async fn large_files_arrive_whole(tree: TestTree) {
     let whole: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
     let mut upload = tree
-        .begin_put(&path("big"), Start::Empty, Room::of(whole.len() as u64))
+        .begin_upload(
+            &path("big"),
+            InitialContent::Empty,
+            SpaceRequest::of(whole.len() as u64),
+        )
         .await
         .unwrap();
     for chunk in whole.chunks(77_777) {
@@ -237,7 +241,7 @@ pub async fn large_files_arrive_whole(tree: Tree) {
     }
     assert_eq!(upload.len(), whole.len() as u64);
     let put = upload
-        .commit(Commit {
+        .commit(WriteOptions {
             len: Some(whole.len() as u64),
             ..commit()
         })
@@ -266,7 +270,11 @@ pub async fn large_files_arrive_whole(tree: Tree) {
             .is_empty()
     );
     let mut tiny = tree
-        .begin_put(&path("tiny"), Start::Empty, Room::default())
+        .begin_upload(
+            &path("tiny"),
+            InitialContent::Empty,
+            SpaceRequest::default(),
+        )
         .await
         .unwrap();
     for byte in &whole[..5000] {
@@ -283,12 +291,12 @@ pub async fn large_files_arrive_whole(tree: Tree) {
 }
 
 /// A9: whether little or much has come, and whatever is being written.
-pub async fn an_upload_dropped_leaves_no_trace(tree: Tree) {
+pub async fn an_upload_dropped_leaves_no_trace(tree: TestTree) {
     put(&tree, "a", b"old").await;
     for size in [10, 100_000, 2_000_000] {
         for at in ["a", "new"] {
             let mut upload = tree
-                .begin_put(&path(at), Start::Empty, Room::default())
+                .begin_upload(&path(at), InitialContent::Empty, SpaceRequest::default())
                 .await
                 .unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
@@ -301,18 +309,22 @@ pub async fn an_upload_dropped_leaves_no_trace(tree: Tree) {
 }
 
 /// Another count of bytes than announced.
-pub async fn an_upload_cut_short_changes_nothing(tree: Tree) {
+pub async fn an_upload_cut_short_changes_nothing(tree: TestTree) {
     let before = put(&tree, "a", b"old").await;
     for (size, announced) in [(3, 4), (4, 3), (1_500_000, 1_500_001), (0, 1)] {
         for at in ["a", "new"] {
             let mut upload = tree
-                .begin_put(&path(at), Start::Empty, Room::of(announced))
+                .begin_upload(
+                    &path(at),
+                    InitialContent::Empty,
+                    SpaceRequest::of(announced),
+                )
                 .await
                 .unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             fails!(
                 upload
-                    .commit(Commit {
+                    .commit(WriteOptions {
                         len: Some(announced),
                         ..commit()
                     })
@@ -326,39 +338,42 @@ pub async fn an_upload_cut_short_changes_nothing(tree: Tree) {
 }
 
 /// Refused at once, and at the commit when it has become so meanwhile.
-pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
+pub async fn uploads_need_a_folder_and_no_folder_there(tree: TestTree) {
     mkdir(&tree, "d").await;
     put(&tree, "f", b"x").await;
-    for start in [Start::Empty, Start::Present] {
+    for start in [InitialContent::Empty, InitialContent::Present] {
         fails!(
-            tree.begin_put(&path("no/x"), start, Room::default()).await,
+            tree.begin_upload(&path("no/x"), start, SpaceRequest::default())
+                .await,
             Error::ParentMissing
         );
         fails!(
-            tree.begin_put(&path("f/x"), start, Room::default()).await,
+            tree.begin_upload(&path("f/x"), start, SpaceRequest::default())
+                .await,
             Error::ParentMissing
         );
         fails!(
-            tree.begin_put(&path("d"), start, Room::default()).await,
-            Error::IsFolder
-        );
-        fails!(
-            tree.begin_put(&RelPath::root(), start, Room::default())
+            tree.begin_upload(&path("d"), start, SpaceRequest::default())
                 .await,
             Error::IsFolder
         );
         fails!(
-            tree.begin_put(&path("huge"), start, Room::of(1 << 60))
+            tree.begin_upload(&RelPath::root(), start, SpaceRequest::default())
+                .await,
+            Error::IsFolder
+        );
+        fails!(
+            tree.begin_upload(&path("huge"), start, SpaceRequest::of(1 << 60))
                 .await,
             Error::NoSpace
         );
     }
     let below = tree
-        .begin_put(&path("d/x"), Start::Empty, Room::default())
+        .begin_upload(&path("d/x"), InitialContent::Empty, SpaceRequest::default())
         .await
         .unwrap();
     let beside = tree
-        .begin_put(&path("e"), Start::Empty, Room::default())
+        .begin_upload(&path("e"), InitialContent::Empty, SpaceRequest::default())
         .await
         .unwrap();
     tree.delete(&path("d"), commit()).await.unwrap();
@@ -369,10 +384,10 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
 }
 
 /// Partial updates overwrite and append.
-pub async fn uploads_begin_with_the_present_content(tree: Tree) {
+pub async fn uploads_begin_with_the_present_content(tree: TestTree) {
     put(&tree, "a", b"0123456789").await;
     let mut upload = tree
-        .begin_put(&path("a"), Start::Present, Room::default())
+        .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
         .await
         .unwrap();
     assert_eq!(upload.len(), 10);
@@ -386,7 +401,11 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
     assert_eq!((put.created, put.node.len), (false, 11));
     assert_eq!(content(&tree, "a").await, b"012xyz6789!");
     let mut fresh = tree
-        .begin_put(&path("new"), Start::Present, Room::default())
+        .begin_upload(
+            &path("new"),
+            InitialContent::Present,
+            SpaceRequest::default(),
+        )
         .await
         .unwrap();
     assert!(fresh.is_empty());
@@ -395,10 +414,10 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
 }
 
 /// An update of parts does not bring back the rest as it was before somebody else's upload.
-pub async fn a_change_meanwhile_is_not_lost(tree: Tree) {
+pub async fn a_change_meanwhile_is_not_lost(tree: TestTree) {
     put(&tree, "a", b"0123456789").await;
     let mut upload = tree
-        .begin_put(&path("a"), Start::Present, Room::default())
+        .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
         .await
         .unwrap();
     upload.write(Bytes::from_static(b"x")).await.unwrap();
@@ -408,7 +427,7 @@ pub async fn a_change_meanwhile_is_not_lost(tree: Tree) {
 }
 
 /// Times are set as asked, to the second where that is what was asked for and else to the millisecond; tags never repeat.
-pub async fn times_are_kept_and_tags_differ(tree: Tree) {
+pub async fn times_are_kept_and_tags_differ(tree: TestTree) {
     let mut tags = Vec::new();
     for time in [
         UNIX_EPOCH + Duration::from_secs(1_000_000_000),
@@ -419,7 +438,7 @@ pub async fn times_are_kept_and_tags_differ(tree: Tree) {
                 &tree,
                 "a",
                 b"x",
-                Commit {
+                WriteOptions {
                     modified: Some(time),
                     ..commit()
                 },
@@ -437,7 +456,7 @@ pub async fn times_are_kept_and_tags_differ(tree: Tree) {
         &tree,
         "a",
         b"x",
-        Commit {
+        WriteOptions {
             modified: Some(time),
             ..commit()
         },
@@ -459,9 +478,9 @@ pub async fn times_are_kept_and_tags_differ(tree: Tree) {
 }
 
 /// Conditions hold at the commit, for every kind of change.
-pub async fn conditions_are_judged(tree: Tree) {
+pub async fn conditions_are_judged(tree: TestTree) {
     let old = put(&tree, "a", b"old").await.etag.to_string();
-    let with = |expect: Expect| Commit { expect, ..commit() };
+    let with = |expect: Expect| WriteOptions { expect, ..commit() };
     let other = vec!["\"other\"".to_owned()];
     let refused = [
         Expect::Absent,
@@ -483,8 +502,13 @@ pub async fn conditions_are_judged(tree: Tree) {
             Error::PreconditionFailed
         );
         fails!(
-            tree.copy(&path("a"), &path("b"), Reach::Deep, with(expect.clone()))
-                .await,
+            tree.copy(
+                &path("a"),
+                &path("b"),
+                CopyDepth::Infinity,
+                with(expect.clone())
+            )
+            .await,
             Error::PreconditionFailed
         );
         fails!(
@@ -526,7 +550,7 @@ pub async fn conditions_are_judged(tree: Tree) {
 
 /// Refuses everything, or lets it happen, and notes what it saw.
 #[derive(Default)]
-struct Watcher {
+struct WatchingCheck {
     refuse: bool,
     asked: AtomicUsize,
     inside: AtomicUsize,
@@ -538,8 +562,12 @@ struct Watcher {
     elsewhere: Mutex<()>,
 }
 
-impl Judge for Watcher {
-    fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+impl PreconditionCheck for WatchingCheck {
+    fn check_and_apply(
+        &self,
+        present: Option<&Node>,
+        change: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         self.asked
             .fetch_add(1 + 100 * usize::from(present.is_some()), Ordering::SeqCst);
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
@@ -563,14 +591,14 @@ impl Judge for Watcher {
 }
 
 /// The judge sees what stands there, one at a time, and what it refuses does not happen.
-pub async fn the_judge_rules(tree: Tree) {
+pub async fn the_judge_rules(tree: TestTree) {
     put(&tree, "a", b"old").await;
-    let judge = Arc::new(Watcher {
+    let judge = Arc::new(WatchingCheck {
         refuse: true,
-        ..Watcher::default()
+        ..WatchingCheck::default()
     });
-    let judged = |judge: &Arc<Watcher>| Commit {
-        judge: Arc::clone(judge) as Arc<dyn Judge>,
+    let judged = |judge: &Arc<WatchingCheck>| WriteOptions {
+        preconditions: Arc::clone(judge) as Arc<dyn PreconditionCheck>,
         ..commit()
     };
     fails!(
@@ -582,7 +610,7 @@ pub async fn the_judge_rules(tree: Tree) {
         Error::Locked { .. }
     );
     fails!(
-        tree.copy(&path("a"), &path("b"), Reach::Deep, judged(&judge))
+        tree.copy(&path("a"), &path("b"), CopyDepth::Infinity, judged(&judge))
             .await,
         Error::Locked { .. }
     );
@@ -612,7 +640,7 @@ pub async fn the_judge_rules(tree: Tree) {
     assert_eq!(names(&tree, "").await, ["a"]);
     assert_eq!(content(&tree, "a").await, b"old");
     assert!(tree.props(&path("a")).await.unwrap().is_empty());
-    let judge = Arc::new(Watcher::default());
+    let judge = Arc::new(WatchingCheck::default());
     let puts = (0..20).map(|n| {
         let (tree, commit) = (Arc::clone(&tree), judged(&judge));
         tokio::spawn(async move {
@@ -627,11 +655,11 @@ pub async fn the_judge_rules(tree: Tree) {
 }
 
 /// If-None-Match: * from a hundred clients at once.
-pub async fn one_of_many_first_uploads_wins(tree: Tree) {
+pub async fn one_of_many_first_uploads_wins(tree: TestTree) {
     let puts = (0..100).map(|n| {
         let tree = Arc::clone(&tree);
         tokio::spawn(async move {
-            let first = Commit {
+            let first = WriteOptions {
                 expect: Expect::Absent,
                 ..commit()
             };
@@ -665,7 +693,7 @@ pub async fn one_of_many_first_uploads_wins(tree: Tree) {
 }
 
 /// A reader is not disturbed by what happens to the name.
-pub async fn readers_keep_their_content(tree: Tree) {
+pub async fn readers_keep_their_content(tree: TestTree) {
     let old: Vec<u8> = vec![1; 700_000];
     put(&tree, "a", &old).await;
     let readers = [
@@ -680,7 +708,7 @@ pub async fn readers_keep_their_content(tree: Tree) {
 }
 
 /// MKCOL and PROPFIND.
-pub async fn folders_are_made_and_listed(tree: Tree) {
+pub async fn folders_are_made_and_listed(tree: TestTree) {
     mkdir(&tree, "d").await;
     fails!(tree.mkdir(&path("d"), commit()).await, Error::Exists);
     fails!(tree.mkdir(&RelPath::root(), commit()).await, Error::Exists);
@@ -730,7 +758,7 @@ pub async fn folders_are_made_and_listed(tree: Tree) {
 }
 
 /// More names than a page holds, each once.
-pub async fn big_folders_are_listed_whole(tree: Tree) {
+pub async fn big_folders_are_listed_whole(tree: TestTree) {
     mkdir(&tree, "d").await;
     for n in 0..1500 {
         mkdir(&tree, &format!("d/a rather long name of a folder {n:04}")).await;
@@ -757,7 +785,7 @@ pub async fn big_folders_are_listed_whole(tree: Tree) {
 }
 
 /// The pages of the API.
-pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
+pub async fn folders_are_listed_in_order_from_any_name(tree: TestTree) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/b").await;
     for name in ["é", "a", "c", "B2", "z"] {
@@ -774,7 +802,7 @@ pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
             .flatten()
             .collect::<Vec<_>>()
     };
-    let names = |page: &[super::Entry]| {
+    let names = |page: &[super::DirEntry]| {
         page.iter()
             .map(|entry| entry.name.clone())
             .collect::<Vec<_>>()
@@ -805,7 +833,7 @@ pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
 }
 
 /// MOVE.
-pub async fn moving_keeps_content_and_properties(tree: Tree) {
+pub async fn moving_keeps_content_and_properties(tree: TestTree) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "e").await;
     let node = put(&tree, "d/f", b"abc").await;
@@ -848,7 +876,7 @@ pub async fn moving_keeps_content_and_properties(tree: Tree) {
 }
 
 /// All four pairs of file and folder, with and without leave to replace.
-pub async fn moving_over_something_replaces_it(tree: Tree) {
+pub async fn moving_over_something_replaces_it(tree: TestTree) {
     for (from_folder, to_folder) in [(false, false), (false, true), (true, false), (true, true)] {
         for (at, folder) in [("from", from_folder), ("to", to_folder)] {
             if folder {
@@ -858,7 +886,7 @@ pub async fn moving_over_something_replaces_it(tree: Tree) {
                 put(&tree, at, at.as_bytes()).await;
             }
         }
-        let keep = Commit {
+        let keep = WriteOptions {
             overwrite: false,
             ..commit()
         };
@@ -867,14 +895,14 @@ pub async fn moving_over_something_replaces_it(tree: Tree) {
             Error::PreconditionFailed
         );
         fails!(
-            tree.copy(&path("from"), &path("to"), Reach::Deep, keep)
+            tree.copy(&path("from"), &path("to"), CopyDepth::Infinity, keep)
                 .await,
             Error::PreconditionFailed
         );
         assert_eq!(tree.stat(&path("to")).await.unwrap().folder, to_folder);
         assert!(
             !tree
-                .copy(&path("from"), &path("to"), Reach::Deep, commit())
+                .copy(&path("from"), &path("to"), CopyDepth::Infinity, commit())
                 .await
                 .unwrap()
         );
@@ -892,7 +920,7 @@ pub async fn moving_over_something_replaces_it(tree: Tree) {
     }
 }
 
-async fn check_replaced(tree: &Tree, folder: bool) {
+async fn check_replaced(tree: &TestTree, folder: bool) {
     if folder {
         assert_eq!(names(tree, "to").await, ["in from"]);
         assert_eq!(content(tree, "to/in from").await, b"from");
@@ -902,7 +930,7 @@ async fn check_replaced(tree: &Tree, folder: bool) {
 }
 
 /// A5, A6: refused before anything is touched.
-pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
+pub async fn sources_and_targets_do_not_overlap(tree: TestTree) {
     mkdir(&tree, "a").await;
     mkdir(&tree, "a/b").await;
     put(&tree, "a/b/f", b"f").await;
@@ -921,7 +949,7 @@ pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
             tree.rename(&path(from), &path(to), commit()).await,
             Error::Forbidden(_)
         );
-        for reach in [Reach::Deep, Reach::Shallow] {
+        for reach in [CopyDepth::Infinity, CopyDepth::Zero] {
             fails!(
                 tree.copy(&path(from), &path(to), reach, commit()).await,
                 Error::Forbidden(_)
@@ -931,7 +959,7 @@ pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
         assert_eq!(content(&tree, "a/sibling").await, b"s");
     }
     fails!(
-        tree.copy(&RelPath::root(), &path("x"), Reach::Deep, commit())
+        tree.copy(&RelPath::root(), &path("x"), CopyDepth::Infinity, commit())
             .await,
         Error::Forbidden(_)
     );
@@ -942,7 +970,7 @@ pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
 }
 
 /// A19: NFC and NFD find the same entry, and never make two.
-pub async fn spellings_are_one_entry(tree: Tree) {
+pub async fn spellings_are_one_entry(tree: TestTree) {
     let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301}");
     for (made, asked) in [(nfc, nfd), (nfd, nfc)] {
         mkdir(&tree, made).await;
@@ -950,15 +978,15 @@ pub async fn spellings_are_one_entry(tree: Tree) {
         put(&tree, &made_file, b"one").await;
         assert_eq!(content(&tree, &asked_file).await, b"one");
         assert_eq!(
-            tree.spelled(&path(&asked_file)).await.unwrap(),
+            tree.stored_path(&path(&asked_file)).await.unwrap(),
             path(&made_file)
         );
         assert_eq!(
-            tree.spelled(&path(&made_file)).await.unwrap(),
+            tree.stored_path(&path(&made_file)).await.unwrap(),
             path(&made_file)
         );
         let missing = path(&format!("{asked}/x"));
-        assert_eq!(tree.spelled(&missing).await.unwrap(), missing);
+        assert_eq!(tree.stored_path(&missing).await.unwrap(), missing);
         assert!(
             !try_put(&tree, &asked_file, b"two", commit())
                 .await
@@ -992,7 +1020,7 @@ pub async fn spellings_are_one_entry(tree: Tree) {
 }
 
 /// From NFD to NFC, and from small to capital letters, without anything going to the trash.
-pub async fn a_spelling_can_change(tree: Tree) {
+pub async fn a_spelling_can_change(tree: TestTree) {
     let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301}");
     put(&tree, nfd, b"x").await;
     for (from, to) in [(nfd, nfc), (nfc, nfd), (nfd, "CAFE"), ("CAFE", "Cafe")] {
@@ -1000,7 +1028,7 @@ pub async fn a_spelling_can_change(tree: Tree) {
             tree.rename(
                 &path(from),
                 &path(to),
-                Commit {
+                WriteOptions {
                     overwrite: false,
                     ..commit()
                 }
@@ -1014,7 +1042,7 @@ pub async fn a_spelling_can_change(tree: Tree) {
 }
 
 /// COPY of files and trees.
-pub async fn copies_are_whole(tree: Tree) {
+pub async fn copies_are_whole(tree: TestTree) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/e").await;
     mkdir(&tree, "d/e/empty").await;
@@ -1024,7 +1052,7 @@ pub async fn copies_are_whole(tree: Tree) {
         &tree,
         "d/e/f",
         &large,
-        Commit {
+        WriteOptions {
             modified: Some(time),
             ..commit()
         },
@@ -1037,7 +1065,7 @@ pub async fn copies_are_whole(tree: Tree) {
         set_prop(&tree, at, prop("p", value)).await;
     }
     assert!(
-        tree.copy(&path("d"), &path("c"), Reach::Deep, commit())
+        tree.copy(&path("d"), &path("c"), CopyDepth::Infinity, commit())
             .await
             .unwrap()
     );
@@ -1054,31 +1082,31 @@ pub async fn copies_are_whole(tree: Tree) {
     put(&tree, "c/e/f", b"changed").await;
     assert!(content(&tree, "d/e/f").await == large);
     assert!(
-        tree.copy(&path("d/e/f"), &path(HOSTILE), Reach::Shallow, commit())
+        tree.copy(&path("d/e/f"), &path(HOSTILE), CopyDepth::Zero, commit())
             .await
             .unwrap()
     );
     assert!(content(&tree, HOSTILE).await == large);
     assert_eq!(tree.props(&path(HOSTILE)).await.unwrap(), [prop("p", "3")]);
     fails!(
-        tree.copy(&path("no"), &path("x"), Reach::Deep, commit())
+        tree.copy(&path("no"), &path("x"), CopyDepth::Infinity, commit())
             .await,
         Error::NotFound
     );
     fails!(
-        tree.copy(&path("d"), &path("no/x"), Reach::Deep, commit())
+        tree.copy(&path("d"), &path("no/x"), CopyDepth::Infinity, commit())
             .await,
         Error::ParentMissing
     );
 }
 
 /// Depth: 0.
-pub async fn copies_can_be_shallow(tree: Tree) {
+pub async fn copies_can_be_shallow(tree: TestTree) {
     mkdir(&tree, "d").await;
     put(&tree, "d/f", b"x").await;
     set_prop(&tree, "d", prop("p", "1")).await;
     assert!(
-        tree.copy(&path("d"), &path("c"), Reach::Shallow, commit())
+        tree.copy(&path("d"), &path("c"), CopyDepth::Zero, commit())
             .await
             .unwrap()
     );
@@ -1088,7 +1116,7 @@ pub async fn copies_can_be_shallow(tree: Tree) {
     set_prop(&tree, "c", prop("own", "2")).await;
     assert!(
         !tree
-            .copy(&path("d"), &path("c"), Reach::Shallow, commit())
+            .copy(&path("d"), &path("c"), CopyDepth::Zero, commit())
             .await
             .unwrap()
     );
@@ -1097,7 +1125,7 @@ pub async fn copies_can_be_shallow(tree: Tree) {
 }
 
 /// An upload gets the first of several names that is free, and nothing of what stands at the others.
-pub async fn taken_names_are_passed_over(tree: Tree) {
+pub async fn taken_names_are_passed_over(tree: TestTree) {
     put(&tree, "a", b"a").await;
     tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], commit())
         .await
@@ -1105,13 +1133,17 @@ pub async fn taken_names_are_passed_over(tree: Tree) {
     tree.mkdir(&path("b"), commit()).await.unwrap();
     let begun = async |len: usize| {
         let mut upload = tree
-            .begin_put(&path("fresh"), Start::Empty, Room::default())
+            .begin_upload(
+                &path("fresh"),
+                InitialContent::Empty,
+                SpaceRequest::default(),
+            )
             .await
             .unwrap();
         upload.write(Bytes::from(vec![b'x'; len])).await.unwrap();
         upload
     };
-    let absent = || Commit {
+    let absent = || WriteOptions {
         expect: Expect::Absent,
         ..commit()
     };
@@ -1124,7 +1156,7 @@ pub async fn taken_names_are_passed_over(tree: Tree) {
     for (len, free) in [(3, "c"), (300_000, "d")] {
         let put = begun(len)
             .await
-            .commit_beside(ways(&["a", "b", free]))
+            .commit_first_free(ways(&["a", "b", free]))
             .await
             .unwrap();
         assert!(put.created);
@@ -1132,11 +1164,14 @@ pub async fn taken_names_are_passed_over(tree: Tree) {
         assert_eq!(tree.props(&path(free)).await.unwrap(), []);
     }
     fails!(
-        begun(3).await.commit_beside(ways(&["b", "a"])).await,
+        begun(3).await.commit_first_free(ways(&["b", "a"])).await,
         Error::PreconditionFailed
     );
     fails!(
-        begun(3).await.commit_beside(ways(&["none/a", "e"])).await,
+        begun(3)
+            .await
+            .commit_first_free(ways(&["none/a", "e"]))
+            .await,
         Error::ParentMissing
     );
     assert_eq!(names(&tree, "").await, ["a", "b", "c", "d"]);
@@ -1144,12 +1179,12 @@ pub async fn taken_names_are_passed_over(tree: Tree) {
 }
 
 /// What is built aside is seen when it is moved into place, and not before.
-pub async fn workshops_are_seen_by_nobody(tree: Tree) {
+pub async fn workshops_are_seen_by_nobody(tree: TestTree) {
     tree.mkdir(&path("old"), commit()).await.unwrap();
     put(&tree, "old/kept", b"x").await;
     let (workshop, other) = (
-        tree.workshop().await.unwrap(),
-        tree.workshop().await.unwrap(),
+        tree.create_staging_dir().await.unwrap(),
+        tree.create_staging_dir().await.unwrap(),
     );
     assert_ne!(workshop, other);
     let within = |rest: &str| path(rest).beneath(&workshop);
@@ -1157,14 +1192,18 @@ pub async fn workshops_are_seen_by_nobody(tree: Tree) {
     tree.mkdir(&within("new/ünter"), commit()).await.unwrap();
     for name in ["new/a", &format!("new/ünter/{HOSTILE}"), "left"] {
         let mut upload = tree
-            .begin_put(&within(name), Start::Empty, Room::default())
+            .begin_upload(
+                &within(name),
+                InitialContent::Empty,
+                SpaceRequest::default(),
+            )
             .await
             .unwrap();
         upload.write(Bytes::from_static(b"built")).await.unwrap();
         upload.commit(commit()).await.unwrap();
     }
     assert_eq!(names(&tree, "").await, ["old"]);
-    let over = Commit {
+    let over = WriteOptions {
         overwrite: true,
         ..commit()
     };
@@ -1179,16 +1218,16 @@ pub async fn workshops_are_seen_by_nobody(tree: Tree) {
         content(&tree, &format!("old/ünter/{HOSTILE}")).await,
         b"built"
     );
-    tree.close_workshop(&workshop).await.unwrap();
-    fails!(tree.close_workshop(&workshop).await, Error::NotFound);
-    fails!(tree.close_workshop(&path("old")).await, Error::NotFound);
+    tree.remove_staging_dir(&workshop).await.unwrap();
+    fails!(tree.remove_staging_dir(&workshop).await, Error::NotFound);
+    fails!(tree.remove_staging_dir(&path("old")).await, Error::NotFound);
     fails!(tree.stat(&within("left")).await, Error::NotFound);
     assert_eq!(tree.usage().await.unwrap().used, 10);
-    tree.close_workshop(&other).await.unwrap();
+    tree.remove_staging_dir(&other).await.unwrap();
 }
 
 /// DELETE of files and trees; the name is free again.
-pub async fn deleting_takes_everything(tree: Tree) {
+pub async fn deleting_takes_everything(tree: TestTree) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/e").await;
     put(&tree, "d/e/f", b"x").await;
@@ -1210,7 +1249,7 @@ pub async fn deleting_takes_everything(tree: Tree) {
 }
 
 /// PROPPATCH: in order, and through what happens to the file.
-pub async fn properties_are_kept(tree: Tree) {
+pub async fn properties_are_kept(tree: TestTree) {
     put(&tree, "a", b"x").await;
     let remove = |name: &str| PropChange::Remove {
         ns: "urn:x".into(),
@@ -1252,7 +1291,7 @@ pub async fn properties_are_kept(tree: Tree) {
 }
 
 /// All or nothing.
-pub async fn properties_too_large_are_refused(tree: Tree) {
+pub async fn properties_too_large_are_refused(tree: TestTree) {
     put(&tree, "a", b"x").await;
     set_prop(&tree, "a", prop("p", "1")).await;
     let changes = vec![
@@ -1277,7 +1316,7 @@ pub async fn properties_too_large_are_refused(tree: Tree) {
 }
 
 /// Properties leave the time alone unless it is asked for.
-pub async fn properties_change_with_the_time(tree: Tree) {
+pub async fn properties_change_with_the_time(tree: TestTree) {
     let before = put(&tree, "a", b"x").await;
     set_prop(&tree, "a", prop("p", "1")).await;
     assert_eq!(tree.stat(&path("a")).await.unwrap(), before);
@@ -1285,7 +1324,7 @@ pub async fn properties_change_with_the_time(tree: Tree) {
     tree.set_props(
         &path("a"),
         vec![],
-        Commit {
+        WriteOptions {
             modified: Some(time),
             ..commit()
         },
@@ -1298,7 +1337,7 @@ pub async fn properties_change_with_the_time(tree: Tree) {
     tree.set_props(
         &path("a"),
         vec![],
-        Commit {
+        WriteOptions {
             modified: Some(time),
             ..commit()
         },
@@ -1314,28 +1353,36 @@ pub async fn properties_change_with_the_time(tree: Tree) {
 }
 
 /// The client goes away in the middle of a change.
-pub async fn a_change_ends_without_its_caller(tree: Tree) {
+pub async fn a_change_ends_without_its_caller(tree: TestTree) {
     mkdir(&tree, "d").await;
     for n in 0..20 {
         put(&tree, &format!("d/{n}"), &[7; 1000]).await;
     }
     let mut large = tree
-        .begin_put(&path("large"), Start::Empty, Room::default())
+        .begin_upload(
+            &path("large"),
+            InitialContent::Empty,
+            SpaceRequest::default(),
+        )
         .await
         .unwrap();
     for _ in 0..5 {
         large.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
     }
-    let judge = Arc::new(Watcher {
+    let judge = Arc::new(WatchingCheck {
         caller: Some(std::thread::current().id()),
-        ..Watcher::default()
+        ..WatchingCheck::default()
     });
-    let judged = || Commit {
-        judge: Arc::clone(&judge) as Arc<dyn Judge>,
+    let judged = || WriteOptions {
+        preconditions: Arc::clone(&judge) as Arc<dyn PreconditionCheck>,
         ..commit()
     };
     let (from, to, copied) = (path("d"), path("moved"), path("copy"));
-    abandon(&judge, tree.copy(&from, &copied, Reach::Deep, judged())).await;
+    abandon(
+        &judge,
+        tree.copy(&from, &copied, CopyDepth::Infinity, judged()),
+    )
+    .await;
     abandon(&judge, large.commit(judged())).await;
     abandon(&judge, tree.rename(&from, &to, judged())).await;
     abandon(&judge, tree.delete(&path("copy/0"), judged())).await;
@@ -1346,7 +1393,7 @@ pub async fn a_change_ends_without_its_caller(tree: Tree) {
 
 /// Drops a change after the first look at it, while the judge keeps it waiting; returns when it has been judged and has ended. What is done
 /// at that first look was not handed to anybody.
-async fn abandon<T>(judge: &Watcher, change: impl Future<Output = Result<T>>) {
+async fn abandon<T>(judge: &WatchingCheck, change: impl Future<Output = Result<T>>) {
     let before = judge.asked.load(Ordering::SeqCst) % 100;
     {
         let _wait = judge.elsewhere.lock();
@@ -1369,13 +1416,13 @@ async fn abandon<T>(judge: &Watcher, change: impl Future<Output = Result<T>>) {
 }
 
 /// Quota needs numbers.
-pub async fn usage_counts_bytes(tree: Tree) {
+pub async fn usage_counts_bytes(tree: TestTree) {
     mkdir(&tree, "d").await;
     put(&tree, "d/a", &[1; 1000]).await;
     put(&tree, "b", &[1; 234]).await;
     let usage = tree.usage().await.unwrap();
     assert_eq!(usage.used, 1234);
-    tree.copy(&path("d"), &path("c"), Reach::Deep, commit())
+    tree.copy(&path("d"), &path("c"), CopyDepth::Infinity, commit())
         .await
         .unwrap();
     put(&tree, "b", &[1; 200]).await;
@@ -1389,14 +1436,14 @@ pub async fn usage_counts_bytes(tree: Tree) {
 }
 
 /// Nothing is found in nothing, nor below a file.
-pub async fn missing_things_are_missing(tree: Tree) {
+pub async fn missing_things_are_missing(tree: TestTree) {
     put(&tree, "f", b"x").await;
     for at in ["no", "no/no", "f/x", "f/x/y", "é", "é/é"] {
         fails!(tree.stat(&path(at)).await, Error::NotFound);
         fails!(tree.open(&path(at)).await, Error::NotFound);
         fails!(tree.delete(&path(at), commit()).await, Error::NotFound);
         fails!(
-            tree.copy(&path(at), &path("x"), Reach::Deep, commit())
+            tree.copy(&path(at), &path("x"), CopyDepth::Infinity, commit())
                 .await,
             Error::NotFound
         );

@@ -1,11 +1,11 @@
 //! What every [`ContentTree`](super::ContentTree) promises about the hashes of contents.
 
-use super::contract::{Tree, commit, path, put};
-use super::{Commit, Reach, Room, Start};
+use super::contract::{TestTree, commit, path, put};
+use super::{CopyDepth, InitialContent, SpaceRequest, WriteOptions};
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 
-async fn known(tree: &Tree, at: &str) -> Option<[u8; 32]> {
+async fn known(tree: &TestTree, at: &str) -> Option<[u8; 32]> {
     tree.open(&path(at)).await.unwrap().digest()
 }
 
@@ -14,13 +14,13 @@ fn hash(content: &[u8]) -> [u8; 32] {
 }
 
 /// The hash is that of the content, small or large, and goes where the file goes.
-pub async fn hashes_are_known_and_follow(tree: Tree) {
+pub async fn hashes_are_known_and_follow(tree: TestTree) {
     let large: Vec<u8> = (0..1_000_000_u32)
         .map(|n| u8::try_from(n % 241).unwrap())
         .collect();
     for (name, content) in [("empty", &b""[..]), ("small", b"abc"), ("large", &large)] {
         let mut upload = tree
-            .begin_put(&path(name), Start::Empty, Room::default())
+            .begin_upload(&path(name), InitialContent::Empty, SpaceRequest::default())
             .await
             .unwrap();
         for part in content.chunks(70_001) {
@@ -32,14 +32,19 @@ pub async fn hashes_are_known_and_follow(tree: Tree) {
     tree.rename(&path("large"), &path("moved"), commit())
         .await
         .unwrap();
-    tree.copy(&path("moved"), &path("copied"), Reach::Deep, commit())
-        .await
-        .unwrap();
+    tree.copy(
+        &path("moved"),
+        &path("copied"),
+        CopyDepth::Infinity,
+        commit(),
+    )
+    .await
+    .unwrap();
     let early = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     tree.set_props(
         &path("copied"),
         vec![],
-        Commit {
+        WriteOptions {
             modified: Some(early),
             ..commit()
         },
@@ -59,17 +64,17 @@ pub async fn hashes_are_known_and_follow(tree: Tree) {
             .digest(),
         Some(hash(&large))
     );
-    tree.revert(&path("moved"), &version, commit())
+    tree.restore_version(&path("moved"), &version, commit())
         .await
         .unwrap();
     assert_eq!(known(&tree, "moved").await, Some(hash(&large)));
 }
 
 /// Of what is written in parts the hash is not known, until a scrub has read it.
-pub async fn a_scrub_learns_what_is_not_known(tree: Tree) {
+pub async fn a_scrub_learns_what_is_not_known(tree: TestTree) {
     put(&tree, "x", b"abc").await;
     let mut upload = tree
-        .begin_put(&path("x"), Start::Present, Room::default())
+        .begin_upload(&path("x"), InitialContent::Present, SpaceRequest::default())
         .await
         .unwrap();
     upload.seek(3).await.unwrap();
@@ -88,7 +93,7 @@ pub async fn a_scrub_learns_what_is_not_known(tree: Tree) {
 }
 
 /// A save that changes nothing makes no version; one that changes something does, and so on.
-pub async fn a_save_that_changes_nothing_makes_no_version(tree: Tree) {
+pub async fn a_save_that_changes_nothing_makes_no_version(tree: TestTree) {
     for (content, versions) in [
         (b"one", 0),
         (b"one", 0),

@@ -29,12 +29,12 @@ pub struct Etag(pub [u64; 4]);
 impl Etag {
     /// The numbers that it is written as.
     pub fn parts(&self) -> &[u64] {
-        let from = if self.is_drawn() { 2 } else { 0 };
+        let from = if self.has_unique_mtime() { 2 } else { 0 };
         self.0.get(from..).unwrap_or_default()
     }
 
     /// Whether the time is one that a commit may have set.
-    pub fn is_drawn(&self) -> bool {
+    pub fn has_unique_mtime(&self) -> bool {
         let [_, _, modified, _] = self.0;
         is_drawn(nanoseconds_of(modified))
     }
@@ -52,7 +52,7 @@ impl fmt::Display for Etag {
 }
 
 /// The time that a commit sets where a client wants this one, or none, for a file that had the time `before` until now.
-pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
+pub fn unique_mtime(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
     Ok(draw(
         wanted.unwrap_or_else(SystemTime::now),
         before,
@@ -77,7 +77,7 @@ fn next_draw() -> Result<u64> {
 
 /// As [`draw_time`], where the file system keeps no fraction of a second: later than all that the file had before, by as much as the
 /// coarsest tells apart.
-pub fn later_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> SystemTime {
+pub fn later_mtime(wanted: Option<SystemTime>, before: Option<SystemTime>) -> SystemTime {
     let (wanted, _) = split(wanted.unwrap_or_else(SystemTime::now));
     let later = before.map(|before| split(before).0 + COARSEST);
     later.map_or(wanted, |later| later.max(wanted))
@@ -85,9 +85,9 @@ pub fn later_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Sys
 
 /// The time of a copy of a file that has this one: drawn anew where a commit has drawn it, so that a file that is replaced by its own copy
 /// has another tag; else the same.
-pub fn redraw_time(time: SystemTime) -> Result<SystemTime> {
+pub fn next_unique_mtime(time: SystemTime) -> Result<SystemTime> {
     if is_drawn(split(time).1) {
-        draw_time(Some(time), Some(time))
+        unique_mtime(Some(time), Some(time))
     } else {
         Ok(time)
     }
@@ -164,11 +164,11 @@ mod tests {
         let (second, first) = (1_000_000_000, Some(at(7_000_000_000)));
         for (wanted, expected) in [(3, 9), (7, 9), (8, 9), (20, 20)] {
             assert_eq!(
-                later_time(Some(at(wanted * second + 5)), first),
+                later_mtime(Some(at(wanted * second + 5)), first),
                 at(expected * second)
             );
             assert_eq!(
-                later_time(Some(at(wanted * second + 5)), None),
+                later_mtime(Some(at(wanted * second + 5)), None),
                 at(wanted * second)
             );
         }
@@ -183,7 +183,7 @@ mod tests {
             (second + Duration::from_micros(5300), 2_000),
         ] {
             let drawn: HashSet<_> = (0..many)
-                .map(|_| draw_time(Some(time), None).unwrap())
+                .map(|_| unique_mtime(Some(time), None).unwrap())
                 .collect();
             assert_eq!(drawn.len(), many);
         }

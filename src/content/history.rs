@@ -1,6 +1,6 @@
 //! What a tree keeps of what was deleted and overwritten: the trash and versions.
 
-use super::{Commit, Node, Put, Reader};
+use super::{Node, PutOutcome, Reader, WriteOptions};
 use crate::config::HistoryConfig;
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
@@ -13,15 +13,15 @@ use std::time::{Duration, SystemTime};
 
 /// Something in the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trashed {
+pub struct TrashedItem {
     /// What it is called in the trash; later ids sort before earlier ones.
     pub id: String,
     /// Where it lay.
     pub path: RelPath,
     /// Who deleted or replaced it; `None` when something other than Sarang did.
-    pub who: Option<AccountName>,
+    pub deleted_by: Option<AccountName>,
     /// When, to the second; `None` when its note does not say.
-    pub when: Option<SystemTime>,
+    pub deleted_at: Option<SystemTime>,
     /// What it is.
     pub node: Node,
 }
@@ -32,7 +32,7 @@ pub struct Version {
     /// What it is called among the versions of its file.
     pub id: String,
     /// When it was replaced.
-    pub replaced: SystemTime,
+    pub replaced_at: SystemTime,
     /// The file as it was.
     pub node: Node,
 }
@@ -42,9 +42,9 @@ pub const MOST_LOST: usize = 10_000;
 
 /// What makes a part of a tree as it was; nothing of it deletes anything for good.
 #[derive(Debug)]
-pub struct Rewind {
+pub struct RewindPlan {
     /// The changes, in this order.
-    pub steps: Box<dyn Steps>,
+    pub steps: Box<dyn RewindSteps>,
     /// How many they are.
     pub count: u64,
     /// Which of the [`Step::Discard`], counted from 0, a [`Found::Discarded`] names.
@@ -63,17 +63,17 @@ pub struct Rewind {
 
 /// The changes of a rewind: too many for memory at times.
 #[async_trait]
-pub trait Steps: Debug + Send + Sync {
+pub trait RewindSteps: Debug + Send + Sync {
     /// Some hundred of them from a place on, 0 for the first, and the place of the next; none at the end.
-    async fn read(&self, at: u64) -> Result<(Vec<Step>, u64)>;
+    async fn read(&self, at: u64) -> Result<(Vec<RewindStep>, u64)>;
 
     /// Makes durable what was done since they were planned, if the settings want that.
-    async fn settle(&self) -> Result<()>;
+    async fn sync(&self) -> Result<()>;
 }
 
 /// One change of a rewind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Step {
+pub enum RewindStep {
     /// Move to the trash what was not there.
     Discard {
         /// What.
@@ -83,7 +83,7 @@ pub enum Step {
     /// Move back what was there.
     Move {
         /// From where.
-        from: Found,
+        from: RewindSource,
         /// To where it was; nothing stands there.
         #[serde(with = "as_text")]
         to: RelPath,
@@ -112,7 +112,7 @@ pub enum Step {
 
 /// Where a rewind finds something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Found {
+pub enum RewindSource {
     /// In the tree.
     Path(#[serde(with = "as_text")] RelPath),
     /// In the trash.
@@ -143,7 +143,7 @@ mod as_text {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RelPath, D::Error> {
-        String::deserialize(deserializer).map(RelPath::restore)
+        String::deserialize(deserializer).map(RelPath::from_stored)
     }
 }
 
@@ -153,9 +153,9 @@ pub struct Retention {
     /// How long an item lies in the trash; `None` for ever.
     pub trash: Option<Duration>,
     /// How many bytes all of it may have, oldest first out; `None` for what the disk has.
-    pub room: Option<u64>,
+    pub max_bytes: Option<u64>,
     /// Which versions.
-    pub versions: Thinning,
+    pub versions: VersionThinning,
 }
 
 impl Retention {
@@ -164,22 +164,22 @@ impl Retention {
         let trash = (config.trash_days > 0).then(|| config.trash_days * DAY);
         Self {
             trash,
-            room: None,
-            versions: Thinning::of(config),
+            max_bytes: None,
+            versions: VersionThinning::of(config),
         }
     }
 }
 
 /// What a round of [`History::expire`] has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Expired {
+pub struct ExpiredCounts {
     /// Items of the trash.
     pub items: u64,
     /// Versions.
     pub versions: u64,
 }
 
-impl Add for Expired {
+impl Add for ExpiredCounts {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
@@ -196,7 +196,7 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Up to which age versions are kept, and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Thinning {
+pub struct VersionThinning {
     /// All of them.
     pub all: Duration,
     /// One an hour.
@@ -207,13 +207,13 @@ pub struct Thinning {
     pub weekly: Duration,
 }
 
-impl Default for Thinning {
+impl Default for VersionThinning {
     fn default() -> Self {
         Self::of(&HistoryConfig::default())
     }
 }
 
-impl Thinning {
+impl VersionThinning {
     /// What the configuration says.
     pub fn of(config: &HistoryConfig) -> Self {
         Self {
@@ -227,8 +227,12 @@ impl Thinning {
 
 /// Which of the versions of one file are no longer kept, by when they were replaced, newest first; of several in one span the oldest is, so
 /// that what is kept does not change from round to round. What lies in the future is kept.
-pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) -> Vec<usize> {
-    let Thinning {
+pub fn expired_versions(
+    replaced: &[SystemTime],
+    thinning: VersionThinning,
+    now: SystemTime,
+) -> Vec<usize> {
+    let VersionThinning {
         all,
         hourly,
         daily,
@@ -266,31 +270,31 @@ pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) ->
 #[async_trait]
 pub trait History: Send + Sync {
     /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
-    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-        self.trashed_below(&RelPath::root(), None, after, limit)
+    async fn list_trash(&self, after: Option<&str>, limit: usize) -> Result<Vec<TrashedItem>> {
+        self.list_trash_below(&RelPath::root(), None, after, limit)
             .await
     }
     /// As [`trashed`](Self::trashed), of what lay below `folder`, by whomever or by `who` alone.
-    async fn trashed_below(
+    async fn list_trash_below(
         &self,
         folder: &RelPath,
         who: Option<&AccountName>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<Trashed>>;
+    ) -> Result<Vec<TrashedItem>>;
     /// Where the items can be looked at and read, each under its id: a path for `stat`, `list`, `open` and `props`, and the source of a copy.
-    fn trash_at(&self) -> RelPath;
+    fn trash_root(&self) -> RelPath;
     /// One item; `NotFound`.
-    async fn trash_item(&self, id: &str) -> Result<Trashed>;
+    async fn trash_item(&self, id: &str) -> Result<TrashedItem>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
-    async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
+    async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<()>;
     /// As [`untrash`](Self::untrash), for a part of an item: what lies at `inner` in it.
-    async fn untrash_part(
+    async fn restore_part(
         &self,
         id: &str,
         inner: &RelPath,
         to: &RelPath,
-        commit: Commit,
+        commit: WriteOptions,
     ) -> Result<()>;
     /// What makes the items `only` of `folder`, or all of it if none are named, as they were at `moment`. `NotFound` when it was not there.
     async fn plan_rewind(
@@ -298,7 +302,7 @@ pub trait History: Send + Sync {
         folder: &RelPath,
         moment: SystemTime,
         only: &[RelPath],
-    ) -> Result<Rewind>;
+    ) -> Result<RewindPlan>;
     /// Deletes an item for good, with its versions; `NotFound`.
     async fn purge(&self, id: &str) -> Result<()>;
     /// The former contents of a file, newest first.
@@ -306,13 +310,18 @@ pub trait History: Send + Sync {
     /// Opens a former content; `NotFound`.
     async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>>;
     /// Gives a file its former content again, under the commit's conditions; the present one becomes a version.
-    async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put>;
+    async fn restore_version(
+        &self,
+        path: &RelPath,
+        id: &str,
+        commit: WriteOptions,
+    ) -> Result<PutOutcome>;
     /// Deletes for good what is kept no longer at `now`.
-    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired>;
+    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<ExpiredCounts>;
     /// Lets nothing expire until then; outlives restarts.
-    async fn hold(&self, until: SystemTime) -> Result<()>;
+    async fn set_retention_hold(&self, until: SystemTime) -> Result<()>;
     /// Until when nothing expires.
-    fn held(&self) -> Option<SystemTime>;
+    fn retention_hold(&self) -> Option<SystemTime>;
     /// How many files there are, in the tree or in an item of the trash.
     async fn count_files(&self, item: Option<&str>) -> Result<u64>;
     /// Deletes a former content for good; `NotFound`.
@@ -328,7 +337,7 @@ mod tests {
             .iter()
             .map(|age| now - Duration::from_secs(*age))
             .collect();
-        let gone = outlived(&times, Thinning::default(), now);
+        let gone = expired_versions(&times, VersionThinning::default(), now);
         ages.iter()
             .enumerate()
             .filter(|(index, _)| !gone.contains(index))
@@ -355,7 +364,14 @@ mod tests {
             [41 * day, 60 * day, 364 * day]
         );
         assert_eq!(kept(&[], now), [0; 0]);
-        assert!(outlived(&[now + Duration::from_secs(hour)], Thinning::default(), now).is_empty());
+        assert!(
+            expired_versions(
+                &[now + Duration::from_secs(hour)],
+                VersionThinning::default(),
+                now
+            )
+            .is_empty()
+        );
     }
 
     #[test]
@@ -363,17 +379,17 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + 2900 * WEEK;
         let times =
             [1, 2, 25, 26, 40 * 24].map(|hours| now - hours * HOUR - Duration::from_secs(1));
-        let thinning = Thinning {
+        let thinning = VersionThinning {
             all: 2 * HOUR,
             hourly: Duration::ZERO,
             daily: 2 * DAY,
             weekly: Duration::ZERO,
         };
-        assert_eq!(outlived(&times, thinning, now), [2, 4]);
+        assert_eq!(expired_versions(&times, thinning, now), [2, 4]);
         assert_eq!(
-            outlived(
+            expired_versions(
                 &times,
-                Thinning {
+                VersionThinning {
                     all: 2900 * WEEK,
                     ..thinning
                 },

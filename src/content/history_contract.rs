@@ -1,38 +1,40 @@
 //! What every tree promises of its past; part of the suite in [`contract`](super::contract).
 
-use super::contract::{HOSTILE, Tree, commit, content, content_at, names_at, path, put};
-use super::history::{Expired, Retention};
-use super::{Commit, Expect, Reach};
+use super::contract::{HOSTILE, TestTree, commit, content, content_at, names_at, path, put};
+use super::history::{ExpiredCounts, Retention};
+use super::{CopyDepth, Expect, WriteOptions};
 use crate::model::{AccountName, Error};
 use std::time::{Duration, SystemTime};
 
 /// What is deleted or replaced lies in the trash, newest first, and says by whom.
-pub async fn the_trash_is_listed_newest_first(tree: Tree) {
+pub async fn the_trash_is_listed_newest_first(tree: TestTree) {
     put(&tree, HOSTILE, b"one").await;
     put(&tree, "b", b"two").await;
     tree.mkdir(&path("c"), commit()).await.unwrap();
     put(&tree, "c/d", b"three").await;
     for name in [HOSTILE, "b", "c"] {
         let who = AccountName::parse("ben").unwrap();
-        tree.delete(&path(name), Commit::by(who)).await.unwrap();
+        tree.delete(&path(name), WriteOptions::by(who))
+            .await
+            .unwrap();
     }
-    let items = tree.trashed(None, 100).await.unwrap();
+    let items = tree.list_trash(None, 100).await.unwrap();
     let paths: Vec<_> = items.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths, ["c", "b", HOSTILE]);
-    assert!(
-        items
-            .iter()
-            .all(|item| item.who.as_ref().is_some_and(|who| who.as_str() == "ben"))
-    );
     assert!(items.iter().all(|item| {
-        item.when
+        item.deleted_by
+            .as_ref()
+            .is_some_and(|who| who.as_str() == "ben")
+    }));
+    assert!(items.iter().all(|item| {
+        item.deleted_at
             .is_some_and(|when| when.elapsed().is_ok_and(|age| age.as_secs() < 60))
     }));
     assert_eq!((items[0].node.folder, items[1].node.len), (true, 3));
-    let second = tree.trashed(Some(&items[0].id), 1).await.unwrap();
+    let second = tree.list_trash(Some(&items[0].id), 1).await.unwrap();
     assert_eq!(second, items[1..2]);
     assert!(
-        tree.trashed(Some(&items[2].id), 9)
+        tree.list_trash(Some(&items[2].id), 9)
             .await
             .unwrap()
             .is_empty()
@@ -40,8 +42,8 @@ pub async fn the_trash_is_listed_newest_first(tree: Tree) {
 }
 
 /// What lies in the trash can be read where it lies, each item under its id, and copied from there.
-pub async fn the_trash_can_be_looked_at(tree: Tree) {
-    let trash = tree.trash_at();
+pub async fn the_trash_can_be_looked_at(tree: TestTree) {
+    let trash = tree.trash_root();
     assert!(names_at(&tree, &trash).await.is_empty());
     tree.mkdir(&path("a"), commit()).await.unwrap();
     for file in ["a/x", "b.txt", HOSTILE] {
@@ -50,7 +52,7 @@ pub async fn the_trash_can_be_looked_at(tree: Tree) {
     for gone in ["a", "b.txt", HOSTILE] {
         tree.delete(&path(gone), commit()).await.unwrap();
     }
-    let items = tree.trashed(None, 9).await.unwrap();
+    let items = tree.list_trash(None, 9).await.unwrap();
     let mut ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
     ids.sort();
     assert_eq!(names_at(&tree, &trash).await, ids);
@@ -68,7 +70,7 @@ pub async fn the_trash_can_be_looked_at(tree: Tree) {
             item.path.as_str()
         };
         assert_eq!(content_at(&tree, &file).await, was.as_bytes());
-        tree.copy(&at, &item.path, Reach::Deep, commit())
+        tree.copy(&at, &item.path, CopyDepth::Infinity, commit())
             .await
             .unwrap();
         assert_eq!(content(&tree, was).await, was.as_bytes());
@@ -77,40 +79,40 @@ pub async fn the_trash_can_be_looked_at(tree: Tree) {
 }
 
 /// An item comes back whole where nothing stands, and only there.
-pub async fn the_trash_gives_back(tree: Tree) {
+pub async fn the_trash_gives_back(tree: TestTree) {
     tree.mkdir(&path("a"), commit()).await.unwrap();
     put(&tree, "a/x", b"content").await;
     tree.delete(&path("a"), commit()).await.unwrap();
-    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
+    let id = tree.list_trash(None, 1).await.unwrap().remove(0).id;
     put(&tree, "a", b"another").await;
     assert!(matches!(
-        tree.untrash(&id, &path("a"), commit()).await,
+        tree.restore(&id, &path("a"), commit()).await,
         Err(Error::Exists)
     ));
     assert!(matches!(
-        tree.untrash(&id, &path("no/a"), commit()).await,
+        tree.restore(&id, &path("no/a"), commit()).await,
         Err(Error::ParentMissing)
     ));
-    let never = Commit {
+    let never = WriteOptions {
         expect: Expect::Exists,
         ..commit()
     };
     assert!(matches!(
-        tree.untrash(&id, &path("b"), never).await,
+        tree.restore(&id, &path("b"), never).await,
         Err(Error::PreconditionFailed)
     ));
-    tree.untrash(&id, &path("b"), commit()).await.unwrap();
+    tree.restore(&id, &path("b"), commit()).await.unwrap();
     assert_eq!(content(&tree, "b/x").await, b"content");
     assert_eq!(content(&tree, "a").await, b"another");
-    assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+    assert!(tree.list_trash(None, 9).await.unwrap().is_empty());
     assert!(matches!(
-        tree.untrash(&id, &path("c"), commit()).await,
+        tree.restore(&id, &path("c"), commit()).await,
         Err(Error::NotFound)
     ));
 }
 
 /// What is purged is gone; ids that are no names find nothing and touch nothing.
-pub async fn the_trash_is_emptied(tree: Tree) {
+pub async fn the_trash_is_emptied(tree: TestTree) {
     for name in ["a", "b"] {
         tree.mkdir(&path(name), commit()).await.unwrap();
         put(&tree, &format!("{name}/x"), b"content").await;
@@ -121,16 +123,16 @@ pub async fn the_trash_is_emptied(tree: Tree) {
         assert!(matches!(tree.purge(id).await, Err(Error::NotFound)), "{id}");
         assert!(
             matches!(
-                tree.untrash(id, &path("z"), commit()).await,
+                tree.restore(id, &path("z"), commit()).await,
                 Err(Error::NotFound)
             ),
             "{id}"
         );
     }
-    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
+    let id = tree.list_trash(None, 1).await.unwrap().remove(0).id;
     tree.purge(&id).await.unwrap();
     assert!(matches!(tree.purge(&id).await, Err(Error::NotFound)));
-    let left = tree.trashed(None, 9).await.unwrap();
+    let left = tree.list_trash(None, 9).await.unwrap();
     assert_eq!(
         left.iter()
             .map(|item| item.path.as_str())
@@ -141,7 +143,7 @@ pub async fn the_trash_is_emptied(tree: Tree) {
 }
 
 /// Each overwritten content is a version, newest first, with the time the file had; an empty one is not.
-pub async fn overwriting_leaves_versions(tree: Tree) {
+pub async fn overwriting_leaves_versions(tree: TestTree) {
     put(&tree, HOSTILE, b"").await;
     let mut nodes = Vec::new();
     for content in [&b"one"[..], b"second", b"the third"] {
@@ -155,7 +157,7 @@ pub async fn overwriting_leaves_versions(tree: Tree) {
             .collect::<Vec<_>>(),
         [nodes[1].clone(), nodes[0].clone()]
     );
-    assert!(versions[0].replaced >= versions[1].replaced);
+    assert!(versions[0].replaced_at >= versions[1].replaced_at);
     let old = tree
         .open_version(&path(HOSTILE), &versions[1].id)
         .await
@@ -196,7 +198,7 @@ pub async fn overwriting_leaves_versions(tree: Tree) {
 }
 
 /// Versions go wherever their file goes: through renames of it and its folders, into the trash and back. Copies have none.
-pub async fn versions_follow_their_file(tree: Tree) {
+pub async fn versions_follow_their_file(tree: TestTree) {
     tree.mkdir(&path("a"), commit()).await.unwrap();
     put(&tree, "a/x", b"one").await;
     put(&tree, "a/x", b"two").await;
@@ -206,13 +208,18 @@ pub async fn versions_follow_their_file(tree: Tree) {
     tree.rename(&path("a"), &path("b"), commit()).await.unwrap();
     put(&tree, "b/y", b"three").await;
     assert_eq!(tree.versions(&path("b/y")).await.unwrap().len(), 2);
-    tree.copy(&path("b/y"), &path("copy"), super::Reach::Deep, commit())
-        .await
-        .unwrap();
+    tree.copy(
+        &path("b/y"),
+        &path("copy"),
+        super::CopyDepth::Infinity,
+        commit(),
+    )
+    .await
+    .unwrap();
     assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
     tree.delete(&path("b"), commit()).await.unwrap();
-    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
-    tree.untrash(&id, &path("c"), commit()).await.unwrap();
+    let id = tree.list_trash(None, 1).await.unwrap().remove(0).id;
+    tree.restore(&id, &path("c"), commit()).await.unwrap();
     let versions = tree.versions(&path("c/y")).await.unwrap();
     assert_eq!(versions.len(), 2);
     let oldest = tree
@@ -223,20 +230,23 @@ pub async fn versions_follow_their_file(tree: Tree) {
 }
 
 /// Going back to a version keeps what was there as a version, and obeys conditions.
-pub async fn reverting_keeps_the_present(tree: Tree) {
+pub async fn reverting_keeps_the_present(tree: TestTree) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     let id = tree.versions(&path("x")).await.unwrap().remove(0).id;
-    let wrong = Commit {
+    let wrong = WriteOptions {
         expect: Expect::Absent,
         ..commit()
     };
     assert!(matches!(
-        tree.revert(&path("x"), &id, wrong).await,
+        tree.restore_version(&path("x"), &id, wrong).await,
         Err(Error::PreconditionFailed)
     ));
     assert_eq!(content(&tree, "x").await, b"two");
-    let put = tree.revert(&path("x"), &id, commit()).await.unwrap();
+    let put = tree
+        .restore_version(&path("x"), &id, commit())
+        .await
+        .unwrap();
     assert!(!put.created && put.node.len == 3);
     assert_eq!(content(&tree, "x").await, b"one");
     let versions = tree.versions(&path("x")).await.unwrap();
@@ -249,7 +259,7 @@ pub async fn reverting_keeps_the_present(tree: Tree) {
 }
 
 /// However many overwrite a file at once, every content but the last is a version.
-pub async fn no_version_is_lost_between_writers(tree: Tree) {
+pub async fn no_version_is_lost_between_writers(tree: TestTree) {
     put(&tree, "x", b"0").await;
     let writers: Vec<_> = (1..=16u8)
         .map(|n| {
@@ -275,7 +285,7 @@ pub async fn no_version_is_lost_between_writers(tree: Tree) {
 }
 
 /// What has lain long enough goes; what is younger, and what is not in the past at all, stays.
-pub async fn the_past_expires(tree: Tree) {
+pub async fn the_past_expires(tree: TestTree) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     put(&tree, "gone", b"gone").await;
@@ -290,29 +300,29 @@ pub async fn the_past_expires(tree: Tree) {
             .await
             .unwrap()
     };
-    assert_eq!(expire(days(29)).await, Expired::default());
+    assert_eq!(expire(days(29)).await, ExpiredCounts::default());
     assert_eq!(
         tree.expire(Retention::default(), SystemTime::now() + days(300))
             .await
             .unwrap(),
-        Expired::default()
+        ExpiredCounts::default()
     );
     assert_eq!(
         expire(days(31)).await,
-        Expired {
+        ExpiredCounts {
             items: 1,
             versions: 0
         }
     );
     assert_eq!(
         expire(days(366)).await,
-        Expired {
+        ExpiredCounts {
             items: 0,
             versions: 1
         }
     );
     assert!(
-        tree.trashed(None, 9).await.unwrap().is_empty()
+        tree.list_trash(None, 9).await.unwrap().is_empty()
             && tree.versions(&path("x")).await.unwrap().is_empty()
     );
     assert_eq!(content(&tree, "x").await, b"two");
@@ -321,7 +331,7 @@ pub async fn the_past_expires(tree: Tree) {
 }
 
 /// While the past is held nothing of it expires; files are counted, in the tree and in the trash.
-pub async fn what_is_held_does_not_expire(tree: Tree) {
+pub async fn what_is_held_does_not_expire(tree: TestTree) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     for name in ["d/x", "d/y", "z"] {
         put(&tree, name, b"one").await;
@@ -339,7 +349,7 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
         tree.count_files(Some("../info")).await,
         Err(Error::NotFound)
     ));
-    assert!(tree.held().is_none());
+    assert!(tree.retention_hold().is_none());
     let days = |n: u64| Duration::from_secs(n * 86400);
     let expire = async |after| {
         tree.expire(
@@ -352,15 +362,17 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
         .await
         .unwrap()
     };
-    tree.hold(SystemTime::now() + days(30)).await.unwrap();
+    tree.set_retention_hold(SystemTime::now() + days(30))
+        .await
+        .unwrap();
     assert!(
-        tree.held()
+        tree.retention_hold()
             .is_some_and(|until| until > SystemTime::now() + days(29))
     );
-    assert_eq!(expire(days(29)).await, Expired::default());
+    assert_eq!(expire(days(29)).await, ExpiredCounts::default());
     assert_eq!(
         expire(days(31)).await,
-        Expired {
+        ExpiredCounts {
             items: 1,
             versions: 0
         }
@@ -368,7 +380,7 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
 }
 
 /// What lies deep in an item of the trash comes back without the rest, within the limit.
-pub async fn parts_of_the_trash_come_back(tree: Tree) {
+pub async fn parts_of_the_trash_come_back(tree: TestTree) {
     for folder in ["a", "a/b"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
@@ -376,14 +388,14 @@ pub async fn parts_of_the_trash_come_back(tree: Tree) {
     put(&tree, "a/y", b"y").await;
     let id = tree.delete(&path("a"), commit()).await.unwrap();
     let part = async |inner, to, commit| {
-        tree.untrash_part(&id, &path(inner), &path(to), commit)
+        tree.restore_part(&id, &path(inner), &path(to), commit)
             .await
     };
     assert!(matches!(
         part("no", "c", commit()).await,
         Err(Error::NotFound)
     ));
-    let limited = Commit {
+    let limited = WriteOptions {
         limit: Some(4),
         ..commit()
     };
@@ -391,7 +403,7 @@ pub async fn parts_of_the_trash_come_back(tree: Tree) {
     part(
         "b",
         "c",
-        Commit {
+        WriteOptions {
             limit: Some(5),
             ..commit()
         },
@@ -400,7 +412,7 @@ pub async fn parts_of_the_trash_come_back(tree: Tree) {
     .unwrap();
     assert_eq!(content(&tree, "c/x").await, b"12345");
     assert_eq!(tree.usage().await.unwrap().used, 5);
-    tree.untrash(&id, &path("a"), commit()).await.unwrap();
+    tree.restore(&id, &path("a"), commit()).await.unwrap();
     assert_eq!(content(&tree, "a/y").await, b"y");
     assert!(matches!(
         tree.stat(&path("a/b")).await,

@@ -13,11 +13,11 @@ pub mod history_contract;
 pub mod local;
 mod properties;
 #[cfg(test)]
-pub mod resumed_contract;
+pub mod resumable_contract;
 #[cfg(test)]
-pub mod room_contract;
+pub mod space_contract;
 
-pub use etag::{Etag, draw_time, later_time, redraw_time};
+pub use etag::{Etag, later_mtime, next_unique_mtime, unique_mtime};
 pub use file_id::FileId;
 pub use properties::{DeadProp, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
 
@@ -70,7 +70,7 @@ pub type Digest = [u8; 32];
 
 /// One name in a folder.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct DirEntry {
     /// The name, exactly as stored.
     pub name: String,
     /// What it names.
@@ -83,11 +83,11 @@ pub struct Entry {
 #[async_trait]
 pub trait Listing: Send {
     /// The next entries; empty at the end. Fails with the system's error rather than ending short.
-    async fn next_page(&mut self) -> Result<Vec<Entry>>;
+    async fn next_page(&mut self) -> Result<Vec<DirEntry>>;
 }
 
 /// The most bytes of a small picture that is kept beside its file.
-pub const MAX_KEPT_PICTURE: usize = 1 << 20;
+pub const MAX_THUMBNAIL_BYTES: usize = 1 << 20;
 
 /// A file being read. It keeps showing the content it was opened with, whatever happens to the name.
 #[async_trait]
@@ -100,11 +100,11 @@ pub trait Reader: Send + Sync {
     /// Implementations may return fewer than asked for, never more.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
     /// The small picture that was kept of this very content, with its longest side at most `size`.
-    async fn kept_picture(&self, _size: u32) -> Result<Option<Bytes>> {
+    async fn cached_thumbnail(&self, _size: u32) -> Result<Option<Bytes>> {
         Ok(None)
     }
     /// Keeps a small picture of this content, of at most [`MAX_KEPT_PICTURE`] bytes, where it costs no quota, or does without.
-    async fn keep_picture(&self, _size: u32, _picture: Bytes) {}
+    async fn cache_thumbnail(&self, _size: u32, _picture: Bytes) {}
 }
 
 /// What a change must find at its target to happen.
@@ -144,24 +144,32 @@ impl Expect {
 }
 
 /// Judges a change at the moment it happens, by what content does not know (locks, `If` lists).
-pub trait Judge: Send + Sync {
+pub trait PreconditionCheck: Send + Sync {
     /// Runs `change` and returns its result if the change may happen now, given what stands at the target; else says why not.
     /// Whatever the judgement rests on must not change until `change` has returned. `change` is called at most once.
-    fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+    fn check_and_apply(
+        &self,
+        present: Option<&Node>,
+        change: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()>;
 
     /// Whether whoever wants the change may still have it, asked at each step of what takes time before it; nothing is changed
     /// where it fails.
-    fn check(&self) -> Result<()> {
+    fn check_still_allowed(&self) -> Result<()> {
         Ok(())
     }
 }
 
 /// Lets everything happen.
 #[derive(Clone, Copy, Debug)]
-pub struct Unjudged;
+pub struct NoPreconditions;
 
-impl Judge for Unjudged {
-    fn judge(&self, _present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+impl PreconditionCheck for NoPreconditions {
+    fn check_and_apply(
+        &self,
+        _present: Option<&Node>,
+        change: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         change()
     }
 }
@@ -169,9 +177,9 @@ impl Judge for Unjudged {
 /// Under which conditions, and by whom, a name changes. `expect` and `judge` hold for the path the call names first
 /// (for rename and copy: the source), inside the step that changes the name.
 #[derive(Clone)]
-pub struct Commit {
+pub struct WriteOptions {
     /// Who does it; kept with what lands in the trash.
-    pub who: AccountName,
+    pub actor: AccountName,
     /// What must stand at the path named first.
     pub expect: Expect,
     /// Bytes announced for an upload; another count is `Truncated`.
@@ -184,34 +192,34 @@ pub struct Commit {
     pub limit: Option<u64>,
     /// Whether the name need not be on the disk when the call returns: who makes many changes waits for all of them at once, by
     /// [`Steps::settle`](history::Steps::settle).
-    pub is_settled_later: bool,
+    pub defer_sync: bool,
     /// Whether nothing of what is moved is too deep where it goes, or not for long: so it is not looked over.
-    pub fits: bool,
+    pub skip_depth_check: bool,
     /// Judges the change under the same guard.
-    pub judge: Arc<dyn Judge>,
+    pub preconditions: Arc<dyn PreconditionCheck>,
 }
 
-impl Commit {
+impl WriteOptions {
     /// A change by `who` with no conditions; replaces what is there.
     pub fn by(who: AccountName) -> Self {
         Self {
-            who,
+            actor: who,
             expect: Expect::Any,
             len: None,
             modified: None,
             overwrite: true,
             limit: None,
-            is_settled_later: false,
-            fits: false,
-            judge: Arc::new(Unjudged),
+            defer_sync: false,
+            skip_depth_check: false,
+            preconditions: Arc::new(NoPreconditions),
         }
     }
 }
 
-impl Debug for Commit {
+impl Debug for WriteOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Commit")
-            .field("who", &self.who)
+            .field("who", &self.actor)
             .field("expect", &self.expect)
             .finish_non_exhaustive()
     }
@@ -219,7 +227,7 @@ impl Debug for Commit {
 
 /// What an upload begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum InitialContent {
     /// Nothing: the upload is the whole new content.
     Empty,
     /// The present content, of which parts are overwritten or appended to; `Empty` where there is none.
@@ -228,14 +236,14 @@ pub enum Start {
 
 /// How much an upload brings, and may.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct SpaceRequest {
     /// Bytes expected, if known.
     pub len: Option<u64>,
     /// The most bytes that the tree may hold with the upload in its place and all others that are under way.
     pub limit: Option<u64>,
 }
 
-impl Room {
+impl SpaceRequest {
     /// Room for so many bytes, without a limit.
     pub const fn of(len: u64) -> Self {
         Self {
@@ -246,7 +254,7 @@ impl Room {
 }
 
 /// Room that was promised to an upload; given back when dropped.
-pub trait Reserved: Debug + Send + Sync {}
+pub trait SpaceReservation: Debug + Send + Sync {}
 
 /// A file being written where nobody sees it. Dropping it without `commit` leaves no trace.
 #[async_trait]
@@ -264,19 +272,22 @@ pub trait Upload: Send + Sync {
     /// Takes back all bytes beyond `len`.
     async fn truncate(&mut self, len: u64) -> Result<()>;
     /// Puts all bytes that have come on disk and leaves them there; for uploads that were laid aside. Returns how many they are.
-    async fn keep(self: Box<Self>) -> Result<u64>;
+    async fn persist(self: Box<Self>) -> Result<u64>;
     /// Publishes the file: length check against `Commit::len` (bytes written, for `Start::Empty`), durable content,
     /// conditions, limit and judge under the guard, one rename, durable folder. Runs to its end once begun.
     /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
-    async fn commit(self: Box<Self>, commit: Commit) -> Result<Put>;
+    async fn commit(self: Box<Self>, commit: WriteOptions) -> Result<PutOutcome>;
     /// As [`commit`](Self::commit), at the first of these paths that is not refused because of what stands there or is locked:
     /// for whoever must not learn which names are taken. The paths lie in the folder that the upload was begun in.
-    async fn commit_beside(self: Box<Self>, ways: Vec<(RelPath, Commit)>) -> Result<Put>;
+    async fn commit_first_free(
+        self: Box<Self>,
+        ways: Vec<(RelPath, WriteOptions)>,
+    ) -> Result<PutOutcome>;
 }
 
 /// What an upload has become.
 #[derive(Clone, Debug)]
-pub struct Put {
+pub struct PutOutcome {
     /// The new file.
     pub node: Node,
     /// Whether nothing stood there before.
@@ -294,7 +305,7 @@ pub struct Usage {
 
 /// What reading every file again has shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scrubbed {
+pub struct ScrubReport {
     /// Files that were read whole.
     pub files: u64,
     /// Their bytes.
@@ -309,17 +320,17 @@ pub struct Scrubbed {
 
 /// How far a copy reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum CopyDepth {
     /// A folder without what is in it.
-    Shallow,
+    Zero,
     /// Everything below.
-    Deep,
+    Infinity,
 }
 
-impl Reach {
+impl CopyDepth {
     /// Whether a copy of `node` onto what is `there` leaves that standing: a folder without its members, onto another.
-    pub fn leaves_standing(self, node: &Node, there: Option<&Node>) -> bool {
-        self == Self::Shallow && node.folder && there.is_some_and(|there| there.folder)
+    pub fn keeps_target(self, node: &Node, there: Option<&Node>) -> bool {
+        self == Self::Zero && node.folder && there.is_some_and(|there| there.folder)
     }
 }
 
@@ -340,7 +351,7 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// path comes to name something else meanwhile.
     async fn keep_id(&self, path: &RelPath) -> Result<(Node, FileId)>;
     /// The path as it is spelled in the tree, for a path that exists; the same path where it does not.
-    async fn spelled(&self, path: &RelPath) -> Result<RelPath>;
+    async fn stored_path(&self, path: &RelPath) -> Result<RelPath>;
     /// Begins to read a folder; `with_props` also reads dead properties. `NotFolder` for a file.
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Begins to read at most so many entries of a folder, without dead properties, in byte order of their names: those that follow `after`, or
@@ -356,18 +367,23 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small or history must go for it, on the disk, or fails at once with
     /// `NoSpace`, with `LimitReached` while the history is held. `ParentMissing`, `IsFolder` at once
     /// too, or with the commit when a small length is announced.
-    async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>>;
+    async fn begin_upload(
+        &self,
+        path: &RelPath,
+        start: InitialContent,
+        room: SpaceRequest,
+    ) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
-    async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()>;
+    async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<()>;
     /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).
     /// What a crash leaves of it is swept when the tree is opened next.
-    async fn workshop(&self) -> Result<RelPath>;
+    async fn create_staging_dir(&self) -> Result<RelPath>;
     /// Removes a workshop with all that is still in it, for good.
-    async fn close_workshop(&self, workshop: &RelPath) -> Result<()>;
+    async fn remove_staging_dir(&self, workshop: &RelPath) -> Result<()>;
     /// Moves `from` to `to` in one step, replacing what is there if the commit allows (into the trash).
     /// Returns whether nothing stood there before. `NotFound`, `ParentMissing`, `PreconditionFailed`;
     /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).
-    async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool>;
+    async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<bool>;
     /// Copies `from` to `to` with dead properties and what is not shown, staged aside and published in one step; otherwise as
     /// [`rename`](Self::rename). `NotCopied`.
     /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
@@ -375,24 +391,24 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
         &self,
         from: &RelPath,
         to: &RelPath,
-        reach: Reach,
-        commit: Commit,
+        reach: CopyDepth,
+        commit: WriteOptions,
     ) -> Result<bool>;
     /// What lies in a folder and no listing shows, for [`copy_unshown`](Self::copy_unshown); `None` when there is nothing.
     async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>>;
     /// Copies what is not shown into a folder that nobody sees yet; `NotCopied` for what cannot be, `NoSpace` beyond the
     /// commit's limit. Its judge is asked at each step.
-    async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: Commit) -> Result<()>;
+    async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: WriteOptions) -> Result<()>;
     /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
-    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String>;
+    async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<String>;
     /// Takes a file or folder out of sight, whole, in one step, for a move into another tree: nothing is saved into it any more. Returns
     /// where it can be read until it is moved to the trash by [`bury`](Self::bury) or put back. A crash puts it back when the tree is
     /// opened next.
-    async fn take_out(&self, path: &RelPath, commit: Commit) -> Result<RelPath>;
+    async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<RelPath>;
     /// Moves what was taken out of sight to the trash; returns what it is called there.
-    async fn bury(&self, out: &RelPath) -> Result<String>;
+    async fn finish_delete(&self, out: &RelPath) -> Result<String>;
     /// Puts back what was taken out of sight; where something stands in its place by now, or its folder is gone, into the trash.
-    async fn put_back(&self, out: &RelPath) -> Result<()>;
+    async fn cancel_delete(&self, out: &RelPath) -> Result<()>;
     /// The dead properties of a file or folder.
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing, whatever a crash cuts;
@@ -401,23 +417,32 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
         &self,
         path: &RelPath,
         changes: Vec<PropChange>,
-        commit: Commit,
+        commit: WriteOptions,
     ) -> Result<()>;
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
-    async fn lay_aside(&self, id: &str, len: u64) -> Result<()>;
+    async fn create_upload(&self, id: &str, len: u64) -> Result<()>;
     /// Goes on with an upload that was laid aside, at its end, to be published at `path`; `NotFound`. Unless it is committed,
     /// what has come stays.
-    async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>>;
+    async fn resume_upload(
+        &self,
+        id: &str,
+        path: &RelPath,
+        room: SpaceRequest,
+    ) -> Result<Box<dyn Upload>>;
     /// The ids of all uploads that are laid aside.
-    async fn laid_aside(&self) -> Result<Vec<String>>;
+    async fn list_uploads(&self) -> Result<Vec<String>>;
     /// Deletes an upload that was laid aside; one that is gone is no error.
-    async fn discard(&self, id: &str) -> Result<()>;
+    async fn abort_upload(&self, id: &str) -> Result<()>;
     /// Promises the room below the limit for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a
     /// limit the room is promised in any case.
-    async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>>;
+    async fn reserve_space(
+        &self,
+        path: &RelPath,
+        room: SpaceRequest,
+    ) -> Result<Box<dyn SpaceReservation>>;
     /// Reads every file, trash and versions too, and compares it with the hash that was kept when it came.
-    async fn scrub(&self) -> Result<Scrubbed>;
+    async fn scrub(&self) -> Result<ScrubReport>;
     /// Bytes used below the root and left on the disk. Exact for what is changed here; what is changed beside may show minutes later.
     async fn usage(&self) -> Result<Usage>;
 }

@@ -19,7 +19,7 @@ pub const OWN_NAMESPACE: &str = "urn:sarang";
 
 impl DeadProp {
     /// Whether it says which file this is: then a copy does not get it.
-    pub fn is_mark(&self) -> bool {
+    pub fn is_link_tag(&self) -> bool {
         self.ns == OWN_NAMESPACE
     }
 

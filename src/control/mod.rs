@@ -7,23 +7,24 @@ mod teams;
 #[cfg(test)]
 mod tests;
 
-pub use crate::admin::Files;
-pub use crate::admin::past::{
-    Former, Recall, Recalled, RewindAct, RewindReport, Rewinding, TrashItem,
+pub use crate::admin::FilesDisposal;
+pub use crate::admin::history::{
+    DriveTrashItem, DriveVersion, HistoryRequest, HistoryResponse, RewindAct, RewindReport,
+    Rewinding,
 };
 pub use crate::admin::teams::TeamSummary;
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
-use crate::app::removal::Outcome;
+use crate::app::removal::RemovalOutcome;
 pub use crate::app::{Destination, RemovedFiles};
-use crate::audit::{Actor, Entry, Filter};
-use crate::auth::{AccountView, Alteration};
-use crate::drive::teams::Member;
+use crate::audit::{Actor, AuditEntry, AuditFilter};
+use crate::auth::{AccountUpdate, AccountView};
+use crate::drive::teams::TeamFolderMember;
 use crate::failures::{ClientFailure, Language};
 use crate::model::{AccountName, Error, Irrevocable, Result, Role};
 pub use password::{Password, QuotaChoice};
 use serde::{Deserialize, Serialize};
-pub use socket::{Desk, call};
+pub use socket::{ControlServer, call};
 use std::sync::Arc;
 
 /// What is asked.
@@ -73,7 +74,7 @@ pub enum Request {
         /// Which.
         name: AccountName,
         /// What becomes of its files.
-        files: Files,
+        files: FilesDisposal,
     },
     /// Set a quota.
     UserQuota {
@@ -118,7 +119,7 @@ pub enum Request {
         /// Its name.
         name: String,
         /// Who may use it.
-        members: Vec<Member>,
+        members: Vec<TeamFolderMember>,
         /// Bytes; `None` is unlimited.
         quota: Option<u64>,
         /// As `home` of an account.
@@ -132,7 +133,7 @@ pub enum Request {
         /// Which.
         name: String,
         /// What becomes of its files; they are not transferred.
-        files: Files,
+        files: FilesDisposal,
     },
     /// Show the files of removed accounts and team folders that lie aside.
     RemovedList,
@@ -156,7 +157,7 @@ pub enum Request {
     /// Show entries of the audit log, newest first.
     Audit {
         /// Which.
-        filter: Filter,
+        filter: AuditFilter,
         /// How many at most.
         limit: u32,
     },
@@ -178,7 +179,7 @@ pub enum Request {
         /// Whose.
         name: AccountName,
         /// What.
-        what: Recall,
+        what: HistoryRequest,
     },
 }
 
@@ -206,7 +207,7 @@ pub enum Response {
     /// Why clients failed, newest first.
     Failures(Vec<ClientFailure>),
     /// Entries of the audit log, newest first.
-    Audit(Vec<Entry>),
+    Audit(Vec<AuditEntry>),
     /// How the server is.
     Overview(Box<Overview>),
     /// All state is in the file of this name in `state/for-backup`, which whoever asked is to remove.
@@ -216,7 +217,7 @@ pub enum Response {
     /// The locks.
     Locks(Vec<OpenLock>),
     /// What there is of the past, or what became of it.
-    Past(Recalled),
+    Past(HistoryResponse),
     /// It is not done; the sentence says why.
     Refused(String),
 }
@@ -229,7 +230,7 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
             .await
             .map(|overview| Response::Overview(Box::new(overview))),
         Request::Export => app.export_for_backup().await.map(Response::Exported),
-        Request::AuditBooks => app.audit_books().await.map(Response::Books),
+        Request::AuditBooks => app.recount_usage().await.map(Response::Books),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
         Request::UserFailures { name } => {
@@ -241,16 +242,16 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
             );
         }
         Request::Past { name, what } => {
-            let recalled = at_work(app).recall(&name, what).await;
+            let recalled = local_administrator(app).history(&name, what).await;
             return done_there(&name, app, recalled);
         }
         Request::TeamAdd { .. } | Request::TeamList | Request::TeamRemove { .. } => {
-            return teams::execute(app, &at_work(app), request).await;
+            return teams::execute(app, &local_administrator(app), request).await;
         }
         Request::RemovedList => Ok(Response::Removed(app.removed_files())),
         Request::RemovedRestore { which, to } => {
-            let back = at_work(app)
-                .bring_back(&which, to)
+            let back = local_administrator(app)
+                .restore_removed(&which, to)
                 .await
                 .map(|path| match path {
                     Some(path) => Response::Moved(Some(format!("/{path}"))),
@@ -259,11 +260,11 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
             return of_removed(&which, back);
         }
         Request::RemovedPurge { which } => {
-            let purged = at_work(app).purge_aside(&which).await;
+            let purged = local_administrator(app).purge_removed_files(&which).await;
             return of_removed(&which, purged.map(|()| Response::Done));
         }
         Request::NewHome { place } => {
-            return match at_work(app).renew(&place).await {
+            return match local_administrator(app).replace_missing_tree(&place).await {
                 Err(Error::NotFound) => Response::Refused(format!(
                     "There is no account or team folder with {place:?}."
                 )),
@@ -273,7 +274,7 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
             };
         }
         Request::LockBreak { id } => {
-            let work = at_work(app);
+            let work = local_administrator(app);
             match work.break_lock(&id, |_| true).await {
                 Err(Error::NotFound) => {
                     return Response::Refused(format!("There is no lock {id}."));
@@ -286,8 +287,8 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
     answer.unwrap_or_else(|error| Response::Refused(error.to_string()))
 }
 
-async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
-    app.audit.settle(false).await;
+async fn read_audit(app: &App, filter: AuditFilter, limit: u32) -> Result<Response> {
+    app.audit.flush(false).await;
     let limit = usize::try_from(limit.min(MAX_ENTRIES)).unwrap_or(usize::MAX);
     app.audit
         .read(filter, u64::MAX, limit)
@@ -296,7 +297,7 @@ async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
 }
 
 /// Whoever is at the command line, at work.
-fn at_work(app: &Arc<App>) -> Administrator {
+fn local_administrator(app: &Arc<App>) -> Administrator {
     Administrator::new(
         app,
         app.audit.reporter(Actor::CommandLine, None),
@@ -306,7 +307,7 @@ fn at_work(app: &Arc<App>) -> Administrator {
 
 /// A request that changes one account.
 async fn change_account(app: &Arc<App>, request: Request) -> Response {
-    let work = at_work(app);
+    let work = local_administrator(app);
     let alter = async |name, what| {
         let outcome = work.alter(&name, what, None).await.map(|_| Response::Done);
         done(&name, outcome)
@@ -345,9 +346,9 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         Request::UserDisable { name } => {
             alter(
                 name,
-                Alteration {
+                AccountUpdate {
                     disabled: Some(true),
-                    ..Alteration::default()
+                    ..AccountUpdate::default()
                 },
             )
             .await
@@ -355,9 +356,9 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         Request::UserEnable { name } => {
             alter(
                 name,
-                Alteration {
+                AccountUpdate {
                     disabled: Some(false),
-                    ..Alteration::default()
+                    ..AccountUpdate::default()
                 },
             )
             .await
@@ -365,9 +366,9 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         Request::UserQuota { name, quota } => {
             alter(
                 name,
-                Alteration {
+                AccountUpdate {
                     quota: Some(quota),
-                    ..Alteration::default()
+                    ..AccountUpdate::default()
                 },
             )
             .await
@@ -375,9 +376,9 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         Request::UserRole { name, role } => {
             alter(
                 name,
-                Alteration {
+                AccountUpdate {
                     role: Some(role),
-                    ..Alteration::default()
+                    ..AccountUpdate::default()
                 },
             )
             .await
@@ -397,13 +398,13 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
 async fn remove_account(
     app: &App,
     work: &Administrator,
-    (name, files): (AccountName, Files),
+    (name, files): (AccountName, FilesDisposal),
 ) -> Response {
-    let (kept, purged) = (files == Files::Keep, files.is_purge());
+    let (kept, purged) = (files == FilesDisposal::Keep, files.is_purge());
     match work.remove(&name, files).await {
-        Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
+        Ok(RemovalOutcome { aside, .. }) if kept => Response::Aside(aside),
         Ok(_) if purged => Response::Done,
-        Ok(Outcome {
+        Ok(RemovalOutcome {
             moved: Some(path), ..
         }) => Response::Moved(Some(format!("/{path}"))),
         Ok(_) => Response::Moved(None),
@@ -447,7 +448,7 @@ async fn change_link(app: &App, work: &Administrator, request: Request) -> Respo
 }
 
 /// What is not there in the drive of an account, and what there is.
-fn done_there(name: &AccountName, app: &App, recalled: Result<Recalled>) -> Response {
+fn done_there(name: &AccountName, app: &App, recalled: Result<HistoryResponse>) -> Response {
     match recalled {
         Err(Error::NotFound) if app.auth.account(name).is_some() => {
             Response::Refused(format!("There is no such thing in the past of {name}."))

@@ -29,12 +29,12 @@ const ROOT: u32 = 0;
 
 /// Where administrators' requests arrive.
 #[derive(Debug)]
-pub struct Desk {
+pub struct ControlServer {
     app: Arc<App>,
     socket: Socket,
 }
 
-impl Desk {
+impl ControlServer {
     /// Opens the socket of the data folder: from now on requests wait to be answered.
     pub async fn open(app: Arc<App>) -> Result<Self> {
         Ok(Self {

@@ -4,7 +4,7 @@ use super::{Request, Response};
 use crate::admin::Administrator;
 use crate::admin::teams::{bind_member, list};
 use crate::app::App;
-use crate::app::removal::Outcome;
+use crate::app::removal::RemovalOutcome;
 use crate::model::Error;
 
 pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -> Response {
@@ -36,7 +36,7 @@ pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -
         Request::TeamRemove { name, files } => {
             let kept = !files.is_purge();
             match work.remove_team(&name, files).await {
-                Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
+                Ok(RemovalOutcome { aside, .. }) if kept => Response::Aside(aside),
                 Ok(_) => Response::Done,
                 Err(Error::NotFound) => {
                     Response::Refused(format!("There is no team folder {name}."))

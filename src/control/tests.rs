@@ -113,7 +113,7 @@ async fn requests_change_accounts() {
     assert!(matches!(
         ask(Request::UserRemove {
             name: name("ben"),
-            files: Files::Keep
+            files: FilesDisposal::Keep
         })
         .await,
         Response::Aside(None)
@@ -126,7 +126,7 @@ async fn requests_change_accounts() {
         [name("ana"), name("eva")]
     );
     let Response::Audit(entries) = ask(Request::Audit {
-        filter: Filter::default(),
+        filter: AuditFilter::default(),
         limit: 100,
     })
     .await
@@ -171,7 +171,7 @@ async fn refusals_are_sentences_that_name_the_account() {
         },
         Request::UserRemove {
             name: name("ana"),
-            files: Files::Keep,
+            files: FilesDisposal::Keep,
         },
     ] {
         assert!(refusal(request).await.contains("last administrator"));

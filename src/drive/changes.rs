@@ -1,26 +1,26 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
-use super::bursts::Harm;
-use super::commons::Commons;
-use super::judge::{self, Bench, Need};
-use super::landing::Landing;
-use super::mounts::{Mount, Way};
-use super::place::{Access, Place, Spot, VIEW_ONLY};
+use super::mass_change::ChangeCounts;
+use super::mounts::{Mount, MountLookup};
+use super::resolve::Resolved;
+use super::resolved_path::{Access, ResolvedPath, ResourceId, VIEW_ONLY};
+use super::resolved_preconditions::{self, LockScope, ResolvedPreconditions};
 use super::shares::Share;
-use super::{Copying, Drive, Terms, present};
-use crate::audit::{Actor, Kind};
-use crate::content::{Commit, FileId, PropChange, Reach};
+use super::sharing::Sharing;
+use super::{Copying, Drive, Preconditions, present};
+use crate::audit::{Actor, AuditKind};
+use crate::content::{CopyDepth, FileId, PropChange, WriteOptions};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The shares that a move ends, once it is made.
-type Ended = Arc<Mutex<Vec<Arc<Share>>>>;
+type EndedShares = Arc<Mutex<Vec<Arc<Share>>>>;
 
 /// What was moved to the trash.
 #[derive(Debug)]
-pub(super) struct Removed {
+pub(super) struct DeletedItem {
     /// What it is called there.
     pub id: String,
     /// Whether it is a folder.
@@ -34,13 +34,13 @@ impl Drive {
         path: &VPath,
         changes: Vec<PropChange>,
         modified: Option<SystemTime>,
-        terms: Terms,
+        terms: Preconditions,
     ) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
+        let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
-            .commit(&place, terms, vec![Need::Content(place.spot())])
+            .write_options(&place, terms, vec![LockScope::Content(place.resource_id())])
             .await?;
-        let commit = Commit {
+        let commit = WriteOptions {
             modified,
             limit: place.quota,
             ..commit
@@ -53,43 +53,66 @@ impl Drive {
     }
 
     /// Makes a folder.
-    pub async fn mkdir(&self, path: &VPath, terms: Terms) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
-        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+    pub async fn mkdir(&self, path: &VPath, terms: Preconditions) -> Result<()> {
+        let place = self.resolve_authorized(path, Access::Change).await?;
+        let commit = self
+            .write_options(
+                &place,
+                terms,
+                resolved_preconditions::scopes_to_create(&place),
+            )
+            .await?;
         place.root.tree.mkdir(&place.path, commit).await
     }
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
-    pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
+    pub async fn delete(&self, path: &VPath, terms: Preconditions) -> Result<()> {
         if let Some(mount) = self.mount_at(path).await? {
             return mount.leave(&self.locks).await;
         }
-        let place = self.admitted(path, Access::Change).await?;
+        let place = self.resolve_authorized(path, Access::Change).await?;
         refuse_root(&place)?;
-        let removed = self.remove(&place, terms).await?;
-        self.note_removed(&place.root, removed);
+        let removed = self.delete_at(&place, terms).await?;
+        self.count_deleted(&place.root, removed);
         Ok(())
     }
 
     /// Moves what is at a place to the trash.
-    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<Removed> {
+    pub(super) async fn delete_at(
+        &self,
+        place: &ResolvedPath<'_>,
+        terms: Preconditions,
+    ) -> Result<DeletedItem> {
         let bench = self
-            .bench_for(place, place, terms, judge::removing(place))
+            .resolve_preconditions_for(
+                place,
+                place,
+                terms,
+                resolved_preconditions::scopes_to_delete(place),
+            )
             .await?;
-        self.remove_by(place, bench).await
+        self.delete_checked(place, bench).await
     }
 
     /// As [`remove`](Self::remove), under this judge.
-    pub(super) async fn remove_by(&self, place: &Place<'_>, bench: Bench) -> Result<Removed> {
+    pub(super) async fn delete_checked(
+        &self,
+        place: &ResolvedPath<'_>,
+        bench: ResolvedPreconditions,
+    ) -> Result<DeletedItem> {
         let (bench, is_twin) = (Arc::new(bench), has_twin(place).await?);
-        let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
-        self.locks.forget(bench.ended()).await;
+        let outcome = place
+            .root
+            .tree
+            .delete(&place.path, bench.write_options())
+            .await;
+        self.locks.release_gone(bench.ended_locks()).await;
         if outcome.is_ok() && !is_twin {
-            self.end_shares(&place.spot()).await;
+            self.revoke_shares(&place.resource_id()).await;
         }
-        outcome.map(|id| Removed {
+        outcome.map(|id| DeletedItem {
             id,
-            folder: bench.met_folder(),
+            folder: bench.met_folder_at_target(),
         })
     }
 
@@ -100,21 +123,21 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         overwrite: bool,
-        terms: Terms,
+        terms: Preconditions,
     ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
             return self.rename_mount(&mount, to).await;
         }
-        let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
+        let (source, target) = self.authorized_pair(from, to, Access::Change).await?;
         refuse_root(&source)?;
         if source.root.id != target.root.id {
-            return self.carry_away(&source, &target, overwrite, terms).await;
+            return self.move_across(&source, &target, overwrite, terms).await;
         }
-        let created = self.shift(&source, &target, overwrite, terms).await?;
+        let created = self.move_within(&source, &target, overwrite, terms).await?;
         if !created {
-            self.note_harm(
+            self.count_mass_change(
                 &target.root,
-                Harm {
+                ChangeCounts {
                     removed: 1,
                     overwritten: 0,
                 },
@@ -125,39 +148,40 @@ impl Drive {
     }
 
     /// Moves what is at a place to another of the same root.
-    pub(super) async fn shift(
+    pub(super) async fn move_within(
         &self,
-        source: &Place<'_>,
-        target: &Place<'_>,
+        source: &ResolvedPath<'_>,
+        target: &ResolvedPath<'_>,
         overwrite: bool,
-        terms: Terms,
+        terms: Preconditions,
     ) -> Result<bool> {
-        let needs = judge::removing(source)
+        let needs = resolved_preconditions::scopes_to_delete(source)
             .into_iter()
-            .chain(judge::replacing(target))
+            .chain(resolved_preconditions::scopes_to_replace(target))
             .collect();
         let bench = self
-            .bench_for(source, target, terms, needs)
+            .resolve_preconditions_for(source, target, terms, needs)
             .await?
-            .also(source, Access::Change);
+            .with_access_at(source, Access::Change);
         let is_twin = has_twin(source).await? || has_twin(target).await?;
         let (bench, followers) = if is_twin {
-            (Arc::new(bench), Ended::default())
+            (Arc::new(bench), EndedShares::default())
         } else {
-            self.with_shares(bench, source.spot(), target.spot())
+            self.with_shares(bench, source.resource_id(), target.resource_id())
         };
-        let commit = Commit {
+        let commit = WriteOptions {
             overwrite,
-            ..bench.commit()
+            ..bench.write_options()
         };
         let outcome = source
             .root
             .tree
             .rename(&source.path, &target.path, commit)
             .await;
-        self.locks.forget(bench.ended()).await;
+        self.locks.release_gone(bench.ended_locks()).await;
         if outcome.is_ok() {
-            self.keep_shares(&target.spot(), &followers).await;
+            self.save_moved_shares(&target.resource_id(), &followers)
+                .await;
         }
         outcome
     }
@@ -168,36 +192,41 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         copying: Copying,
-        terms: Terms,
+        terms: Preconditions,
     ) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
-        let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
-        if source.below == 0 && source.mount.as_ref().is_some_and(|mount| mount.is_trash()) {
+        let (source, target) = self.authorized_pair(from, to, Access::Read).await?;
+        if source.depth == 0 && source.mount.as_ref().is_some_and(|mount| mount.is_trash()) {
             return Err(Error::Forbidden(
                 "The trash is not copied as a whole; copy what is in it.",
             ));
         }
         if source.root.id != target.root.id {
             return self
-                .carry((&source, Access::Read, None), &target, copying, terms)
+                .copy_across((&source, Access::Read, None), &target, copying, terms)
                 .await
                 .map(|carried| carried.created);
         }
         let node = source.root.tree.stat(&source.path).await?;
-        let there = if reach == Reach::Shallow {
+        let there = if reach == CopyDepth::Zero {
             present(&target).await?
         } else {
             None
         };
-        let replaces = !reach.leaves_standing(&node, there.as_ref());
+        let replaces = !reach.keeps_target(&node, there.as_ref());
         let bench = self
-            .bench_for(&source, &target, terms, judge::replacing(&target))
+            .resolve_preconditions_for(
+                &source,
+                &target,
+                terms,
+                resolved_preconditions::scopes_to_replace(&target),
+            )
             .await?;
-        let bench = Arc::new(bench.also(&source, Access::Read));
-        let commit = Commit {
+        let bench = Arc::new(bench.with_access_at(&source, Access::Read));
+        let commit = WriteOptions {
             overwrite,
             limit: target.quota,
-            ..bench.commit()
+            ..bench.write_options()
         };
         let outcome = source
             .root
@@ -205,35 +234,35 @@ impl Drive {
             .copy(&source.path, &target.path, reach, commit)
             .await;
         if replaces && !matches!(outcome, Ok(true)) {
-            self.locks.forget(bench.ended()).await;
+            self.locks.release_gone(bench.ended_locks()).await;
         }
         if replaces && matches!(outcome, Ok(false)) {
-            self.note_harm(
+            self.count_mass_change(
                 &target.root,
-                Harm {
+                ChangeCounts {
                     overwritten: 1,
                     removed: 0,
                 },
                 None,
             );
-            self.end_shares(&target.spot()).await;
+            self.revoke_shares(&target.resource_id()).await;
         }
         outcome
     }
 
     /// Both ends of a move or copy that needs `access` at its source. One within the other is refused before anything is touched.
-    async fn admitted_pair<'a>(
+    async fn authorized_pair<'a>(
         &self,
         from: &'a VPath,
         to: &'a VPath,
         access: Access,
-    ) -> Result<(Place<'a>, Place<'a>)> {
+    ) -> Result<(ResolvedPath<'a>, ResolvedPath<'a>)> {
         let (source, target) = (
-            self.admitted(from, access).await?,
-            self.admitted(to, Access::Change).await?,
+            self.resolve_authorized(from, access).await?,
+            self.resolve_authorized(to, Access::Change).await?,
         );
         refuse_root(&target)?;
-        let (one, other) = (source.spot(), target.spot());
+        let (one, other) = (source.resource_id(), target.resource_id());
         if one.root != other.root || (from != to && one == other) {
             return Ok((source, target));
         }
@@ -247,9 +276,9 @@ impl Drive {
 
     /// What a share of a path would show: its place in the home, whether that is a folder, and which file or folder it is, which is kept
     /// with it from now on. `Forbidden` for what is not the account's own.
-    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, bool, FileId)> {
-        let place = self.admitted(path, Access::Change).await?;
-        if place.below == 0 {
+    pub async fn share_target(&self, path: &VPath) -> Result<(RelPath, bool, FileId)> {
+        let place = self.resolve_authorized(path, Access::Change).await?;
+        if place.depth == 0 {
             return Err(Error::Forbidden(
                 "The drive as a whole cannot be shared; share a folder in it.",
             ));
@@ -264,7 +293,7 @@ impl Drive {
             ));
         }
         let (node, id) = place.root.tree.keep_id(&place.path).await?;
-        Ok((place.spot().path, node.folder, id))
+        Ok((place.resource_id().path, node.folder, id))
     }
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
@@ -273,8 +302,8 @@ impl Drive {
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else {
             return Ok(None);
         };
-        let way = mounts.find_way(&path.beneath(&self.identity.scope)).await?;
-        let Way::Mount(mount, rest) = way else {
+        let way = mounts.lookup(&path.beneath(&self.identity.scope)).await?;
+        let MountLookup::Mount(mount, rest) = way else {
             return Ok(None);
         };
         if !rest.is_root() || mount.is_trash() {
@@ -292,7 +321,7 @@ impl Drive {
             .name()
             .filter(|_| beside.parent() == mount.at.parent());
         match (self.resolve(to).await, name) {
-            (Ok(Landing::Nowhere), Some(name)) => mount.rename(name).await.map(|()| true),
+            (Ok(Resolved::Missing), Some(name)) => mount.rename(name).await.map(|()| true),
             _ => Err(Error::Forbidden(
                 "What others share with you can be renamed where it is, not moved; delete it to leave the share.",
             )),
@@ -300,65 +329,75 @@ impl Drive {
     }
 
     /// Ends the shares of what is gone.
-    pub(super) async fn end_shares(&self, gone: &Spot) {
-        if let (Some(commons), Some(owner)) = (&self.commons, owner(gone)) {
-            let ended = commons.shares.end_within(&owner, &gone.path).await;
+    pub(super) async fn revoke_shares(&self, gone: &ResourceId) {
+        if let (Some(commons), Some(owner)) = (&self.sharing, owner(gone)) {
+            let ended = commons.shares.revoke_within(&owner, &gone.path).await;
             self.report_ended(commons, &ended).await;
         }
     }
 
     /// A judge under which shares follow a move within a root in the step that makes it, and those that it ends.
-    fn with_shares(&self, bench: Bench, from: Spot, to: Spot) -> (Arc<Bench>, Ended) {
-        let ended = Ended::default();
-        let (Some(commons), Some(owner)) = (self.commons.clone(), owner(&from)) else {
+    fn with_shares(
+        &self,
+        bench: ResolvedPreconditions,
+        from: ResourceId,
+        to: ResourceId,
+    ) -> (Arc<ResolvedPreconditions>, EndedShares) {
+        let ended = EndedShares::default();
+        let (Some(commons), Some(owner)) = (self.sharing.clone(), owner(&from)) else {
             return (Arc::new(bench), ended);
         };
         let told = ended.clone();
         let follow = move || *told.lock() = commons.shares.follow(&owner, &from.path, &to.path);
-        (Arc::new(bench.followed_by(follow)), ended)
+        (Arc::new(bench.on_commit(follow)), ended)
     }
 
     /// Keeps what a move has done to shares.
-    async fn keep_shares(&self, to: &Spot, ended: &Ended) {
-        if let (Some(commons), Some(owner)) = (&self.commons, owner(to)) {
+    async fn save_moved_shares(&self, to: &ResourceId, ended: &EndedShares) {
+        if let (Some(commons), Some(owner)) = (&self.sharing, owner(to)) {
             let ended = std::mem::take(&mut *ended.lock());
-            commons.shares.keep_moved(&owner, &to.path, &ended).await;
+            commons.shares.save_moved(&owner, &to.path, &ended).await;
             self.report_ended(commons, &ended).await;
         }
     }
 
-    async fn report_ended(&self, commons: &Commons, ended: &[Arc<Share>]) {
+    async fn report_ended(&self, commons: &Sharing, ended: &[Arc<Share>]) {
         let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
         for share in ended {
-            let note = format!("{}: it was deleted, moved away or replaced", share.words());
-            reporter.done(Kind::ShareRemoved, &share.id, note).await;
+            let note = format!(
+                "{}: it was deleted, moved away or replaced",
+                share.audit_text()
+            );
+            reporter
+                .done(AuditKind::ShareRemoved, &share.id, note)
+                .await;
         }
     }
 }
 
 /// Whether the name in NFC, by which shares know a place, is that of something else: two names that differ only in their Unicode form can be
 /// made beside the server.
-async fn has_twin(place: &Place<'_>) -> Result<bool> {
-    let known = place.spot().path;
+async fn has_twin(place: &ResolvedPath<'_>) -> Result<bool> {
+    let known = place.resource_id().path;
     if known == *place.path {
         return Ok(false);
     }
     let tree = &place.root.tree;
     Ok(
-        tree.spelled(&known).await? != tree.spelled(&place.path).await?
+        tree.stored_path(&known).await? != tree.stored_path(&place.path).await?
             && tree.stat(&place.path).await.is_ok(),
     )
 }
 
 /// Whose home a spot lies in.
-fn owner(spot: &Spot) -> Option<AccountName> {
+fn owner(spot: &ResourceId) -> Option<AccountName> {
     spot.root
         .strip_prefix("home/")
         .and_then(|name| AccountName::parse(name).ok())
 }
 
-fn refuse_root(place: &Place<'_>) -> Result<()> {
-    if place.below == 0 {
+fn refuse_root(place: &ResolvedPath<'_>) -> Result<()> {
+    if place.depth == 0 {
         return Err(Error::Forbidden(
             "The drive itself cannot be moved, replaced or deleted.",
         ));

@@ -37,7 +37,7 @@ impl Checksum {
     }
 
     /// Whether the bytes are those that were meant.
-    pub fn holds(self) -> bool {
+    pub fn matches(self) -> bool {
         match self.hash {
             Hash::Sha1(hash) => *hash.finalize() == *self.expected,
             Hash::Sha256(hash) => *hash.finalize() == *self.expected,

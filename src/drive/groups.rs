@@ -7,7 +7,7 @@ use crate::model::{AccountName, Error, Result};
 use crate::store::StateStore;
 use crate::store::table::new_id;
 use parking_lot::RwLock;
-use records::{Records, Stored};
+use records::{GroupRecords, StoredGroup};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -81,7 +81,7 @@ impl fmt::Display for Grantee {
 
 /// A grantee as records name it: the name of a group can be given again, its id cannot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Bound {
+pub struct GranteeRef {
     /// Whom the record names.
     #[serde(rename = "to")]
     pub named: Grantee,
@@ -90,7 +90,7 @@ pub struct Bound {
     pub group_id: Option<String>,
 }
 
-impl Bound {
+impl GranteeRef {
     /// A group by its name and id.
     pub(super) fn to_group(name: &GroupName, group: &Group) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Bound {
     }
 }
 
-impl From<AccountName> for Bound {
+impl From<AccountName> for GranteeRef {
     fn from(name: AccountName) -> Self {
         Self {
             named: Grantee::Account(name),
@@ -109,7 +109,7 @@ impl From<AccountName> for Bound {
     }
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for GranteeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.named.fmt(f)
     }
@@ -129,8 +129,8 @@ pub struct Group {
 /// Every group.
 #[derive(Debug)]
 pub struct Groups {
-    records: Records,
-    all: RwLock<BTreeMap<GroupName, Stored>>,
+    records: GroupRecords,
+    all: RwLock<BTreeMap<GroupName, StoredGroup>>,
     /// One change at a time, so that memory and store agree.
     changing: Mutex<()>,
 }
@@ -138,7 +138,7 @@ pub struct Groups {
 impl Groups {
     /// Reads every group.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let records = Records::new(store);
+        let records = GroupRecords::new(store);
         let all = RwLock::new(records.read().await?);
         Ok(Self {
             records,
@@ -162,15 +162,15 @@ impl Groups {
     }
 
     /// A grantee bound to the group that has the name at present; `None` where there is no such group.
-    pub fn bind(&self, to: &Grantee) -> Option<Bound> {
+    pub fn bind(&self, to: &Grantee) -> Option<GranteeRef> {
         Some(match to {
             Grantee::Account(name) => name.clone().into(),
-            Grantee::Group(name) => Bound::to_group(name, &*self.find(name)?),
+            Grantee::Group(name) => GranteeRef::to_group(name, &*self.find(name)?),
         })
     }
 
     /// Whether a grantee is an account, or a group that is still there.
-    pub fn stands(&self, to: &Bound) -> bool {
+    pub fn exists(&self, to: &GranteeRef) -> bool {
         match &to.named {
             Grantee::Account(_) => true,
             Grantee::Group(name) => self.find(name).is_some_and(|group| group.id == to.group_id),
@@ -178,14 +178,14 @@ impl Groups {
     }
 
     /// Whether a grantee is this account, or a group it is in.
-    pub fn includes(&self, to: &Bound, account: &AccountName) -> bool {
+    pub fn includes(&self, to: &GranteeRef, account: &AccountName) -> bool {
         match &to.named {
             Grantee::Account(name) => name == account,
             Grantee::Group(name) => {
                 self.all
                     .read()
                     .get(name)
-                    .is_some_and(|Stored { group, .. }| {
+                    .is_some_and(|StoredGroup { group, .. }| {
                         group.id == to.group_id && group.members.contains(account)
                     })
             }
@@ -202,13 +202,13 @@ impl Groups {
     }
 
     /// The account and the groups it is in.
-    pub fn grantees_of(&self, account: &AccountName) -> Vec<Bound> {
+    pub fn grantees_of(&self, account: &AccountName) -> Vec<GranteeRef> {
         let all = self.all.read();
         let groups = all
             .iter()
             .filter(|(_, stored)| stored.group.members.contains(account));
-        let groups = groups.map(|(name, stored)| Bound::to_group(name, &stored.group));
-        std::iter::once(Bound::from(account.clone()))
+        let groups = groups.map(|(name, stored)| GranteeRef::to_group(name, &stored.group));
+        std::iter::once(GranteeRef::from(account.clone()))
             .chain(groups)
             .collect()
     }
@@ -268,16 +268,16 @@ impl Groups {
     }
 
     /// Removes a group, and says what records call it; `NotFound`.
-    pub async fn remove(&self, name: &GroupName) -> Result<Bound> {
+    pub async fn remove(&self, name: &GroupName) -> Result<GranteeRef> {
         let _turn = self.changing.lock().await;
         let stored = self.all.read().get(name).cloned().ok_or(Error::NotFound)?;
         self.records.remove(name, &stored).await?;
         self.all.write().remove(name);
-        Ok(Bound::to_group(name, &stored.group))
+        Ok(GranteeRef::to_group(name, &stored.group))
     }
 
     /// Takes an account that was removed out of every group.
-    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
+    pub async fn remove_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
         for (name, group) in self.list() {
             if group.members.contains(account) {

@@ -1,12 +1,12 @@
 //! Locks as one identity asks for, sees and ends them.
 
 use super::Drive;
-use super::judge;
-use super::landing::Landing;
-use super::locks::{Holder, Lock, LockRequest};
-use super::place::{Access, Place, authorise};
-use super::terms::Terms;
-use crate::content::{Commit, Expect, Room, Start};
+use super::locks::{Lock, LockHolder, LockRequest};
+use super::preconditions::Preconditions;
+use super::resolve::Resolved;
+use super::resolved_path::{Access, ResolvedPath, authorize};
+use super::resolved_preconditions;
+use crate::content::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{Error, Result, VPath, Via};
 use std::time::{Duration, Instant};
 
@@ -31,38 +31,47 @@ pub struct LockView {
 
 impl Drive {
     /// Grants a lock on what the terms speak of. The file, where there is none, is made by [`create_locked`](Self::create_locked).
-    pub async fn lock(&self, path: &VPath, request: LockRequest, terms: Terms) -> Result<LockView> {
-        let place = self.admitted(path, Access::Change).await?;
+    pub async fn lock(
+        &self,
+        path: &VPath,
+        request: LockRequest,
+        terms: Preconditions,
+    ) -> Result<LockView> {
+        let place = self.resolve_authorized(path, Access::Change).await?;
         let conditions = if terms.is_empty() {
             None
         } else {
-            Some(self.commit(&place, terms, Vec::new()).await?)
+            Some(self.write_options(&place, terms, Vec::new()).await?)
         };
         if let Some(conditions) = &conditions {
-            self.pre_judge(&place, conditions).await?;
+            self.check_early(&place, conditions).await?;
         }
         let granted = self
             .locks
-            .grant(place.spot(), &self.holder(), request)
+            .grant(place.resource_id(), &self.holder(), request)
             .await;
-        let lock = if self.is_discreet() {
-            granted.map_err(judge::without_holder)
+        let lock = if self.hides_lock_holders() {
+            granted.map_err(resolved_preconditions::without_holder)
         } else {
             granted
         }?;
-        if let Err(unmet) = self.confirm(&place, conditions.as_ref()).await {
-            self.locks.forget(vec![lock.token.clone()]).await;
+        if let Err(unmet) = self.recheck_granted(&place, conditions.as_ref()).await {
+            self.locks.release_gone(vec![lock.token.clone()]).await;
             return Err(unmet);
         }
-        Ok(self.granted(&lock, path, &place))
+        Ok(self.granted_view(&lock, path, &place))
     }
 
     /// Whether a lock that is in force now was granted under its conditions still. Somebody may have been faster; from here on nobody can be.
-    async fn confirm(&self, place: &Place<'_>, conditions: Option<&Commit>) -> Result<()> {
-        place.root.under_way.wait().await?;
+    async fn recheck_granted(
+        &self,
+        place: &ResolvedPath<'_>,
+        conditions: Option<&WriteOptions>,
+    ) -> Result<()> {
+        place.root.pending_changes.wait().await?;
         match conditions {
-            Some(conditions) => self.pre_judge(place, conditions).await,
-            None => self.watch(place.mount.clone()).check(),
+            Some(conditions) => self.check_early(place, conditions).await,
+            None => self.read_access(place.mount.clone()).check(),
         }
     }
 
@@ -72,35 +81,46 @@ impl Drive {
         &self,
         path: &VPath,
         lock: &LockView,
-        submitted: &Terms,
+        submitted: &Preconditions,
     ) -> Result<()> {
         let made = self.make_locked(path, lock, submitted).await;
         if made.is_err() && self.check().is_err() {
             // Nobody is left who could end it.
             self.locks
-                .forget(lock.token.iter().cloned().collect())
+                .release_gone(lock.token.iter().cloned().collect())
                 .await;
         }
         made
     }
 
-    async fn make_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
+    async fn make_locked(
+        &self,
+        path: &VPath,
+        lock: &LockView,
+        submitted: &Preconditions,
+    ) -> Result<()> {
+        let place = self.resolve_authorized(path, Access::Change).await?;
         let tokens = submitted
-            .submitted()
+            .submitted_tokens()
             .map(str::to_owned)
             .chain(lock.token.clone())
             .collect();
-        let terms = Terms {
+        let terms = Preconditions {
             expect: Expect::Absent,
-            tokens,
-            ..Terms::default()
+            lock_tokens: tokens,
+            ..Preconditions::default()
         };
-        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        let commit = self
+            .write_options(
+                &place,
+                terms,
+                resolved_preconditions::scopes_to_create(&place),
+            )
+            .await?;
         let upload = place
             .root
             .tree
-            .begin_put(&place.path, Start::Empty, Room::of(0))
+            .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await?;
         match upload.commit(commit).await {
             // Somebody made the file meanwhile: then the lock stands on that, unless it was to be new.
@@ -110,10 +130,10 @@ impl Drive {
     }
 
     /// Whether the conditions of a request hold that changes nothing but a lock. `PreconditionFailed`.
-    pub async fn check_terms(&self, path: &VPath, terms: Terms) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
-        let commit = self.commit(&place, terms, Vec::new()).await?;
-        self.pre_judge(&place, &commit).await
+    pub async fn check_preconditions(&self, path: &VPath, terms: Preconditions) -> Result<()> {
+        let place = self.resolve_authorized(path, Access::Change).await?;
+        let commit = self.write_options(&place, terms, Vec::new()).await?;
+        self.check_early(&place, &commit).await
     }
 
     /// Prolongs a lock of this identity that covers `path`; `PreconditionFailed` when there is none such.
@@ -123,29 +143,34 @@ impl Drive {
         token: &str,
         timeout: Option<Duration>,
     ) -> Result<LockView> {
-        let place = self.admitted(path, Access::Change).await?;
+        let place = self.resolve_authorized(path, Access::Change).await?;
         let lock = self
             .locks
-            .refresh(&place.spot(), &self.holder(), token, timeout)
+            .refresh(&place.resource_id(), &self.holder(), token, timeout)
             .await?;
-        Ok(self.granted(&lock, path, &place))
+        Ok(self.granted_view(&lock, path, &place))
     }
 
     /// Ends a lock of this identity that covers `path`; `NoSuchLock`, `Forbidden` when it is another's.
     pub async fn unlock(&self, path: &VPath, token: &str) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
-        self.locks.end(&place.spot(), &self.holder(), token).await
+        let place = self.resolve_authorized(path, Access::Change).await?;
+        self.locks
+            .release(&place.resource_id(), &self.holder(), token)
+            .await
     }
 
     /// The locks that cover a path, as this identity may see them. Cheap: memory only.
     pub fn locks_on(&self, path: &VPath) -> Vec<LockView> {
-        let Ok(Landing::Place(place)) = self.locate(path) else {
+        let Ok(Resolved::Storage(place)) = self.resolve_cached(path) else {
             return Vec::new();
         };
-        if authorise(&place, Access::Read).is_err() {
+        if authorize(&place, Access::Read).is_err() {
             return Vec::new();
         }
-        let locks = self.locks.hold().on(&place.spot(), Instant::now());
+        let locks = self
+            .locks
+            .read_guard()
+            .on(&place.resource_id(), Instant::now());
         locks
             .iter()
             .map(|lock| self.view(lock, path, &place))
@@ -154,21 +179,21 @@ impl Drive {
 
     /// Whether no lock exists anywhere near a folder: its listing need not ask for each entry.
     pub fn has_no_locks(&self, folder: &VPath) -> bool {
-        matches!(self.locate(folder), Ok(Landing::Place(place)) if self.locks.hold().none_in(&place.root.id))
+        matches!(self.resolve_cached(folder), Ok(Resolved::Storage(place)) if self.locks.read_guard().none_in(&place.root.id))
     }
 
     /// Who its locks are taken, and used, as.
-    pub(super) fn holder(&self) -> Holder {
-        Holder::of(&self.identity)
+    pub(super) fn holder(&self) -> LockHolder {
+        LockHolder::of(&self.identity)
     }
 
     /// Whether who locks what here is nobody's business: visitors of a link see that something is locked, and no more.
-    pub(super) fn is_discreet(&self) -> bool {
+    pub(super) fn hides_lock_holders(&self) -> bool {
         matches!(self.identity.via, Via::Link(_))
     }
 
     /// A lock as whoever asked for it sees it.
-    fn granted(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
+    fn granted_view(&self, lock: &Lock, path: &VPath, place: &ResolvedPath<'_>) -> LockView {
         LockView {
             token: Some(lock.token.clone()),
             owner: lock.owner.clone(),
@@ -177,16 +202,17 @@ impl Drive {
     }
 
     /// A lock as seen at `path`, which it covers.
-    fn view(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
+    fn view(&self, lock: &Lock, path: &VPath, place: &ResolvedPath<'_>) -> LockView {
         // All visitors of a link act for one account, and are strangers to each other. And what a lock says of more than the
         // drive shows is not for a drive that is confined to a part.
-        let own =
-            lock.holder.is(&self.holder()) && !self.is_discreet() && !reaches_beyond(lock, place);
+        let own = lock.holder.is(&self.holder())
+            && !self.hides_lock_holders()
+            && !reaches_beyond(lock, place);
         LockView {
             token: own.then(|| lock.token.clone()),
             root: shown_root(lock, path, place),
             root_is_folder: lock.folder,
-            owner: if self.is_discreet() {
+            owner: if self.hides_lock_holders() {
                 String::new()
             } else {
                 lock.owner.clone()
@@ -199,19 +225,19 @@ impl Drive {
 }
 
 /// Whether what was locked lies above all that the drive, or mount, shows.
-fn reaches_beyond(lock: &Lock, place: &Place<'_>) -> bool {
-    let top = place.path.names().count().saturating_sub(place.below);
-    lock.spot.path.names().count() < top
+fn reaches_beyond(lock: &Lock, place: &ResolvedPath<'_>) -> bool {
+    let top = place.path.names().count().saturating_sub(place.depth);
+    lock.resource.path.names().count() < top
 }
 
 /// Where what was locked shows in the drive; the top, when it is something above that.
-fn shown_root(lock: &Lock, path: &VPath, place: &Place<'_>) -> VPath {
+fn shown_root(lock: &Lock, path: &VPath, place: &ResolvedPath<'_>) -> VPath {
     let above = place
         .path
         .names()
         .count()
-        .saturating_sub(lock.spot.path.names().count())
-        .min(place.below);
+        .saturating_sub(lock.resource.path.names().count())
+        .min(place.depth);
     (0..above).fold(path.to_nfc(), |path, _| path.parent().unwrap_or_default())
 }
 

@@ -1,66 +1,66 @@
 //! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
 //! Every change is judged twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
-pub mod bursts;
-mod carry;
 mod changes;
 mod checksum;
-pub mod commons;
-mod dropped;
+mod cross_storage;
+mod drop_upload;
 pub mod groups;
-mod hall;
-mod judge;
-mod landing;
+mod history;
 mod locking;
 pub mod locks;
+pub mod mass_change;
+mod mount_folder;
 pub mod mounts;
 mod pages;
-mod past;
-pub mod place;
-mod resumed;
+mod pending_changes;
+pub mod preconditions;
+mod resolve;
+pub mod resolved_path;
+mod resolved_preconditions;
+mod resumable_upload;
+pub mod revocable;
 mod rewind;
 mod share;
 pub mod shares;
+pub mod sharing;
 mod shown_names;
 pub mod teams;
-pub mod terms;
 #[cfg(test)]
 mod tests;
 mod trash_names;
-mod under_way;
 mod upload;
-pub mod watch;
 
-use crate::content::{DeadProp, Entry, FileId, Listing, Node, Reach, Reader, Usage};
+use crate::content::{CopyDepth, DeadProp, DirEntry, FileId, Listing, Node, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
 pub use checksum::Checksum;
-use commons::Commons;
-use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Extended, Fixed, Mount, Mounts, Way};
-use place::{Access, Place, Root, authorise};
-pub use resumed::{Aside, Publication};
-pub use rewind::{Change, Report, Rewound, Wish};
+use mounts::{ExtendedListing, FixedListing, Mount, MountLookup, Mounts};
+pub use preconditions::Preconditions;
+use resolve::Resolved;
+use resolved_path::{Access, NamedTree, ResolvedPath, authorize};
+pub use resumable_upload::{CreatedUpload, Publication};
+use revocable::ReadAccess;
+pub use rewind::{RewindAction, RewindRequest, RewindSummary, RewoundPath};
 use shares::Share;
+use sharing::Sharing;
 use std::sync::Arc;
 use std::time::Duration;
-pub use terms::Terms;
-pub use upload::{Announced, DriveUpload};
-use watch::Watch;
+pub use upload::{DriveUpload, UploadOptions};
 
 /// How long somebody else's disk is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FOREIGN_DISK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
 pub struct Drive {
     identity: Arc<Identity>,
-    home: Arc<Root>,
+    home: Arc<NamedTree>,
     locks: Arc<Locks>,
-    commons: Option<Arc<Commons>>,
+    sharing: Option<Arc<Sharing>>,
     mounts: Option<Arc<Mounts>>,
-    encased: bool,
+    single_file: bool,
 }
 
 /// Bytes used and left, as the quota properties tell them (RFC 4331).
@@ -76,35 +76,35 @@ pub struct Quota {
 #[derive(Clone, Copy, Debug)]
 pub struct Copying {
     /// How far down it reaches.
-    pub reach: Reach,
+    pub reach: CopyDepth,
     /// Whether it may replace what stands at its target.
     pub overwrite: bool,
 }
 
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
-    pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
+    pub fn new(identity: Arc<Identity>, home: Arc<NamedTree>, locks: Arc<Locks>) -> Self {
         Self {
             identity,
             home,
             locks,
-            commons: None,
+            sharing: None,
             mounts: None,
-            encased: false,
+            single_file: false,
         }
     }
 
     /// The same drive with what others share with its account.
-    pub async fn among(mut self, commons: &Arc<Commons>) -> Result<Self> {
+    pub async fn with_sharing(mut self, commons: &Arc<Sharing>) -> Result<Self> {
         self.mounts = Mounts::of(&self.identity, &self.home, commons).await?;
-        self.commons = Some(commons.clone());
+        self.sharing = Some(commons.clone());
         Ok(self)
     }
 
     /// The same drive, whose scope is a file, as a folder with that file as its only entry: clients mount folders.
     #[must_use]
-    pub fn encased(mut self) -> Self {
-        self.encased = true;
+    pub fn as_single_file(mut self) -> Self {
+        self.single_file = true;
         self
     }
 
@@ -114,18 +114,20 @@ impl Drive {
     }
 
     /// What lets this identity in, and into a mount.
-    fn watch(&self, mount: Option<Arc<Mount>>) -> Watch {
-        Watch::new(self.identity.access.clone(), mount)
+    fn read_access(&self, mount: Option<Arc<Mount>>) -> ReadAccess {
+        ReadAccess::new(self.identity.access.clone(), mount)
     }
 
     /// What must hold for whoever goes on reading below a path.
-    pub async fn watch_at(&self, path: &VPath) -> Result<Watch> {
+    pub async fn read_access_at(&self, path: &VPath) -> Result<ReadAccess> {
         let Some(mounts) = &self.mounts else {
-            return Ok(self.watch(None));
+            return Ok(self.read_access(None));
         };
-        match mounts.find_way(&path.beneath(&self.identity.scope)).await? {
-            Way::Mount(mount, _) => Ok(self.watch(Some(mount))),
-            Way::Home | Way::Hall(_) | Way::Nowhere => Ok(self.watch(None)),
+        match mounts.lookup(&path.beneath(&self.identity.scope)).await? {
+            MountLookup::Mount(mount, _) => Ok(self.read_access(Some(mount))),
+            MountLookup::Home | MountLookup::MountFolder(_) | MountLookup::Missing => {
+                Ok(self.read_access(None))
+            }
         }
     }
 
@@ -145,29 +147,31 @@ impl Drive {
     /// What stands at a path, and which file or folder that is; `NotFound` for a folder of mounts.
     pub async fn identify(&self, path: &VPath) -> Result<(Node, FileId)> {
         match self.resolve(path).await? {
-            Landing::Place(place) => {
-                authorise(&place, Access::Stat)?;
+            Resolved::Storage(place) => {
+                authorize(&place, Access::Stat)?;
                 place.root.tree.identify(&place.path).await
             }
-            Landing::Hall(_) | Landing::Case | Landing::Nowhere => Err(Error::NotFound),
+            Resolved::MountFolder(_) | Resolved::SingleFileRoot | Resolved::Missing => {
+                Err(Error::NotFound)
+            }
         }
     }
 
     /// As [`identify`](Self::identify), and keeps the id with the file or folder, for what will be bound to it.
-    pub async fn keep_id(&self, path: &VPath) -> Result<(Node, FileId)> {
-        let place = self.admitted(path, Access::Read).await?;
+    pub async fn persist_id(&self, path: &VPath) -> Result<(Node, FileId)> {
+        let place = self.resolve_authorized(path, Access::Read).await?;
         place.root.tree.keep_id(&place.path).await
     }
 
     /// What stands at a path.
     pub async fn stat(&self, path: &VPath) -> Result<Node> {
         match self.resolve(path).await? {
-            Landing::Place(place) => {
-                authorise(&place, Access::Stat)?;
+            Resolved::Storage(place) => {
+                authorize(&place, Access::Stat)?;
                 place.root.tree.stat(&place.path).await
             }
-            Landing::Hall(hall) => Ok(hall.node()),
-            Landing::Case => {
+            Resolved::MountFolder(hall) => Ok(hall.node()),
+            Resolved::SingleFileRoot => {
                 let Node {
                     modified,
                     created,
@@ -186,7 +190,7 @@ impl Drive {
                     ..Node::unseen(true)
                 })
             }
-            Landing::Nowhere => Err(Error::NotFound),
+            Resolved::Missing => Err(Error::NotFound),
         }
     }
 
@@ -198,34 +202,39 @@ impl Drive {
     /// Begins to read a folder, with dead properties if asked. Those who may only add to it see nothing in it.
     pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
         let place = match self.resolve(path).await? {
-            Landing::Place(place) => place,
-            Landing::Hall(hall) => return Ok(self.fixed(hall.entries(with_props).await?)),
-            Landing::Case => return Ok(self.fixed(vec![self.encased_file(with_props).await?])),
-            Landing::Nowhere => return Err(Error::NotFound),
+            Resolved::Storage(place) => place,
+            Resolved::MountFolder(hall) => {
+                return Ok(self.fixed_listing(hall.entries(with_props).await?));
+            }
+            Resolved::SingleFileRoot => {
+                return Ok(self.fixed_listing(vec![self.single_file_entry(with_props).await?]));
+            }
+            Resolved::Missing => return Err(Error::NotFound),
         };
-        authorise(&place, Access::Stat)?;
-        if authorise(&place, Access::Read).is_err() {
-            return Ok(self.fixed(Vec::new()));
+        authorize(&place, Access::Stat)?;
+        if authorize(&place, Access::Read).is_err() {
+            return Ok(self.fixed_listing(Vec::new()));
         }
         let inner = place.root.tree.list(&place.path, with_props).await?;
         let listing = match (&self.mounts, &place.mount) {
             (_, Some(mount)) => mount.listing(&place.path, inner),
-            (Some(mounts), None) if place.path.is_root() => Box::new(Extended {
+            (Some(mounts), None) if place.path.is_root() => Box::new(ExtendedListing {
                 inner,
                 extra: mounts.entries().await,
             }),
             _ => inner,
         };
-        Ok(self.watch(place.mount).listing(listing))
+        Ok(self.read_access(place.mount).revocable_listing(listing))
     }
 
     /// A listing of what is in memory.
-    fn fixed(&self, entries: Vec<Entry>) -> Box<dyn Listing> {
-        self.watch(None).listing(Box::new(Fixed(entries)))
+    fn fixed_listing(&self, entries: Vec<DirEntry>) -> Box<dyn Listing> {
+        self.read_access(None)
+            .revocable_listing(Box::new(FixedListing(entries)))
     }
 
     /// The only entry of a drive that shows one file.
-    async fn encased_file(&self, with_props: bool) -> Result<Entry> {
+    async fn single_file_entry(&self, with_props: bool) -> Result<DirEntry> {
         let (tree, path) = (&self.home.tree, &self.identity.scope);
         let props = if with_props {
             tree.props(path).await.map_err(gone)?
@@ -236,28 +245,28 @@ impl Drive {
             path.name().unwrap_or_default().to_owned(),
             tree.stat(path).await.map_err(gone)?,
         );
-        Ok(Entry { name, node, props })
+        Ok(DirEntry { name, node, props })
     }
 
     /// Opens a file.
     pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
         let place = match self.resolve(path).await? {
-            Landing::Place(place) => place,
-            Landing::Hall(_) | Landing::Case => return Err(Error::IsFolder),
-            Landing::Nowhere => return Err(Error::NotFound),
+            Resolved::Storage(place) => place,
+            Resolved::MountFolder(_) | Resolved::SingleFileRoot => return Err(Error::IsFolder),
+            Resolved::Missing => return Err(Error::NotFound),
         };
-        authorise(&place, Access::Read)?;
+        authorize(&place, Access::Read)?;
         let reader = place.root.tree.open(&place.path).await?;
-        Ok(self.watch(place.mount).reader(reader))
+        Ok(self.read_access(place.mount).revocable_reader(reader))
     }
 
     /// The dead properties of a file or folder.
     pub async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
-        let Landing::Place(place) = self.resolve(path).await? else {
+        let Resolved::Storage(place) = self.resolve(path).await? else {
             return Ok(Vec::new());
         };
-        authorise(&place, Access::Stat)?;
-        if authorise(&place, Access::Read).is_err() {
+        authorize(&place, Access::Stat)?;
+        if authorize(&place, Access::Read).is_err() {
             return Ok(Vec::new());
         }
         place.root.tree.props(&place.path).await
@@ -266,17 +275,17 @@ impl Drive {
     /// Bytes used and left where `path` lies.
     pub async fn quota(&self, path: &VPath) -> Result<Quota> {
         let place = match self.resolve(path).await? {
-            Landing::Place(place) => place,
-            Landing::Hall(_) | Landing::Case => self.top(),
-            Landing::Nowhere => return Err(Error::NotFound),
+            Resolved::Storage(place) => place,
+            Resolved::MountFolder(_) | Resolved::SingleFileRoot => self.top(),
+            Resolved::Missing => return Err(Error::NotFound),
         };
-        authorise(&place, Access::Stat)?;
+        authorize(&place, Access::Stat)?;
         let Usage { used, free } = place.root.tree.usage().await?;
         let available = place
             .quota
             .map_or(u64::MAX, |quota| quota.saturating_sub(used))
             .min(free);
-        let used = if authorise(&place, Access::Read).is_ok() {
+        let used = if authorize(&place, Access::Read).is_ok() {
             used
         } else {
             0
@@ -286,7 +295,7 @@ impl Drive {
 }
 
 /// What stands at a place, `None` for nothing.
-async fn present(place: &Place<'_>) -> Result<Option<Node>> {
+async fn present(place: &ResolvedPath<'_>) -> Result<Option<Node>> {
     absent_is_none(place.root.tree.stat(&place.path).await)
 }
 
@@ -299,11 +308,11 @@ fn absent_is_none<T>(found: Result<T>) -> Result<Option<T>> {
 }
 
 /// What a look finds, unless it takes too long: `Busy`. For what lies on a disk that hangs, beside others that do not.
-async fn timely<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(PATIENCE, look)
+async fn with_timeout<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(FOREIGN_DISK_TIMEOUT, look)
         .await
         .unwrap_or(Err(Error::Busy {
-            retry_after: PATIENCE,
+            retry_after: FOREIGN_DISK_TIMEOUT,
         }))
 }
 

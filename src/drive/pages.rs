@@ -1,9 +1,9 @@
 //! Pages of folders, in byte order of names.
 
-use super::landing::Landing;
-use super::place::{Access, authorise};
+use super::resolve::Resolved;
+use super::resolved_path::{Access, authorize};
 use super::{Drive, Mounts};
-use crate::content::Entry;
+use crate::content::DirEntry;
 use crate::model::{Result, VPath};
 use tokio::sync::Semaphore;
 
@@ -20,9 +20,9 @@ impl Drive {
         path: &VPath,
         after: Option<&str>,
         most: usize,
-    ) -> Result<Vec<Entry>> {
+    ) -> Result<Vec<DirEntry>> {
         let place = match self.resolve(path).await? {
-            Landing::Place(place)
+            Resolved::Storage(place)
                 if !place
                     .mount
                     .as_ref()
@@ -32,8 +32,8 @@ impl Drive {
             }
             _ => return self.lowest(path, after, most).await,
         };
-        authorise(&place, Access::Stat)?;
-        if authorise(&place, Access::Read).is_err() {
+        authorize(&place, Access::Stat)?;
+        if authorize(&place, Access::Read).is_err() {
             return Ok(Vec::new());
         }
         let inner = place
@@ -42,8 +42,8 @@ impl Drive {
             .list_after(&place.path, after.map(str::to_owned), most)
             .await?;
         let is_top = place.mount.is_none() && place.path.is_root();
-        let watch = self.watch(place.mount);
-        let (mut listing, mut all) = (watch.clone().listing(inner), Vec::new());
+        let watch = self.read_access(place.mount);
+        let (mut listing, mut all) = (watch.clone().revocable_listing(inner), Vec::new());
         loop {
             let page = listing.next_page().await?;
             if page.is_empty() {
@@ -59,9 +59,14 @@ impl Drive {
     }
 
     /// As [`list_after`](Self::list_after), of a folder whose entries come in no order. No more of them are kept in memory than twice as many.
-    async fn lowest(&self, path: &VPath, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+    async fn lowest(
+        &self,
+        path: &VPath,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<DirEntry>> {
         let mut listing = self.list(path, false).await?;
-        let (mut lowest, mut read, mut turn) = (Lowest::new(most), 0, None);
+        let (mut lowest, mut read, mut turn) = (LowestNames::new(most), 0, None);
         loop {
             let entries = listing.next_page().await?;
             if entries.is_empty() {
@@ -71,7 +76,7 @@ impl Drive {
             if read > SMALL && turn.is_none() {
                 turn = LARGE.acquire().await.ok();
             }
-            let later = |entry: &Entry| after.is_none_or(|after| entry.name.as_str() > after);
+            let later = |entry: &DirEntry| after.is_none_or(|after| entry.name.as_str() > after);
             entries
                 .into_iter()
                 .filter(later)
@@ -82,14 +87,14 @@ impl Drive {
 
 /// A page of the drive's own folder, with what is shown in it.
 async fn with_mounts(
-    page: Vec<Entry>,
+    page: Vec<DirEntry>,
     mounts: &Mounts,
     after: Option<&str>,
     most: usize,
-) -> Vec<Entry> {
+) -> Vec<DirEntry> {
     let extra = mounts.entries().await.into_iter();
     let later = extra.filter(|entry| after.is_none_or(|after| entry.name.as_str() > after));
-    let mut lowest = Lowest::new(most);
+    let mut lowest = LowestNames::new(most);
     page.into_iter()
         .chain(later)
         .for_each(|entry| lowest.add(entry));
@@ -97,14 +102,14 @@ async fn with_mounts(
 }
 
 /// The entries with the lowest names among those seen.
-struct Lowest {
+struct LowestNames {
     most: usize,
-    kept: Vec<Entry>,
+    kept: Vec<DirEntry>,
     /// Once there are more than wanted: what lies beyond this name does not belong to them.
     bound: Option<String>,
 }
 
-impl Lowest {
+impl LowestNames {
     fn new(most: usize) -> Self {
         Self {
             most,
@@ -113,7 +118,7 @@ impl Lowest {
         }
     }
 
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, entry: DirEntry) {
         if self.bound.as_ref().is_some_and(|bound| entry.name > *bound) {
             return;
         }
@@ -129,7 +134,7 @@ impl Lowest {
         }
     }
 
-    fn finish(mut self) -> Vec<Entry> {
+    fn finish(mut self) -> Vec<DirEntry> {
         self.kept.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self.kept.truncate(self.most);
         self.kept
@@ -143,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_lowest_join_to_the_whole_in_whatever_order_they_come() {
-        let entry = |n: usize| Entry {
+        let entry = |n: usize| DirEntry {
             name: format!("{n:03}"),
             node: Node::unseen(false),
             props: Vec::new(),
@@ -159,7 +164,7 @@ mod tests {
         ] {
             let (mut all, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
             loop {
-                let mut lowest = Lowest::new(most);
+                let mut lowest = LowestNames::new(most);
                 // 37 and 100 have no divisor in common, so that every number comes once.
                 let names = (0..total).map(|n| {
                     if total == 100 {
@@ -168,7 +173,8 @@ mod tests {
                         total - 1 - n
                     }
                 });
-                let later = |entry: &Entry| after.as_ref().is_none_or(|after| entry.name > *after);
+                let later =
+                    |entry: &DirEntry| after.as_ref().is_none_or(|after| entry.name > *after);
                 names.map(entry).filter(later).for_each(|entry| {
                     lowest.add(entry);
                     assert!(lowest.kept.len() <= 2 * most);

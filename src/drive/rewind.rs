@@ -1,11 +1,11 @@
 //! Rewinding: a folder, or some of what is in it, as it was at a moment. It is made of moves, the trash and versions, so that nothing
 //! is lost by it, and a rewind can itself be rewound.
 
-use super::judge::{self, Need};
-use super::place::{Access, Place};
-use super::{Drive, Terms, present};
-use crate::content::history::{Found, Rewind, Step};
-use crate::content::{Commit, Room, Start};
+use super::resolved_path::{Access, ResolvedPath};
+use super::resolved_preconditions::{self, LockScope};
+use super::{Drive, Preconditions, present};
+use crate::content::history::{RewindPlan, RewindSource, RewindStep};
+use crate::content::{InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -13,9 +13,9 @@ use std::time::SystemTime;
 
 /// What a rewind does, or would do, to one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rewound {
+pub struct RewoundPath {
     /// What.
-    pub change: Change,
+    pub change: RewindAction,
     /// Where.
     pub path: VPath,
     /// Where it lay before a move.
@@ -24,7 +24,7 @@ pub struct Rewound {
 
 /// What a rewind does to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum RewindAction {
     /// It comes back from the trash.
     Restored,
     /// It comes back from where it was moved to.
@@ -38,13 +38,13 @@ pub enum Change {
 }
 
 /// How many changes a [`Report`] tells one by one.
-const MOST_TOLD: usize = 10_000;
+const MAX_LISTED: usize = 10_000;
 
 /// What a rewind comes to.
 #[derive(Clone, Debug, Default)]
-pub struct Report {
+pub struct RewindSummary {
     /// The first of what changes, in this order.
-    pub changes: Vec<Rewound>,
+    pub changes: Vec<RewoundPath>,
     /// How many changes there are in all.
     pub count: u64,
     /// The first of what was there and is not kept any more.
@@ -57,19 +57,19 @@ pub struct Report {
 
 /// What is wanted of a rewind.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct RewindRequest {
     /// The moment to go back to.
     pub moment: SystemTime,
     /// What of the folder; all if empty.
     pub only: Vec<VPath>,
     /// Whether it is only said what would change.
-    pub dry: bool,
+    pub dry_run: bool,
 }
 
 impl Drive {
     /// Makes a folder, or some of what is in it, as it was. Refused before anything changes: `Locked` when a lock stands on what
     /// would change, `NoSpace`. `NotFound` when it was not there.
-    pub async fn rewind(&self, path: &VPath, wish: Wish) -> Result<Report> {
+    pub async fn rewind(&self, path: &VPath, wish: RewindRequest) -> Result<RewindSummary> {
         let place = self.rewindable(path).await?;
         let mut only = Vec::new();
         for item in &wish.only {
@@ -88,15 +88,15 @@ impl Drive {
             .tree
             .plan_rewind(&place.path, wish.moment, &only)
             .await?;
-        if !wish.dry {
-            self.admit_rewind(&place, &rewind).await?;
-            self.carry_out(&place, &rewind).await?;
+        if !wish.dry_run {
+            self.check_rewind(&place, &rewind).await?;
+            self.apply_rewind(&place, &rewind).await?;
         }
         let top = top_of(path, &place);
         let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
-        let changes = tell(&rewind, &seen).await?;
+        let changes = list_actions(&rewind, &seen).await?;
         let lost = rewind.lost.iter().map(seen).collect();
-        Ok(Report {
+        Ok(RewindSummary {
             changes,
             count: rewind.count,
             lost,
@@ -106,11 +106,11 @@ impl Drive {
     }
 
     /// A place whose past is for whoever asks: in the home or a team folder. What is shared is its owner's to rewind.
-    async fn rewindable<'a>(&self, path: &'a VPath) -> Result<Place<'a>> {
+    async fn rewindable<'a>(&self, path: &'a VPath) -> Result<ResolvedPath<'a>> {
         if self.identity.is_confined() {
             return Err(Error::Forbidden("Rewinding is for the account itself."));
         }
-        let place = self.admitted(path, Access::Change).await?;
+        let place = self.resolve_authorized(path, Access::Change).await?;
         if place.mount.is_some() && !place.root.id.starts_with("team/") {
             return Err(Error::Forbidden("What is shared is rewound by its owner."));
         }
@@ -118,7 +118,7 @@ impl Drive {
     }
 
     /// Refuses a rewind that would not go through.
-    async fn admit_rewind(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
+    async fn check_rewind(&self, place: &ResolvedPath<'_>, rewind: &RewindPlan) -> Result<()> {
         let mut next = 0;
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
@@ -127,11 +127,15 @@ impl Drive {
             }
             next = end;
             let commit = self
-                .commit(place, Terms::default(), needs_of(place, &steps))
+                .write_options(
+                    place,
+                    Preconditions::default(),
+                    lock_scopes_of(place, &steps),
+                )
                 .await?;
             commit
-                .judge
-                .judge(present(place).await?.as_ref(), &mut || Ok(()))?;
+                .preconditions
+                .check_and_apply(present(place).await?.as_ref(), &mut || Ok(()))?;
         }
         let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else {
             return Ok(());
@@ -148,16 +152,16 @@ impl Drive {
     }
 
     /// Takes the steps, without a limit on the room of each: what they come to was admitted.
-    async fn carry_out(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
-        let place = &Place {
+    async fn apply_rewind(&self, place: &ResolvedPath<'_>, rewind: &RewindPlan) -> Result<()> {
+        let place = &ResolvedPath {
             quota: None,
             ..place.clone()
         };
-        let (mut discarded, mut next) = (Discarded::default(), 0);
+        let (mut discarded, mut next) = (DeletedItems::default(), 0);
         // The records of shares that follow a step must not reach the disk before it.
-        let way = Way {
+        let way = StepOptions {
             needed: &rewind.needed,
-            is_settled_later: !self.has_shares_in(place),
+            is_synced_later: !self.has_shares_in(place),
         };
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
@@ -167,75 +171,79 @@ impl Drive {
             next = end;
             let mut taken = Ok(());
             for step in &steps {
-                taken = self.take_step(place, step, &way, &mut discarded).await;
+                taken = self.apply_step(place, step, &way, &mut discarded).await;
                 if taken.is_err() {
                     break;
                 }
             }
             // One wait for some hundred of them instead of three for each.
-            taken.and(rewind.steps.settle().await)?;
+            taken.and(rewind.steps.sync().await)?;
         }
     }
 
-    async fn take_step(
+    async fn apply_step(
         &self,
-        place: &Place<'_>,
-        step: &Step,
-        way: &Way<'_>,
-        discarded: &mut Discarded,
+        place: &ResolvedPath<'_>,
+        step: &RewindStep,
+        way: &StepOptions<'_>,
+        discarded: &mut DeletedItems,
     ) -> Result<()> {
-        let later = || Terms {
-            is_settled_later: way.is_settled_later,
+        let later = || Preconditions {
+            is_synced_later: way.is_synced_later,
             fits: true,
-            ..Terms::default()
+            ..Preconditions::default()
         };
         match step {
-            Step::Discard { path } => {
-                let id = self.remove(&at(place, path), later()).await?.id;
+            RewindStep::Discard { path } => {
+                let id = self.delete_at(&at(place, path), later()).await?.id;
                 discarded.note(way.needed, id);
                 Ok(())
             }
-            Step::Move {
-                from: Found::Path(from),
+            RewindStep::Move {
+                from: RewindSource::Path(from),
                 to,
             } => self
-                .shift(&at(place, from), &at(place, to), false, later())
+                .move_within(&at(place, from), &at(place, to), false, later())
                 .await
                 .map(drop),
-            Step::Move {
-                from: Found::Trash { id, inner },
+            RewindStep::Move {
+                from: RewindSource::Trash { id, inner },
                 to,
             } => self.fetch(place, (id, inner), to).await,
-            Step::Move {
-                from: Found::Discarded { index, inner },
+            RewindStep::Move {
+                from: RewindSource::Discarded { index, inner },
                 to,
             } => {
                 let id = discarded.ids.get(index).ok_or(Error::Conflict)?;
                 self.fetch(place, (id, inner), to).await
             }
-            Step::Make { path } => {
+            RewindStep::Make { path } => {
                 let place = at(place, path);
                 let commit = self
-                    .commit(&place, later(), judge::creating(&place))
+                    .write_options(
+                        &place,
+                        later(),
+                        resolved_preconditions::scopes_to_create(&place),
+                    )
                     .await?;
                 place.root.tree.mkdir(&place.path, commit).await
             }
-            Step::Revert { path, version } => {
-                self.revert_at(&at(place, path), version, Terms::default())
+            RewindStep::Revert { path, version } => {
+                self.restore_version_at(&at(place, path), version, Preconditions::default())
                     .await
             }
-            Step::Blank { path } => self.blank(&at(place, path)).await,
+            RewindStep::Blank { path } => self.blank(&at(place, path)).await,
         }
     }
 
-    fn has_shares_in(&self, place: &Place<'_>) -> bool {
+    fn has_shares_in(&self, place: &ResolvedPath<'_>) -> bool {
         let owner = place
             .root
             .id
             .strip_prefix("home/")
             .and_then(|name| AccountName::parse(name).ok());
         let shares = self
-            .commons
+            .sharing
             .as_ref()
             .zip(owner)
             .map(|(commons, owner)| commons.shares.of(&owner));
@@ -244,58 +252,66 @@ impl Drive {
 
     async fn fetch(
         &self,
-        place: &Place<'_>,
+        place: &ResolvedPath<'_>,
         (id, inner): (&str, &RelPath),
         to: &RelPath,
     ) -> Result<()> {
         let to = at(place, to);
         let commit = self
-            .commit(&to, Terms::default(), judge::creating(&to))
+            .write_options(
+                &to,
+                Preconditions::default(),
+                resolved_preconditions::scopes_to_create(&to),
+            )
             .await?;
-        let commit = Commit {
+        let commit = WriteOptions {
             limit: to.quota,
-            fits: true,
+            skip_depth_check: true,
             ..commit
         };
-        to.root.tree.untrash_part(id, inner, &to.path, commit).await
+        to.root.tree.restore_part(id, inner, &to.path, commit).await
     }
 
-    async fn blank(&self, place: &Place<'_>) -> Result<()> {
+    async fn blank(&self, place: &ResolvedPath<'_>) -> Result<()> {
         let bench = self
-            .bench(place, Terms::default(), judge::creating(place))
+            .resolve_preconditions(
+                place,
+                Preconditions::default(),
+                resolved_preconditions::scopes_to_create(place),
+            )
             .await?;
         let upload = place
             .root
             .tree
-            .begin_put(&place.path, Start::Empty, Room::of(0))
+            .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await?;
-        upload.commit(bench.commit()).await.map(drop)
+        upload.commit(bench.write_options()).await.map(drop)
     }
 }
 
 /// How the steps of a rewind are taken.
-struct Way<'a> {
+struct StepOptions<'a> {
     /// Which of the discarded are needed by later steps.
     needed: &'a HashSet<usize>,
-    is_settled_later: bool,
+    is_synced_later: bool,
 }
 
 /// Another path of the same root.
-fn at(place: &Place<'_>, path: &RelPath) -> Place<'static> {
+fn at(place: &ResolvedPath<'_>, path: &RelPath) -> ResolvedPath<'static> {
     let (root, mount) = (place.root.clone(), place.mount.clone());
     let below = path.names().count();
-    Place {
+    ResolvedPath {
         root,
         path: Cow::Owned(path.clone()),
         rights: place.rights,
         quota: place.quota,
-        below,
+        depth: below,
         mount,
     }
 }
 
 /// Where the root of a place shows in the drive, and which of its paths that is.
-fn top_of(path: &VPath, place: &Place<'_>) -> (VPath, RelPath) {
+fn top_of(path: &VPath, place: &ResolvedPath<'_>) -> (VPath, RelPath) {
     let (mut seen, mut real) = (path.clone(), place.path.clone().into_owned());
     while let (Some(above), Some(parent)) = (seen.parent(), real.parent()) {
         (seen, real) = (above, parent);
@@ -305,12 +321,12 @@ fn top_of(path: &VPath, place: &Place<'_>) -> (VPath, RelPath) {
 
 /// What the steps so far have moved to the trash: what of it a later step needs, each under its number.
 #[derive(Default)]
-struct Discarded {
+struct DeletedItems {
     count: usize,
     ids: HashMap<usize, String>,
 }
 
-impl Discarded {
+impl DeletedItems {
     fn note(&mut self, needed: &HashSet<usize>, what: String) {
         if needed.contains(&self.count) {
             self.ids.insert(self.count, what);
@@ -320,20 +336,24 @@ impl Discarded {
 }
 
 /// What some steps take hold of.
-fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
+fn lock_scopes_of(place: &ResolvedPath<'_>, steps: &[RewindStep]) -> Vec<LockScope> {
     let mut needs = Vec::new();
     for step in steps {
         match step {
-            Step::Move { from, to } => {
-                needs.extend(judge::replacing(&at(place, to)));
-                if let Found::Path(from) = from {
-                    needs.extend(judge::removing(&at(place, from)));
+            RewindStep::Move { from, to } => {
+                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, to)));
+                if let RewindSource::Path(from) = from {
+                    needs.extend(resolved_preconditions::scopes_to_delete(&at(place, from)));
                 }
             }
-            Step::Discard { path } => needs.extend(judge::removing(&at(place, path))),
-            Step::Make { path } => needs.extend(judge::replacing(&at(place, path))),
-            Step::Revert { path, .. } | Step::Blank { path } => {
-                needs.push(Need::Content(at(place, path).spot()));
+            RewindStep::Discard { path } => {
+                needs.extend(resolved_preconditions::scopes_to_delete(&at(place, path)))
+            }
+            RewindStep::Make { path } => {
+                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, path)))
+            }
+            RewindStep::Revert { path, .. } | RewindStep::Blank { path } => {
+                needs.push(LockScope::Content(at(place, path).resource_id()));
             }
         }
     }
@@ -341,17 +361,20 @@ fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
 }
 
 /// The first steps as they are told.
-async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> VPath) -> Result<Vec<Rewound>> {
-    let (mut changes, mut discarded, mut next) = (Vec::new(), Discarded::default(), 0);
+async fn list_actions(
+    rewind: &RewindPlan,
+    seen: &impl Fn(&RelPath) -> VPath,
+) -> Result<Vec<RewoundPath>> {
+    let (mut changes, mut discarded, mut next) = (Vec::new(), DeletedItems::default(), 0);
     loop {
         let (steps, end) = rewind.steps.read(next).await?;
-        if steps.is_empty() || changes.len() == MOST_TOLD {
+        if steps.is_empty() || changes.len() == MAX_LISTED {
             return Ok(changes);
         }
         next = end;
-        for step in steps.iter().take(MOST_TOLD - changes.len()) {
-            changes.push(told(step, &discarded, seen));
-            if let Step::Discard { path } = step {
+        for step in steps.iter().take(MAX_LISTED - changes.len()) {
+            changes.push(action_of(step, &discarded, seen));
+            if let RewindStep::Discard { path } = step {
                 discarded.note(&rewind.needed, path.as_str().to_owned());
             }
         }
@@ -359,31 +382,37 @@ async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> VPath) -> Result<Vec<
 }
 
 /// A step as it is told; `discarded` says where lay what went to the trash before.
-fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> VPath) -> Rewound {
+fn action_of(
+    step: &RewindStep,
+    discarded: &DeletedItems,
+    seen: &impl Fn(&RelPath) -> VPath,
+) -> RewoundPath {
     let (change, path, from) = match step {
-        Step::Discard { path } => (Change::Discarded, path, None),
-        Step::Make { path } => (Change::Made, path, None),
-        Step::Revert { path, .. } | Step::Blank { path } => (Change::Reverted, path, None),
-        Step::Move {
-            from: Found::Path(from),
+        RewindStep::Discard { path } => (RewindAction::Discarded, path, None),
+        RewindStep::Make { path } => (RewindAction::Made, path, None),
+        RewindStep::Revert { path, .. } | RewindStep::Blank { path } => {
+            (RewindAction::Reverted, path, None)
+        }
+        RewindStep::Move {
+            from: RewindSource::Path(from),
             to,
-        } => (Change::Moved, to, Some(from.clone())),
-        Step::Move {
-            from: Found::Trash { .. },
+        } => (RewindAction::Moved, to, Some(from.clone())),
+        RewindStep::Move {
+            from: RewindSource::Trash { .. },
             to,
-        } => (Change::Restored, to, None),
-        Step::Move {
-            from: Found::Discarded { index, inner },
+        } => (RewindAction::Restored, to, None),
+        RewindStep::Move {
+            from: RewindSource::Discarded { index, inner },
             to,
         } => {
             let from = discarded
                 .ids
                 .get(index)
-                .map(|path| inner.beneath(&RelPath::restore(path.clone())));
-            (Change::Moved, to, from)
+                .map(|path| inner.beneath(&RelPath::from_stored(path.clone())));
+            (RewindAction::Moved, to, from)
         }
     };
-    Rewound {
+    RewoundPath {
         change,
         path: seen(path),
         from: from.as_ref().map(seen),
@@ -396,7 +425,7 @@ mod tests {
     use crate::config::{Durability, LocksConfig};
     use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::Locks;
-    use crate::drive::place::Root;
+    use crate::drive::resolved_path::NamedTree;
     use crate::model::{AccountName, Identity, Irrevocable, Role};
     use crate::store::memory::MemoryStore;
     use std::sync::Arc;
@@ -421,7 +450,7 @@ mod tests {
             None,
             Arc::new(Irrevocable),
         );
-        let root = Arc::new(Root::new("home/ana".into(), tree.clone()));
+        let root = Arc::new(NamedTree::new("home/ana".into(), tree.clone()));
         let drive = Drive::new(Arc::new(identity), root, Arc::new(locks));
         let path = |text: &str| VPath::parse(text).unwrap();
         let moment = SystemTime::now();
@@ -429,24 +458,24 @@ mod tests {
         for n in 0..MANY {
             std::fs::write(dir.path().join(format!("{n}")), "x").unwrap();
             let (from, to) = (path(&format!("{n}")), path(&format!("new {n}")));
-            let before = tree.settled();
+            let before = tree.sync_count();
             drive
-                .rename(&from, &to, false, Terms::default())
+                .rename(&from, &to, false, Preconditions::default())
                 .await
                 .unwrap();
             assert!(
-                tree.settled() >= before + 2,
+                tree.sync_count() >= before + 2,
                 "a change alone waits for itself"
             );
         }
-        let before = tree.settled();
-        let wish = Wish {
+        let before = tree.sync_count();
+        let wish = RewindRequest {
             moment,
             only: Vec::new(),
-            dry: false,
+            dry_run: false,
         };
         let report = drive.rewind(&VPath::root(), wish).await.unwrap();
-        let waited = tree.settled() - before;
+        let waited = tree.sync_count() - before;
         assert!(
             (report.count, waited) == (MANY as u64, 0),
             "{} steps, {waited} waits",

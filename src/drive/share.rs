@@ -1,6 +1,6 @@
 //! One share: a file or folder of an account that is shown to others.
 
-use super::groups::Bound;
+use super::groups::GranteeRef;
 use crate::content::FileId;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Rights};
@@ -24,7 +24,7 @@ pub struct Share {
     pub folder: bool,
     /// Whom it is shown to.
     #[serde(flatten)]
-    pub to: Bound,
+    pub to: GranteeRef,
     /// What they may do.
     pub rights: Rights,
     /// When it was made, in seconds since 1970.
@@ -53,7 +53,7 @@ pub struct NewShare {
     /// Whether it is a folder.
     pub folder: bool,
     /// Whom it is shown to.
-    pub to: Bound,
+    pub to: GranteeRef,
     /// What they may do.
     pub rights: Rights,
     /// When it ends by itself.
@@ -65,11 +65,11 @@ pub struct NewShare {
 impl Share {
     /// The file or folder in the owner's home, in NFC.
     pub fn path(&self) -> RelPath {
-        RelPath::restore(self.path.clone())
+        RelPath::from_stored(self.path.clone())
     }
 
     /// Says that what it shows is called so now.
-    pub fn follow(&mut self, path: &RelPath) {
+    pub fn set_path(&mut self, path: &RelPath) {
         path.to_nfc().as_str().clone_into(&mut self.path);
     }
 
@@ -82,12 +82,12 @@ impl Share {
     }
 
     /// A text that puts shares in their order, oldest first.
-    pub fn place_in_lists(&self) -> String {
+    pub fn sort_key(&self) -> String {
         format!("{:020}/{}", self.created, self.id)
     }
 
     /// What the audit log says of it: `/folder of ana to group crew, view`.
-    pub fn words(&self) -> String {
+    pub fn audit_text(&self) -> String {
         format!(
             "/{} of {} to {}, {}",
             self.path, self.owner, self.to, self.rights
@@ -95,17 +95,17 @@ impl Share {
     }
 
     /// What the audit log says of the name that a receiver gave it.
-    pub fn name_words(&self, account: &AccountName) -> String {
+    pub fn audit_name_text(&self, account: &AccountName) -> String {
         format!(
             "{}: {account} names it {:?}",
-            self.words(),
+            self.audit_text(),
             self.name_for(account)
         )
     }
 
     /// What the audit log says of a receiver who does not want it.
-    pub fn left_words(&self, account: &AccountName) -> String {
-        format!("{}: {account} left it", self.words())
+    pub fn audit_left_text(&self, account: &AccountName) -> String {
+        format!("{}: {account} left it", self.audit_text())
     }
 
     /// Whether its time is not over.

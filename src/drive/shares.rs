@@ -1,7 +1,7 @@
 //! Shares: what accounts show of their drives to others. Records in the store, and an index in memory that every look goes to.
 //! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
 
-use super::groups::{Bound, Grantee, Groups};
+use super::groups::{Grantee, GranteeRef, Groups};
 pub use super::share::{NewShare, Share};
 use super::shown_names::ShownNames;
 use crate::model::time::unix_seconds;
@@ -20,13 +20,13 @@ const MAX_SHARES: usize = 1000;
 const MAX_BY_RECEIVERS: usize = 24 << 10;
 
 #[derive(Debug, Default)]
-struct Index {
+struct ShareIndex {
     shares: HashMap<String, Arc<Share>>,
-    grantees: HashMap<Bound, BTreeSet<String>>,
+    grantees: HashMap<GranteeRef, BTreeSet<String>>,
     owners: HashMap<AccountName, BTreeSet<String>>,
 }
 
-impl Index {
+impl ShareIndex {
     fn insert(&mut self, share: Share) -> Arc<Share> {
         let (id, share) = (share.id.clone(), Arc::new(share));
         self.grantees
@@ -71,7 +71,7 @@ fn in_order<'a>(shares: impl Iterator<Item = &'a Arc<Share>>) -> Vec<Arc<Share>>
 #[derive(Debug)]
 pub struct Shares {
     table: Table<Share>,
-    index: RwLock<Index>,
+    index: RwLock<ShareIndex>,
     groups: Arc<Groups>,
     /// What receivers see them under.
     pub(super) shown: ShownNames,
@@ -83,7 +83,7 @@ impl Shares {
     /// Reads every share.
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
         let table = Table::<Share>::new(store.clone(), "share/");
-        let mut index = Index::default();
+        let mut index = ShareIndex::default();
         for (_, share) in table.all().await? {
             index.insert(share);
         }
@@ -127,22 +127,22 @@ impl Shares {
     }
 
     /// What others show to an account at present, and the names under which it sees them, which are given to those that have none.
-    pub(super) async fn name_to(
+    pub(super) async fn assign_names(
         &self,
         account: &AccountName,
         hall: &VPath,
         other: &str,
     ) -> Result<(Vec<Arc<Share>>, Vec<String>)> {
-        let _turn = self.shown.turn().await;
+        let _turn = self.shown.lock_naming().await;
         let shares = self.to(account);
-        let names = self.shown.give(account, &shares, hall, other).await?;
+        let names = self.shown.assign(account, &shares, hall, other).await?;
         Ok((shares, names))
     }
 
     /// Whether others show anything to an account at present.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
         let index = self.index.read();
-        let any = |to: &Bound| {
+        let any = |to: &GranteeRef| {
             index
                 .all(index.grantees.get(to))
                 .any(|share| self.shows(share, account))
@@ -193,7 +193,7 @@ impl Shares {
     /// Makes a share; `Exists` when the same is shared with the same already, `NotFound` when the group was removed meanwhile, `LimitReached`.
     pub async fn create(&self, owner: &AccountName, new: NewShare) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
-        if !self.groups.stands(&new.to) {
+        if !self.groups.exists(&new.to) {
             return Err(Error::NotFound);
         }
         let path = new.path.to_nfc().as_str().to_owned();
@@ -272,7 +272,7 @@ impl Shares {
     pub async fn revoke(&self, owner: &AccountName, id: &str) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
         let share = self.made_by(owner, id).ok_or(Error::NotFound)?;
-        self.end(std::slice::from_ref(&share)).await?;
+        self.revoke_all(std::slice::from_ref(&share)).await?;
         Ok(share)
     }
 
@@ -290,7 +290,7 @@ impl Shares {
         let rename = |share: &mut Share| drop(share.names.insert(account.clone(), name.to_owned()));
         let share = self.change_by_receiver(account, id, rename).await?;
         // It may be called so already and have been numbered, for one that has gone since.
-        self.shown.take_back(account, id).await?;
+        self.shown.release(account, id).await?;
         Ok(share)
     }
 
@@ -309,7 +309,7 @@ impl Shares {
             match share.path().after(from).map(|rest| rest.beneath(to)) {
                 Some(path) => {
                     let mut share = Share::clone(&share);
-                    share.follow(&path);
+                    share.set_path(&path);
                     index.insert(share);
                 }
                 None if share.path().is_within(to) => ended.push(share),
@@ -323,7 +323,7 @@ impl Shares {
     }
 
     /// Keeps what [`follow`](Self::follow) has changed: a record that cannot be changed is no failure of the move.
-    pub(super) async fn keep_moved(&self, owner: &AccountName, to: &RelPath, ended: &[Arc<Share>]) {
+    pub(super) async fn save_moved(&self, owner: &AccountName, to: &RelPath, ended: &[Arc<Share>]) {
         if self
             .index
             .read()
@@ -349,7 +349,11 @@ impl Shares {
 
     /// Ends the shares of what is gone from a home, and says which they were. What made it necessary has happened: memory changes at
     /// once, and a record that cannot be deleted is no failure of that; it shows nothing, for its file is not there.
-    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) -> Vec<Arc<Share>> {
+    pub(super) async fn revoke_within(
+        &self,
+        owner: &AccountName,
+        path: &RelPath,
+    ) -> Vec<Arc<Share>> {
         if self
             .index
             .read()
@@ -370,10 +374,10 @@ impl Shares {
     }
 
     /// Ends every share that an account made or that was made for it alone.
-    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
+    pub async fn revoke_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
-        self.end(&self.of(account)).await?;
-        self.end(&self.with(&account.clone().into())).await?;
+        self.revoke_all(&self.of(account)).await?;
+        self.revoke_all(&self.with(&account.clone().into())).await?;
         let known =
             |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
         let shares: Vec<_> = self
@@ -390,7 +394,7 @@ impl Shares {
             share.names.remove(account);
             self.store(share).await?;
         }
-        self.shown.end_account(account).await
+        self.shown.remove_account(account).await
     }
 
     /// The accounts that shares are of, or with, or have names for.
@@ -410,15 +414,15 @@ impl Shares {
     }
 
     /// Ends every share with one grantee.
-    pub(super) async fn end_grantee(&self, to: &Bound) -> Result<()> {
+    pub(super) async fn revoke_grantee(&self, to: &GranteeRef) -> Result<()> {
         let _turn = self.changing.lock().await;
-        self.end(&self.with(to)).await
+        self.revoke_all(&self.with(to)).await
     }
 
     /// Ends the shares with groups that are no more.
-    pub(super) async fn end_lost_groups(&self) -> Result<()> {
+    pub(super) async fn revoke_lost_groups(&self) -> Result<()> {
         let _turn = self.changing.lock().await;
-        let lost = |share: &&Arc<Share>| !self.groups.stands(&share.to);
+        let lost = |share: &&Arc<Share>| !self.groups.exists(&share.to);
         let shares: Vec<_> = self
             .index
             .read()
@@ -427,16 +431,16 @@ impl Shares {
             .filter(lost)
             .cloned()
             .collect();
-        self.end(&shares).await
+        self.revoke_all(&shares).await
     }
 
     /// The shares with one grantee.
-    pub fn with(&self, to: &Bound) -> Vec<Arc<Share>> {
+    pub fn with(&self, to: &GranteeRef) -> Vec<Arc<Share>> {
         let index = self.index.read();
         index.all(index.grantees.get(to)).cloned().collect()
     }
 
-    async fn end(&self, shares: &[Arc<Share>]) -> Result<()> {
+    async fn revoke_all(&self, shares: &[Arc<Share>]) -> Result<()> {
         for share in shares {
             self.table.delete(&share.key()).await?;
             self.index.write().remove(share);

@@ -2,7 +2,7 @@
 //! more: else a client would find another's folder under it once an older share of the same name has ended. The records are one for each
 //! receiver and share, as a group may have any number of members.
 
-use super::hall::Names;
+use super::mount_folder::UniqueNames;
 use super::share::Share;
 use crate::model::{AccountName, Result, VPath};
 use crate::store::table::{Record, Table};
@@ -29,13 +29,13 @@ impl Record for ShownName {
 }
 
 /// The names by the ids of the shares.
-type OfShares = HashMap<String, ShownName>;
+type NamesByShare = HashMap<String, ShownName>;
 
 /// Every name that was given.
 #[derive(Debug)]
 pub(super) struct ShownNames {
     table: Table<ShownName>,
-    given: RwLock<HashMap<AccountName, OfShares>>,
+    given: RwLock<HashMap<AccountName, NamesByShare>>,
     /// Whoever gives names does so alone, from the look at what shows to the last record.
     giving: Mutex<()>,
 }
@@ -44,7 +44,7 @@ impl ShownNames {
     /// Reads the names, and clears away those of shares that are no more.
     pub async fn open(store: Arc<dyn StateStore>, is_there: impl Fn(&str) -> bool) -> Result<Self> {
         let table = Table::<ShownName>::new(store, "share-name/");
-        let (mut given, mut over) = (HashMap::<_, OfShares>::new(), Vec::new());
+        let (mut given, mut over) = (HashMap::<_, NamesByShare>::new(), Vec::new());
         for (key, shown) in table.all().await? {
             let of = key.split_once('/').filter(|(_, id)| is_there(id));
             match of
@@ -75,13 +75,13 @@ impl ShownNames {
     }
 
     /// The right to give names.
-    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+    pub async fn lock_naming(&self) -> MutexGuard<'_, ()> {
         self.giving.lock().await
     }
 
     /// The names of all shares that an account sees since the [`turn`](Self::turn) began, in their order: given to those that have
     /// none. Names of shares that it sees no more are free.
-    pub async fn give(
+    pub async fn assign(
         &self,
         account: &AccountName,
         shares: &[Arc<Share>],
@@ -96,10 +96,10 @@ impl ShownNames {
             .map(|id| (id.clone(), None))
             .collect();
         let kept = |share: &Share| valid(&own, share, account).map(|shown| shown.name.as_str());
-        let mut taken = Names::without(shares.iter().filter_map(|share| kept(share)));
+        let mut taken = UniqueNames::without(shares.iter().filter_map(|share| kept(share)));
         let mut give = |share: &Share| {
             let wanted = share.name_for(account).to_owned();
-            let name = taken.give(hall, &wanted, other);
+            let name = taken.assign(hall, &wanted, other);
             changes.push((
                 share.id.clone(),
                 Some(ShownName {
@@ -144,20 +144,20 @@ impl ShownNames {
     }
 
     /// Lets a share be given another name at the next look.
-    pub async fn take_back(&self, account: &AccountName, id: &str) -> Result<()> {
-        let _turn = self.turn().await;
+    pub async fn release(&self, account: &AccountName, id: &str) -> Result<()> {
+        let _turn = self.lock_naming().await;
         self.change(account, &[(id.to_owned(), None)]).await
     }
 
     /// Forgets the names of an account that was removed.
-    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
-        let _turn = self.turn().await;
+    pub async fn remove_account(&self, account: &AccountName) -> Result<()> {
+        let _turn = self.lock_naming().await;
         let ids: Vec<_> = self
             .given
             .read()
             .get(account)
             .into_iter()
-            .flat_map(OfShares::keys)
+            .flat_map(NamesByShare::keys)
             .cloned()
             .collect();
         self.table
@@ -174,7 +174,7 @@ impl ShownNames {
 }
 
 /// The name of a share, unless the share is called otherwise since.
-fn valid<'a>(own: &'a OfShares, share: &Share, account: &AccountName) -> Option<&'a ShownName> {
+fn valid<'a>(own: &'a NamesByShare, share: &Share, account: &AccountName) -> Option<&'a ShownName> {
     own.get(&share.id)
         .filter(|shown| shown.wanted == share.name_for(account))
 }
@@ -207,7 +207,7 @@ mod tests {
         let all: Vec<_> = (0..SHARES).map(share).collect();
         let names = ShownNames::open(store.clone(), |_| true).await.unwrap();
         assert!(names.of(&ben, &all).is_none());
-        let given = names.give(&ben, &all, &hall, "Shared").await.unwrap();
+        let given = names.assign(&ben, &all, &hall, "Shared").await.unwrap();
         assert_eq!(given.iter().collect::<HashSet<_>>().len(), SHARES);
         assert_eq!(names.of(&ben, &all), Some(given.clone()));
         let names = ShownNames::open(store.clone(), |id| id != "0")
@@ -217,13 +217,13 @@ mod tests {
         assert!(names.of(&ben, &all).is_none());
         // What shows no more has no name, and what comes takes the first that is free.
         let late = [&all[2..], &[share(SHARES)]].concat();
-        let given_late = names.give(&ben, &late, &hall, "Shared").await.unwrap();
+        let given_late = names.assign(&ben, &late, &hall, "Shared").await.unwrap();
         assert_eq!(
             (&given_late[..SHARES - 2], given_late[SHARES - 2].as_str()),
             (&given[2..], "same")
         );
         assert!(names.of(&ben, &all[1..2]).is_none());
-        names.end_account(&ben).await.unwrap();
+        names.remove_account(&ben).await.unwrap();
         assert!(names.accounts_named().is_empty());
         let names = ShownNames::open(store, |_| true).await.unwrap();
         assert!(names.accounts_named().is_empty());

@@ -1,11 +1,11 @@
 //! Team folders: roots that belong to no account, with members and a quota of their own.
 
-use super::groups::{Bound, Grantee, Groups};
+use super::groups::{Grantee, GranteeRef, Groups};
 use crate::model::path::check_name;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
 use crate::store::table::{Record, Table};
-use crate::store::{Along, Batch, StateStore};
+use crate::store::{Batch, CommitHook, StateStore};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,10 +15,10 @@ use tokio::sync::Mutex;
 
 /// Who may use a team folder, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
+pub struct TeamFolderMember {
     /// Whom it is shown to.
     #[serde(flatten)]
-    pub to: Bound,
+    pub to: GranteeRef,
     /// What they may do.
     pub rights: Rights,
 }
@@ -27,7 +27,7 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Team {
     /// Who may use it.
-    pub members: Vec<Member>,
+    pub members: Vec<TeamFolderMember>,
     /// Its quota in bytes; `None` is unlimited.
     pub quota: Option<u64>,
     /// When it was made, in seconds since 1970.
@@ -116,9 +116,9 @@ impl Teams {
     pub async fn create(
         &self,
         name: &str,
-        members: Vec<Member>,
+        members: Vec<TeamFolderMember>,
         quota: Option<u64>,
-        along: Along,
+        along: CommitHook,
     ) -> Result<Arc<Team>> {
         let _turn = self.changing.lock().await;
         let name = self.check_new(name)?;
@@ -178,18 +178,18 @@ impl Teams {
         let _turn = self.changing.lock().await;
         self.find(name).ok_or(Error::NotFound)?;
         self.table.commit(self.table.delete_in(along, name)).await?;
-        self.take_name(name);
+        self.reserve_name(name);
         self.all.write().remove(name);
         Ok(())
     }
 
     /// Gives no team folder this name.
-    pub fn take_name(&self, name: &str) {
+    pub fn reserve_name(&self, name: &str) {
         self.leaving.write().insert(name.to_owned());
     }
 
     /// Lets a team folder have the name of one that was removed.
-    pub fn free_name(&self, name: &str) {
+    pub fn release_name(&self, name: &str) {
         self.leaving.write().remove(name);
     }
 
@@ -209,16 +209,16 @@ impl Teams {
     }
 
     /// Takes an account or group that was removed out of every team folder.
-    pub async fn end_grantee(&self, to: &Bound) -> Result<()> {
+    pub async fn remove_grantee(&self, to: &GranteeRef) -> Result<()> {
         self.retain(|member| member.to != *to).await
     }
 
     /// Takes groups that are no more out of every team folder.
-    pub(super) async fn end_lost_groups(&self) -> Result<()> {
-        self.retain(|member| self.groups.stands(&member.to)).await
+    pub(super) async fn remove_lost_groups(&self) -> Result<()> {
+        self.retain(|member| self.groups.exists(&member.to)).await
     }
 
-    async fn retain(&self, stays: impl Fn(&Member) -> bool) -> Result<()> {
+    async fn retain(&self, stays: impl Fn(&TeamFolderMember) -> bool) -> Result<()> {
         let _turn = self.changing.lock().await;
         for (name, team) in self.list() {
             if !team.members.iter().all(&stays) {
@@ -231,8 +231,8 @@ impl Teams {
     }
 
     /// Members but for groups that were removed since they were looked up.
-    fn without_lost(&self, mut members: Vec<Member>) -> Vec<Member> {
-        members.retain(|member| self.groups.stands(&member.to));
+    fn without_lost(&self, mut members: Vec<TeamFolderMember>) -> Vec<TeamFolderMember> {
+        members.retain(|member| self.groups.exists(&member.to));
         members
     }
 

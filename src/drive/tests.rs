@@ -4,15 +4,15 @@ use super::*;
 use crate::audit::Audit;
 use crate::config::{HistoryConfig, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
-use crate::content::{Expect, PropChange, Start};
-use crate::drive::bursts::Bursts;
-use crate::drive::commons::{HallNames, Roots};
+use crate::content::{Expect, InitialContent, PropChange};
 use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::LockRequest;
-use crate::drive::place::narrower;
+use crate::drive::mass_change::MassChangeDetector;
+use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
+use crate::drive::resolved_path::intersect_rights;
 use crate::drive::shares::{NewShare, Share, Shares};
+use crate::drive::sharing::{MountFolderNames, TreeProvider};
 use crate::drive::teams::Teams;
-use crate::drive::terms::{Condition, IfList, State, Subject};
 use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
@@ -23,16 +23,16 @@ mod hung;
 mod locking;
 mod rights;
 
-struct Home {
+struct TestHome {
     dir: tempfile::TempDir,
-    root: Arc<Root>,
+    root: Arc<NamedTree>,
     locks: Arc<Locks>,
 }
 
-impl Home {
+impl TestHome {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Arc::new(Root::new(
+        let root = Arc::new(NamedTree::new(
             "home/ana".into(),
             LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap(),
         ));
@@ -81,8 +81,8 @@ fn deep_lock() -> LockRequest {
     }
 }
 
-fn announced(start: Start) -> Announced {
-    Announced {
+fn announced(start: InitialContent) -> UploadOptions {
+    UploadOptions {
         len: None,
         estimate: None,
         modified: None,
@@ -93,7 +93,11 @@ fn announced(start: Start) -> Announced {
 
 async fn put(drive: &Drive, at: &str, text: &'static str) -> Result<()> {
     let mut upload = drive
-        .begin_put(&path(at), announced(Start::Empty), Terms::default())
+        .begin_put(
+            &path(at),
+            announced(InitialContent::Empty),
+            Preconditions::default(),
+        )
         .await?;
     upload.write(text.as_bytes().into()).await?;
     upload.commit().await.map(drop)
@@ -114,7 +118,7 @@ async fn names(drive: &Drive, at: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_scope_is_the_whole_drive() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("docs", Rights::Edit);
     assert_eq!(names(&drive, "").await, ["a", "in"]);
     put(&drive, "in/new", "new").await.unwrap();
@@ -131,18 +135,18 @@ async fn a_scope_is_the_whole_drive() {
         Err(Error::NotFound)
     ));
     drive
-        .rename(&path("a"), &path("in/a"), false, Terms::default())
+        .rename(&path("a"), &path("in/a"), false, Preconditions::default())
         .await
         .unwrap();
     assert!(home.dir.path().join("docs/in/a").exists());
     for refused in [
-        drive.delete(&path(""), Terms::default()).await,
+        drive.delete(&path(""), Preconditions::default()).await,
         drive
-            .rename(&path(""), &path("x"), true, Terms::default())
+            .rename(&path(""), &path("x"), true, Preconditions::default())
             .await
             .map(drop),
         drive
-            .rename(&path("in"), &path(""), true, Terms::default())
+            .rename(&path("in"), &path(""), true, Preconditions::default())
             .await
             .map(drop),
     ] {
@@ -153,11 +157,16 @@ async fn a_scope_is_the_whole_drive() {
 
 #[tokio::test]
 async fn a_scope_that_is_gone_leaves_nothing() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("docs/in", Rights::Edit);
     let moved = home
         .drive("", Rights::Edit)
-        .rename(&path("docs"), &path("other"), false, Terms::default())
+        .rename(
+            &path("docs"),
+            &path("other"),
+            false,
+            Preconditions::default(),
+        )
         .await;
     assert!(moved.unwrap());
     let nothing =
@@ -165,11 +174,11 @@ async fn a_scope_that_is_gone_leaves_nothing() {
     nothing(drive.stat(&path("")).await.map(drop));
     nothing(drive.list(&path(""), false).await.map(drop));
     nothing(put(&drive, "x", "x").await);
-    nothing(drive.mkdir(&path("x"), Terms::default()).await);
-    nothing(drive.delete(&path("b"), Terms::default()).await);
+    nothing(drive.mkdir(&path("x"), Preconditions::default()).await);
+    nothing(drive.delete(&path("b"), Preconditions::default()).await);
     nothing(
         drive
-            .lock(&path("x"), deep_lock(), Terms::default())
+            .lock(&path("x"), deep_lock(), Preconditions::default())
             .await
             .map(drop),
     );
@@ -180,13 +189,13 @@ async fn a_scope_that_is_gone_leaves_nothing() {
 
 #[tokio::test]
 async fn to_view_is_to_change_nothing() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("", Rights::View);
     assert_eq!(names(&drive, "docs").await, ["a", "in"]);
     drive.open(&path("docs/a")).await.unwrap();
     let lock = home
         .drive("", Rights::Edit)
-        .lock(&path("top"), deep_lock(), Terms::default())
+        .lock(&path("top"), deep_lock(), Preconditions::default())
         .await
         .unwrap();
     let token = lock.token.unwrap();
@@ -196,25 +205,27 @@ async fn to_view_is_to_change_nothing() {
         name: "x".into(),
     }];
     let copying = Copying {
-        reach: Reach::Deep,
+        reach: CopyDepth::Infinity,
         overwrite: true,
     };
     for refused in [
         put(&drive, "docs/a", "x").await,
         put(&drive, "docs/new", "x").await,
-        drive.mkdir(&to, Terms::default()).await,
-        drive.delete(&at, Terms::default()).await,
+        drive.mkdir(&to, Preconditions::default()).await,
+        drive.delete(&at, Preconditions::default()).await,
         drive
-            .rename(&at, &to, true, Terms::default())
+            .rename(&at, &to, true, Preconditions::default())
             .await
             .map(drop),
         drive
-            .copy(&at, &to, copying, Terms::default())
+            .copy(&at, &to, copying, Preconditions::default())
             .await
             .map(drop),
-        drive.set_props(&at, remove, None, Terms::default()).await,
         drive
-            .lock(&at, deep_lock(), Terms::default())
+            .set_props(&at, remove, None, Preconditions::default())
+            .await,
+        drive
+            .lock(&at, deep_lock(), Preconditions::default())
             .await
             .map(drop),
         drive
@@ -230,7 +241,7 @@ async fn to_view_is_to_change_nothing() {
 
 #[tokio::test]
 async fn to_drop_is_to_add_unseen() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("docs", Rights::Drop);
     put(&drive, "new", "1").await.unwrap();
     for taken in ["new", "a"] {
@@ -241,16 +252,20 @@ async fn to_drop_is_to_add_unseen() {
         );
     }
     let patch = drive
-        .begin_put(&path("a"), announced(Start::Present), Terms::default())
+        .begin_put(
+            &path("a"),
+            announced(InitialContent::Present),
+            Preconditions::default(),
+        )
         .await
         .unwrap();
     assert!(patch.is_empty(), "nothing of what is there is handed out");
-    let terms = Terms {
+    let terms = Preconditions {
         expect: Expect::Exists,
-        ..Terms::default()
+        ..Preconditions::default()
     };
     let over = drive
-        .begin_put(&path("a"), announced(Start::Empty), terms)
+        .begin_put(&path("a"), announced(InitialContent::Empty), terms)
         .await;
     assert!(matches!(over, Err(Error::PreconditionFailed)));
     assert_eq!(
@@ -261,7 +276,7 @@ async fn to_drop_is_to_add_unseen() {
     assert!(names(&drive, "").await.is_empty());
     assert_eq!(drive.quota(&path("")).await.unwrap().used, 0);
     let copying = Copying {
-        reach: Reach::Deep,
+        reach: CopyDepth::Infinity,
         overwrite: true,
     };
     for unseen in [
@@ -271,7 +286,7 @@ async fn to_drop_is_to_add_unseen() {
         drive.props(&path("a")).await.map(drop),
         drive.list(&path("in"), false).await.map(drop),
         drive
-            .copy(&path("a"), &path("z"), copying, Terms::default())
+            .copy(&path("a"), &path("z"), copying, Preconditions::default())
             .await
             .map(drop),
     ] {
@@ -279,21 +294,21 @@ async fn to_drop_is_to_add_unseen() {
     }
     for refused in [
         put(&drive, "in/deep", "x").await,
-        drive.mkdir(&path("z"), Terms::default()).await,
-        drive.delete(&path("a"), Terms::default()).await,
+        drive.mkdir(&path("z"), Preconditions::default()).await,
+        drive.delete(&path("a"), Preconditions::default()).await,
         drive
-            .rename(&path("a"), &path("z"), true, Terms::default())
+            .rename(&path("a"), &path("z"), true, Preconditions::default())
             .await
             .map(drop),
         drive
-            .lock(&path("z"), deep_lock(), Terms::default())
+            .lock(&path("z"), deep_lock(), Preconditions::default())
             .await
             .map(drop),
     ] {
         assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
     }
     home.drive("", Rights::Edit)
-        .lock(&path("docs"), deep_lock(), Terms::default())
+        .lock(&path("docs"), deep_lock(), Preconditions::default())
         .await
         .unwrap();
     assert!(drive.locks_on(&path("")).is_empty());
@@ -301,14 +316,14 @@ async fn to_drop_is_to_add_unseen() {
 
 #[tokio::test]
 async fn locks_hold_across_scopes_and_show_within_them() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let (whole, docs, inner) = (
         home.drive("", Rights::Edit),
         home.drive("docs", Rights::Edit),
         home.drive("docs/in", Rights::Edit),
     );
     let lock = docs
-        .lock(&path(""), deep_lock(), Terms::default())
+        .lock(&path(""), deep_lock(), Preconditions::default())
         .await
         .unwrap();
     assert_eq!(lock.root, path(""));
@@ -325,19 +340,19 @@ async fn locks_hold_across_scopes_and_show_within_them() {
     ));
     let token = lock.token.unwrap();
     let list = |subject: &str| IfList {
-        subject: Subject::Path(path(subject)),
-        conditions: vec![Condition {
+        resource: ResourceTag::Path(path(subject)),
+        conditions: vec![IfCondition {
             not: false,
-            state: State::Token(token.clone()),
+            state: StateMatch::Token(token.clone()),
         }],
     };
     let begin = async |drive: &Drive, subject| {
-        let terms = Terms {
-            lists: vec![list(subject)],
-            ..Terms::default()
+        let terms = Preconditions {
+            if_lists: vec![list(subject)],
+            ..Preconditions::default()
         };
         drive
-            .begin_put(&path("n"), announced(Start::Empty), terms)
+            .begin_put(&path("n"), announced(InitialContent::Empty), terms)
             .await
             .map(drop)
     };
@@ -351,7 +366,7 @@ async fn locks_hold_across_scopes_and_show_within_them() {
 
 #[tokio::test]
 async fn visitors_of_a_link_do_not_see_each_others_tokens() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let owner = home.drive("", Rights::Edit);
     let identity = Identity {
         via: Via::Link("1".into()),
@@ -359,7 +374,7 @@ async fn visitors_of_a_link_do_not_see_each_others_tokens() {
     };
     let visitor = Drive::new(Arc::new(identity), home.root.clone(), home.locks.clone());
     let lock = visitor
-        .lock(&path("docs/a"), deep_lock(), Terms::default())
+        .lock(&path("docs/a"), deep_lock(), Preconditions::default())
         .await
         .unwrap();
     assert!(lock.token.is_some());
@@ -369,13 +384,13 @@ async fn visitors_of_a_link_do_not_see_each_others_tokens() {
 /// Two homes and what their accounts have in common.
 #[derive(Debug)]
 struct TwoHomes {
-    ana: Arc<Root>,
-    ben: Arc<Root>,
+    ana: Arc<NamedTree>,
+    ben: Arc<NamedTree>,
 }
 
 #[async_trait::async_trait]
-impl Roots for TwoHomes {
-    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
+impl TreeProvider for TwoHomes {
+    async fn home(&self, account: &AccountName) -> Result<(Arc<NamedTree>, Option<u64>)> {
         match account.as_str() {
             "ana" => Ok((self.ana.clone(), None)),
             "ben" => Ok((self.ben.clone(), None)),
@@ -386,7 +401,7 @@ impl Roots for TwoHomes {
     fn check_home(&self, _: &AccountName) -> Result<()> {
         Ok(())
     }
-    async fn team(&self, _: &str) -> Result<Arc<Root>> {
+    async fn team(&self, _: &str) -> Result<Arc<NamedTree>> {
         Err(Error::NotFound)
     }
 }
@@ -396,9 +411,9 @@ fn name(text: &str) -> AccountName {
 }
 
 /// What ana, whose home this is, and ben have in common: nothing yet.
-async fn commons_of(ana: &Home, ben: &Arc<Root>) -> Arc<Commons> {
+async fn commons_of(ana: &TestHome, ben: &Arc<NamedTree>) -> Arc<Sharing> {
     let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
-    Arc::new(Commons {
+    Arc::new(Sharing {
         shares: Shares::open(MemoryStore::new(), groups.clone())
             .await
             .unwrap(),
@@ -406,14 +421,14 @@ async fn commons_of(ana: &Home, ben: &Arc<Root>) -> Arc<Commons> {
             .await
             .unwrap(),
         groups,
-        halls: HallNames {
+        mount_folders: MountFolderNames {
             shared: "Shared with me".into(),
             teams: "Team folders".into(),
             trash: None,
         },
-        bursts: Bursts::new(&HistoryConfig::default()),
+        mass_changes: MassChangeDetector::new(&HistoryConfig::default()),
         audit: Audit::new(&ana.dir.path().join(".sarang/audit")),
-        roots: Arc::new(TwoHomes {
+        trees: Arc::new(TwoHomes {
             ana: ana.root.clone(),
             ben: ben.clone(),
         }),
@@ -421,9 +436,9 @@ async fn commons_of(ana: &Home, ben: &Arc<Root>) -> Arc<Commons> {
 }
 
 /// Ana's home, the commons, and ben's drive.
-async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Drive) {
-    let (ana, ben) = (Home::new().await, Home::new().await);
-    let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
+async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<Sharing>, Drive) {
+    let (ana, ben) = (TestHome::new().await, TestHome::new().await);
+    let root = Arc::new(NamedTree::new("home/ben".into(), ben.root.tree.clone()));
     let commons = commons_of(&ana, &root).await;
     let (at, to) = (path("docs"), name("ben").into());
     let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
@@ -442,7 +457,7 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
         ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
     };
     let drive = Drive::new(Arc::new(identity), root, ana.locks.clone())
-        .among(&commons)
+        .with_sharing(&commons)
         .await
         .unwrap();
     (ana, ben, commons, drive)
@@ -473,7 +488,11 @@ async fn an_upload_under_way_ends_with_the_share() {
     let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let at = path("Shared with me/docs/late");
     let mut upload = drive
-        .begin_put(&at, announced(Start::Empty), Terms::default())
+        .begin_put(
+            &at,
+            announced(InitialContent::Empty),
+            Preconditions::default(),
+        )
         .await
         .unwrap();
     upload.write("x".into()).await.unwrap();
@@ -585,7 +604,7 @@ async fn a_link_passes_nothing_on_that_others_share() {
         ..drive.identity().clone()
     };
     let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone())
-        .among(&commons)
+        .with_sharing(&commons)
         .await
         .unwrap();
     assert!(matches!(
@@ -602,11 +621,11 @@ proptest! {
     #[test]
     fn what_two_allow_neither_refuses(one in any_rights(), other in any_rights(), below in 0_usize..3) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let top = runtime.block_on(async { Home::new().await.drive("", Rights::Edit).top() });
-        let both = narrower(one, other);
-        prop_assert_eq!(both, narrower(other, one));
+        let top = runtime.block_on(async { TestHome::new().await.drive("", Rights::Edit).top() });
+        let both = intersect_rights(one, other);
+        prop_assert_eq!(both, intersect_rights(other, one));
         for access in [Access::Stat, Access::Read, Access::Create, Access::Change] {
-            let may = |rights| authorise(&Place { rights, below, ..top.clone() }, access).is_ok();
+            let may = |rights| authorize(&ResolvedPath { rights, depth: below, ..top.clone() }, access).is_ok();
             if both.is_some_and(may) {
                 prop_assert!(may(one) && may(other));
             }

@@ -1,8 +1,8 @@
 //! What things are called where a drive shows its trash. It follows from what they are called in the trash, whose names end with a stamp, and
 //! leads back there: neither a listing nor a look reads more than itself.
 
-use super::hall::marked;
-use crate::content::{Entry, Listing};
+use super::mount_folder::with_suffix;
+use crate::content::{DirEntry, Listing};
 use crate::model::{RelPath, Result};
 use async_trait::async_trait;
 
@@ -10,16 +10,16 @@ use async_trait::async_trait;
 const STAMP: usize = 16;
 
 /// The listing of a trash.
-pub(super) struct Shown(pub Box<dyn Listing>);
+pub(super) struct TrashListing(pub Box<dyn Listing>);
 
 #[async_trait]
-impl Listing for Shown {
-    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+impl Listing for TrashListing {
+    async fn next_page(&mut self) -> Result<Vec<DirEntry>> {
         let page = self.0.next_page().await?;
         Ok(page
             .into_iter()
-            .map(|entry| Entry {
-                name: shown(&entry.name),
+            .map(|entry| DirEntry {
+                name: display_name(&entry.name),
                 ..entry
             })
             .collect())
@@ -27,30 +27,34 @@ impl Listing for Shown {
 }
 
 /// The path in the trash that a path means where the trash is shown.
-pub(super) fn meant(path: &RelPath) -> Result<RelPath> {
+pub(super) fn stored_path(path: &RelPath) -> Result<RelPath> {
     let mut names = path.names();
     let Some(first) = names.next() else {
         return Ok(RelPath::root());
     };
-    Ok(names.fold(RelPath::parse(&id(first))?, |path, name| path.child(name)))
+    Ok(
+        names.fold(RelPath::parse(&stored_name(first))?, |path, name| {
+            path.child(name)
+        }),
+    )
 }
 
 /// `report.txt.18d2c5b1e0a4f993` shows as `report (18d2c5b1e0a4f993).txt`, which the right program opens.
-fn shown(id: &str) -> String {
+fn display_name(id: &str) -> String {
     match id.rsplit_once('.') {
-        Some((name, stamp)) if is_stamp(stamp) && !name.is_empty() => marked(name, stamp),
+        Some((name, stamp)) if is_stamp(stamp) && !name.is_empty() => with_suffix(name, stamp),
         _ => id.to_owned(),
     }
 }
 
 /// What shows so is called so in the trash.
-fn id(name: &str) -> String {
-    unmarked(name)
-        .filter(|id| shown(id) == name)
+fn stored_name(name: &str) -> String {
+    without_suffix(name)
+        .filter(|id| display_name(id) == name)
         .unwrap_or_else(|| name.to_owned())
 }
 
-fn unmarked(name: &str) -> Option<String> {
+fn without_suffix(name: &str) -> Option<String> {
     if let Some((stem, stamp)) = split(name) {
         return Some(format!("{stem}.{stamp}"));
     }
@@ -90,7 +94,7 @@ mod tests {
                 "twice (18d2c5b1e0a4f993) (18d2c5b1e0a4f993).txt",
             ),
         ] {
-            assert_eq!(shown(&format!("{name}.{stamp}")), shows);
+            assert_eq!(display_name(&format!("{name}.{stamp}")), shows);
         }
         for other in [
             "thrown away by another.txt",
@@ -99,13 +103,13 @@ mod tests {
             ".18d2c5b1e0a4f993",
         ] {
             assert_eq!(
-                (shown(other), id(other)),
+                (display_name(other), stored_name(other)),
                 (other.to_owned(), other.to_owned())
             );
         }
         let inner = RelPath::parse("folder (18d2c5b1e0a4f993)/in (18d2c5b1e0a4f993)").unwrap();
         assert_eq!(
-            meant(&inner).unwrap().as_str(),
+            stored_path(&inner).unwrap().as_str(),
             "folder.18d2c5b1e0a4f993/in (18d2c5b1e0a4f993)"
         );
     }
@@ -113,10 +117,10 @@ mod tests {
     proptest! {
         #[test]
         fn names_lead_back(name in "[a-z .()é\u{308}]{1,12}(\\.[a-zü\u{308}]{0,9})?", stamp in "[0-9a-f]{16}") {
-            let kept = RelPath::restore(format!("{name}.{stamp}"));
-            prop_assert_eq!(&id(&shown(kept.as_str())), kept.as_str());
-            let nfc = RelPath::restore(shown(kept.as_str())).to_nfc();
-            prop_assert_eq!(id(nfc.as_str()), kept.to_nfc().to_string());
+            let kept = RelPath::from_stored(format!("{name}.{stamp}"));
+            prop_assert_eq!(&stored_name(&display_name(kept.as_str())), kept.as_str());
+            let nfc = RelPath::from_stored(display_name(kept.as_str())).to_nfc();
+            prop_assert_eq!(stored_name(nfc.as_str()), kept.to_nfc().to_string());
         }
     }
 }

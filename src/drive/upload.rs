@@ -1,10 +1,10 @@
 //! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
 
-use super::bursts::Harm;
-use super::judge::Bench;
-use super::place::{Access, Place};
-use super::{Checksum, Drive, Terms, judge, present};
-use crate::content::{Commit, Expect, Put, Room, Start, Upload};
+use super::mass_change::ChangeCounts;
+use super::resolved_path::{Access, ResolvedPath};
+use super::resolved_preconditions::ResolvedPreconditions;
+use super::{Checksum, Drive, Preconditions, present, resolved_preconditions};
+use crate::content::{Expect, InitialContent, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use crate::model::{Error, RelPath, Result, Rights, VPath};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 /// What an upload is announced with.
 #[derive(Clone, Debug)]
-pub struct Announced {
+pub struct UploadOptions {
     /// Its length, when it must be exactly that.
     pub len: Option<u64>,
     /// About how long it will be, for the early check of the quota only.
@@ -20,7 +20,7 @@ pub struct Announced {
     /// The modification time to set instead of now.
     pub modified: Option<SystemTime>,
     /// From what it starts.
-    pub start: Start,
+    pub start: InitialContent,
     /// What its bytes must come to; else `Checksum`. Not for what is written in parts.
     pub checksum: Option<Checksum>,
 }
@@ -28,30 +28,33 @@ pub struct Announced {
 /// A file on its way into a drive.
 pub struct DriveUpload {
     upload: Box<dyn Upload>,
-    commit: Commit,
+    commit: WriteOptions,
     checksum: Option<Checksum>,
-    bench: Arc<Bench>,
+    preconditions: Arc<ResolvedPreconditions>,
     drive: Drive,
     /// Where it may be published instead, in order, when it must not show which names are taken.
-    ways: Vec<(RelPath, Commit)>,
+    alternatives: Vec<(RelPath, WriteOptions)>,
 }
 
 /// The terms of an upload to a place. What may only be added to takes nothing but new files; and a file that is all a drive or
 /// mount shows can be written to, but not made again.
-pub(super) async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Terms> {
+pub(super) async fn upload_preconditions(
+    place: &ResolvedPath<'_>,
+    terms: Preconditions,
+) -> Result<Preconditions> {
     if place.rights == Rights::Drop {
-        return Ok(Terms {
+        return Ok(Preconditions {
             expect: Expect::Absent,
             ..terms
         });
     }
-    if place.below > 0 {
+    if place.depth > 0 {
         return Ok(terms);
     }
     match present(place).await? {
         None => Err(Error::NotFound),
         Some(node) if node.folder => Err(Error::IsFolder),
-        Some(_) if terms.expect == Expect::Any => Ok(Terms {
+        Some(_) if terms.expect == Expect::Any => Ok(Preconditions {
             expect: Expect::Exists,
             ..terms
         }),
@@ -64,33 +67,41 @@ impl Drive {
     pub async fn begin_put(
         &self,
         path: &VPath,
-        announced: Announced,
-        terms: Terms,
+        announced: UploadOptions,
+        terms: Preconditions,
     ) -> Result<DriveUpload> {
-        let place = self.admitted(path, Access::Create).await?;
+        let place = self.resolve_authorized(path, Access::Create).await?;
         if place.rights == Rights::Drop {
-            return self.begin_drop(&place, announced, terms).await;
+            return self.begin_drop_upload(&place, announced, terms).await;
         }
-        let terms = admit_target(&place, terms).await?;
+        let terms = upload_preconditions(&place, terms).await?;
         // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
-        let free = terms.is_empty() && self.locks.hold().none_in(&place.root.id);
-        let bench = self.bench(&place, terms, judge::creating(&place)).await?;
-        let commit = bench.commit();
+        let free = terms.is_empty() && self.locks.read_guard().none_in(&place.root.id);
+        let bench = self
+            .resolve_preconditions(
+                &place,
+                terms,
+                resolved_preconditions::scopes_to_create(&place),
+            )
+            .await?;
+        let commit = bench.write_options();
         if !free {
-            self.pre_judge(&place, &commit).await?;
+            self.check_early(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let room = Room {
+        let room = SpaceRequest {
             len: expected,
             limit: place.quota,
         };
         let upload = place
             .root
             .tree
-            .begin_put(&place.path, announced.start, room)
+            .begin_upload(&place.path, announced.start, room)
             .await?;
-        let len = announced.len.filter(|_| announced.start == Start::Empty);
-        let commit = Commit {
+        let len = announced
+            .len
+            .filter(|_| announced.start == InitialContent::Empty);
+        let commit = WriteOptions {
             len,
             modified: announced.modified,
             limit: place.quota,
@@ -98,7 +109,7 @@ impl Drive {
         };
         let checksum = announced
             .checksum
-            .filter(|_| announced.start == Start::Empty);
+            .filter(|_| announced.start == InitialContent::Empty);
         Ok(DriveUpload {
             checksum,
             ..DriveUpload::new(upload, commit, bench, self.clone())
@@ -109,25 +120,29 @@ impl Drive {
 impl DriveUpload {
     pub(super) fn new(
         upload: Box<dyn Upload>,
-        commit: Commit,
-        bench: Arc<Bench>,
+        commit: WriteOptions,
+        bench: Arc<ResolvedPreconditions>,
         drive: Drive,
     ) -> Self {
         Self {
             upload,
             commit,
             checksum: None,
-            bench,
+            preconditions: bench,
             drive,
-            ways: Vec::new(),
+            alternatives: Vec::new(),
         }
     }
 
     /// The same upload, to be published under the first of these names that is free.
-    pub(super) fn beside(self, ways: Vec<(RelPath, Commit)>, checksum: Option<Checksum>) -> Self {
+    pub(super) fn with_alternatives(
+        self,
+        ways: Vec<(RelPath, WriteOptions)>,
+        checksum: Option<Checksum>,
+    ) -> Self {
         Self {
             checksum,
-            ways,
+            alternatives: ways,
             ..self
         }
     }
@@ -150,7 +165,7 @@ impl DriveUpload {
 
     /// Adds bytes; `NoSpace` at the quota or the end of the disk, `AccessEnded` or `NotFound` when who sends them is let in no longer.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.bench.check()?;
+        self.preconditions.check()?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&chunk);
         }
@@ -164,23 +179,23 @@ impl DriveUpload {
 
     /// Puts all bytes that have come on disk and leaves them there, for an upload that was laid aside.
     pub async fn keep(self) -> Result<u64> {
-        self.upload.keep().await
+        self.upload.persist().await
     }
 
     /// Publishes the file.
-    pub async fn commit(self) -> Result<Put> {
-        if !self.checksum.is_none_or(Checksum::holds) {
+    pub async fn commit(self) -> Result<PutOutcome> {
+        if !self.checksum.is_none_or(Checksum::matches) {
             return Err(Error::Checksum);
         }
-        let put = if self.ways.is_empty() {
+        let put = if self.alternatives.is_empty() {
             self.upload.commit(self.commit).await?
         } else {
-            self.upload.commit_beside(self.ways).await?
+            self.upload.commit_first_free(self.alternatives).await?
         };
         if !put.created {
-            self.drive.note_harm(
-                self.bench.root(),
-                Harm {
+            self.drive.count_mass_change(
+                self.preconditions.root(),
+                ChangeCounts {
                     overwritten: 1,
                     removed: 0,
                 },

@@ -2,7 +2,7 @@
 
 /// The clients that are told apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Client {
+pub enum ClientKind {
     /// Windows Explorer: the Mini-Redirector.
     Windows,
     /// The Finder.
@@ -34,31 +34,34 @@ pub enum Client {
 
 /// Parts of a `User-Agent`, in small letters; the first that is found decides. Office and the browsers name systems, and apps name
 /// the libraries that they are built on, so that they come before those.
-const MARKS: &[(&str, Client)] = &[
-    ("microsoft-webdav-miniredir", Client::Windows),
-    ("microsoft office", Client::Office),
-    ("microsoft data access internet publishing", Client::Office),
-    ("webdavfs", Client::MacOs),
-    ("webdavlib", Client::MacOs),
-    ("gvfs", Client::Gnome),
-    ("kio/", Client::Kde),
-    ("dolphin", Client::Kde),
-    ("konqueror", Client::Kde),
-    ("davfs2", Client::Davfs2),
-    ("rclone", Client::Rclone),
-    ("cadaver", Client::Cadaver),
-    ("okhttp", Client::Android),
-    ("dalvik", Client::Android),
-    ("davx5", Client::Android),
-    ("cfnetwork", Client::Ios),
-    ("curl", Client::Curl),
-    ("mozilla", Client::Browser),
-    ("android", Client::Android),
-    ("iphone", Client::Ios),
-    ("ipad", Client::Ios),
+const MARKS: &[(&str, ClientKind)] = &[
+    ("microsoft-webdav-miniredir", ClientKind::Windows),
+    ("microsoft office", ClientKind::Office),
+    (
+        "microsoft data access internet publishing",
+        ClientKind::Office,
+    ),
+    ("webdavfs", ClientKind::MacOs),
+    ("webdavlib", ClientKind::MacOs),
+    ("gvfs", ClientKind::Gnome),
+    ("kio/", ClientKind::Kde),
+    ("dolphin", ClientKind::Kde),
+    ("konqueror", ClientKind::Kde),
+    ("davfs2", ClientKind::Davfs2),
+    ("rclone", ClientKind::Rclone),
+    ("cadaver", ClientKind::Cadaver),
+    ("okhttp", ClientKind::Android),
+    ("dalvik", ClientKind::Android),
+    ("davx5", ClientKind::Android),
+    ("cfnetwork", ClientKind::Ios),
+    ("curl", ClientKind::Curl),
+    ("mozilla", ClientKind::Browser),
+    ("android", ClientKind::Android),
+    ("iphone", ClientKind::Ios),
+    ("ipad", ClientKind::Ios),
 ];
 
-impl Client {
+impl ClientKind {
     /// The client of a `User-Agent`.
     pub fn of(agent: &str) -> Self {
         let agent = agent.to_ascii_lowercase();
@@ -95,43 +98,43 @@ mod tests {
     #[test]
     fn each_client_is_known_by_what_it_sends() {
         for (agent, client) in [
-            ("Microsoft-WebDAV-MiniRedir/10.0.19045", Client::Windows),
-            ("Microsoft Office Existence Discovery", Client::Office),
+            ("Microsoft-WebDAV-MiniRedir/10.0.19045", ClientKind::Windows),
+            ("Microsoft Office Existence Discovery", ClientKind::Office),
             (
                 "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
-                Client::Browser,
+                ClientKind::Browser,
             ),
             (
                 "Microsoft Office Word 2014 (16.0.4266) Windows NT 10.0",
-                Client::Office,
+                ClientKind::Office,
             ),
             (
                 "WebDAVFS/3.0.0 (03008000) Darwin/22.1.0 (x86_64)",
-                Client::MacOs,
+                ClientKind::MacOs,
             ),
-            ("WebDAVLib/1.3", Client::MacOs),
-            ("gvfs/1.50.3", Client::Gnome),
+            ("WebDAVLib/1.3", ClientKind::MacOs),
+            ("gvfs/1.50.3", ClientKind::Gnome),
             (
                 "Mozilla/5.0 (X11; Linux x86_64) KIO/5.103 dolphin/22.12.3",
-                Client::Kde,
+                ClientKind::Kde,
             ),
-            ("davfs2/1.6.1 neon/0.32.4", Client::Davfs2),
-            ("rclone/v1.60.1", Client::Rclone),
-            ("cadaver/0.24 neon/0.32.4", Client::Cadaver),
-            ("curl/7.88.1", Client::Curl),
+            ("davfs2/1.6.1 neon/0.32.4", ClientKind::Davfs2),
+            ("rclone/v1.60.1", ClientKind::Rclone),
+            ("cadaver/0.24 neon/0.32.4", ClientKind::Cadaver),
+            ("curl/7.88.1", ClientKind::Curl),
             (
                 "Documents/8.4.3 CFNetwork/1404.0.5 Darwin/22.3.0",
-                Client::Ios,
+                ClientKind::Ios,
             ),
-            ("okhttp/4.11.0", Client::Android),
+            ("okhttp/4.11.0", ClientKind::Android),
             (
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0",
-                Client::Browser,
+                ClientKind::Browser,
             ),
-            ("", Client::Other),
-            ("python-requests/2.28", Client::Other),
+            ("", ClientKind::Other),
+            ("python-requests/2.28", ClientKind::Other),
         ] {
-            assert_eq!(Client::of(agent), client, "{agent}");
+            assert_eq!(ClientKind::of(agent), client, "{agent}");
         }
     }
 }

@@ -3,11 +3,11 @@
 
 mod cause;
 mod client;
-mod words;
+mod messages;
 
 pub use cause::{Cause, Reason};
-pub use client::Client;
-pub use words::Language;
+pub use client::ClientKind;
+pub use messages::Language;
 
 use crate::model::{AccountName, time};
 use parking_lot::Mutex;
@@ -30,13 +30,13 @@ const ACCOUNTS: usize = 1000;
 const MAX_TEXT: usize = 200;
 
 /// Which account: its name and id, since a name can be given again. `None` stands for all names that nobody has.
-pub type Owner = Option<(AccountName, Arc<str>)>;
+pub type FailureOwner = Option<(AccountName, Arc<str>)>;
 
 /// A failure, as it is kept.
 #[derive(Clone, Debug)]
 pub struct Failure {
     at: SystemTime,
-    client: Client,
+    client: ClientKind,
     from: IpAddr,
     reason: Reason,
     /// What was asked for: the method and the path in the drive.
@@ -48,7 +48,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure at this moment.
-    pub fn new(client: Client, from: IpAddr, reason: Reason) -> Self {
+    pub fn new(client: ClientKind, from: IpAddr, reason: Reason) -> Self {
         let Reason { cause, detail } = reason;
         let reason = Reason {
             cause,
@@ -81,7 +81,7 @@ impl Failure {
 
     /// Finds the device of a wrong password, by what has signed in from there before.
     #[must_use]
-    pub fn or_device(self, known: impl FnOnce(IpAddr, Client) -> Option<String>) -> Self {
+    pub fn or_device(self, known: impl FnOnce(IpAddr, ClientKind) -> Option<String>) -> Self {
         if self.device.is_some() || self.reason.cause != Cause::WrongPassword {
             return self;
         }
@@ -141,7 +141,7 @@ impl ClientFailure {
             device,
             count,
         } = failure;
-        let (cause, remedy) = language.say(&reason);
+        let (cause, remedy) = language.message(&reason);
         let (method, path) = asked.unzip();
         Self {
             at: time::iso_date(at),
@@ -160,18 +160,18 @@ impl ClientFailure {
 
 /// The failures of all accounts.
 #[derive(Debug, Default)]
-pub struct FailureLog(Mutex<Kept>);
+pub struct FailureLog(Mutex<FailureLists>);
 
 #[derive(Debug, Default)]
-struct Kept {
-    lists: HashMap<Owner, List>,
+struct FailureLists {
+    lists: HashMap<FailureOwner, FailureList>,
     nameless: VecDeque<Failure>,
     /// How many failures there were.
     notes: u64,
 }
 
 #[derive(Debug, Default)]
-struct List {
+struct FailureList {
     signed_in: VecDeque<Failure>,
     before: VecDeque<Failure>,
     /// The number of its last failure.
@@ -180,17 +180,17 @@ struct List {
 
 impl FailureLog {
     /// Keeps a failure of somebody who is signed in.
-    pub fn signed_in(&self, owner: Owner, failure: Failure) {
+    pub fn record(&self, owner: FailureOwner, failure: Failure) {
         push(&mut self.0.lock().list(owner).signed_in, failure, SIGNED_IN);
     }
 
     /// Keeps a failure of somebody who only named the account.
-    pub fn before(&self, owner: Owner, failure: Failure) {
+    pub fn record_unauthenticated(&self, owner: FailureOwner, failure: Failure) {
         push(&mut self.0.lock().list(owner).before, failure, BEFORE);
     }
 
     /// Keeps a failure of a client that named no account; those at the same address see it.
-    pub fn nameless(&self, failure: Failure) {
+    pub fn record_anonymous(&self, failure: Failure) {
         let mut kept = self.0.lock();
         let like = |other: &Failure| other.from == failure.from && other.is_like(&failure);
         let before = kept
@@ -206,7 +206,7 @@ impl FailureLog {
     }
 
     /// Forgets what a client had failed at without a name: it has signed in.
-    pub fn succeeded(&self, client: Client, from: IpAddr) {
+    pub fn record_success(&self, client: ClientKind, from: IpAddr) {
         let from = from.to_canonical();
         self.0
             .lock()
@@ -215,7 +215,7 @@ impl FailureLog {
     }
 
     /// The failures of an account, newest first, with those of clients without a name at an address.
-    pub fn of(&self, owner: &Owner, near: Option<IpAddr>) -> Vec<Failure> {
+    pub fn of(&self, owner: &FailureOwner, near: Option<IpAddr>) -> Vec<Failure> {
         let (kept, near) = (self.0.lock(), near.map(|near| near.to_canonical()));
         let own = kept
             .lists
@@ -232,9 +232,9 @@ impl FailureLog {
     }
 }
 
-impl Kept {
+impl FailureLists {
     /// The list of an account. Where there are too many, the one that was longest without a failure goes.
-    fn list(&mut self, owner: Owner) -> &mut List {
+    fn list(&mut self, owner: FailureOwner) -> &mut FailureList {
         if self.lists.len() >= ACCOUNTS && !self.lists.contains_key(&owner) {
             let oldest = self
                 .lists

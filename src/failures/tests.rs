@@ -4,7 +4,7 @@ use super::*;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
-fn owner(n: impl Into<Option<usize>>) -> Owner {
+fn owner(n: impl Into<Option<usize>>) -> FailureOwner {
     n.into().map(|n| {
         (
             AccountName::parse(&format!("a{n}")).unwrap(),
@@ -15,7 +15,7 @@ fn owner(n: impl Into<Option<usize>>) -> Owner {
 
 fn failure(cause: Cause, detail: &str) -> Failure {
     Failure::new(
-        Client::Rclone,
+        ClientKind::Rclone,
         HERE,
         Reason {
             cause,
@@ -28,10 +28,10 @@ fn failure(cause: Cause, detail: &str) -> Failure {
 fn what_happens_again_is_one_line_with_a_count_and_the_newest_comes_first() {
     let log = FailureLog::default();
     for path in ["/a", "/b"] {
-        log.signed_in(owner(1), failure(Cause::Locked, "ben").asked("PUT", path));
-        log.signed_in(owner(1), failure(Cause::NoSpace, "").asked("PUT", path));
+        log.record(owner(1), failure(Cause::Locked, "ben").asked("PUT", path));
+        log.record(owner(1), failure(Cause::NoSpace, "").asked("PUT", path));
     }
-    log.signed_in(
+    log.record(
         owner(1),
         failure(Cause::Locked, "cy").asked("DELETE", "/c\u{202e}\n"),
     );
@@ -60,14 +60,14 @@ fn what_happens_again_is_one_line_with_a_count_and_the_newest_comes_first() {
 fn strangers_have_few_lines_and_push_out_nothing_that_came_after_a_sign_in() {
     let log = FailureLog::default();
     for n in 0..SIGNED_IN + 5 {
-        log.signed_in(owner(1), failure(Cause::BadName, &format!("reason {n}")));
+        log.record(owner(1), failure(Cause::BadName, &format!("reason {n}")));
     }
     for n in 0..500 {
-        log.before(
+        log.record_unauthenticated(
             owner(1),
             failure(Cause::WrongPassword, "").of_device(Some(format!("device {n}"))),
         );
-        log.before(owner(1), failure(Cause::Throttled, ""));
+        log.record_unauthenticated(owner(1), failure(Cause::Throttled, ""));
     }
     let kept = log.of(&owner(1), None);
     assert_eq!(kept.len(), SIGNED_IN + BEFORE);
@@ -87,20 +87,20 @@ fn strangers_have_few_lines_and_push_out_nothing_that_came_after_a_sign_in() {
 #[test]
 fn what_the_throttle_does_not_count_is_one_line_whatever_the_client_says_it_is() {
     let log = FailureLog::default();
-    log.before(owner(1), failure(Cause::WrongPassword, ""));
+    log.record_unauthenticated(owner(1), failure(Cause::WrongPassword, ""));
     for client in [
-        Client::Windows,
-        Client::MacOs,
-        Client::Gnome,
-        Client::Kde,
-        Client::Curl,
-        Client::Ios,
+        ClientKind::Windows,
+        ClientKind::MacOs,
+        ClientKind::Gnome,
+        ClientKind::Kde,
+        ClientKind::Curl,
+        ClientKind::Ios,
     ] {
-        log.before(
+        log.record_unauthenticated(
             owner(1),
             Failure::new(client, HERE, Cause::PlainHttp.into()),
         );
-        log.before(
+        log.record_unauthenticated(
             owner(1),
             Failure::new(client, HERE, Cause::Throttled.into()),
         );
@@ -125,18 +125,18 @@ fn memory_is_bounded_whoever_fails() {
     let log = FailureLog::default();
     let much = "x".repeat(100_000);
     for n in 0..ACCOUNTS + 50 {
-        log.signed_in(
+        log.record(
             owner(n),
             failure(Cause::BadName, &much)
                 .asked(&much, &much)
                 .of_device(Some(much.clone())),
         );
-        log.before(
+        log.record_unauthenticated(
             owner(None),
             failure(Cause::WrongPassword, "").of_device(Some(n.to_string())),
         );
-        log.nameless(Failure::new(
-            Client::Windows,
+        log.record_anonymous(Failure::new(
+            ClientKind::Windows,
             IpAddr::from((n as u128).to_be_bytes()),
             Cause::WindowsPlainHttp.into(),
         ));
@@ -167,13 +167,13 @@ fn a_client_without_a_name_is_seen_from_its_address_until_it_signs_in() {
     let log = FailureLog::default();
     let plain = || {
         Failure::new(
-            Client::Windows,
+            ClientKind::Windows,
             "::ffff:192.0.2.1".parse().unwrap(),
             Cause::WindowsPlainHttp.into(),
         )
     };
-    log.nameless(plain());
-    log.nameless(plain());
+    log.record_anonymous(plain());
+    log.record_anonymous(plain());
     let seen = |near: Option<IpAddr>| {
         log.of(&owner(1), near)
             .iter()
@@ -182,8 +182,8 @@ fn a_client_without_a_name_is_seen_from_its_address_until_it_signs_in() {
     };
     assert_eq!((seen(Some(HERE)), seen(None)), (vec![2], vec![]));
     assert!(seen(Some([192, 0, 2, 2].into())).is_empty());
-    log.succeeded(Client::MacOs, HERE);
+    log.record_success(ClientKind::MacOs, HERE);
     assert_eq!(seen(Some(HERE)), [2]);
-    log.succeeded(Client::Windows, HERE);
+    log.record_success(ClientKind::Windows, HERE);
     assert!(seen(Some(HERE)).is_empty());
 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 pub struct Download;
 
 /// What a streamed body is made of.
-pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+pub type BodyStream = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
 /// The body of an answer.
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub enum Body {
     /// Piece by piece; an error ends the connection, so that nobody takes a part for the whole.
     Stream {
         /// Where the bytes come from.
-        pieces: Pieces,
+        pieces: BodyStream,
         /// Bytes still to come, if known; a stream that disagrees is an error.
         left: Option<u64>,
     },

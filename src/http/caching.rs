@@ -14,7 +14,7 @@ pub const NEVER: HeaderValue =
 pub const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Confines an answer to who asked. Nearly all have private bytes or names in them, failures too.
-pub fn confine<B>(response: &mut Response<B>) {
+pub fn forbid_caching<B>(response: &mut Response<B>) {
     response
         .headers_mut()
         .entry(CACHE_CONTROL)

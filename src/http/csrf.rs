@@ -4,7 +4,7 @@
 use super::target::split_port;
 use super::{Answer, cookie, login, reply};
 use crate::config::ServerConfig;
-use crate::http::intake::BodyIn;
+use crate::http::request_body::RequestBody;
 use crate::model::{Error, Result};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Request, header};
@@ -21,7 +21,7 @@ const UNMARKED: Error = Error::Forbidden(
 
 /// Where a browser says that a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Site {
+enum RequestSite {
     /// This server's own pages.
     Own,
     /// What the browser's user typed, or its extension wants.
@@ -29,16 +29,16 @@ enum Site {
     /// A page of another origin, or one that the browser does not name.
     Foreign,
     /// Nothing tells: a program.
-    Untold,
+    Unknown,
 }
 
 /// Whether a request would change something and comes from another site. Whatever credential it brings, it is refused.
 pub fn is_foreign<B>(config: &ServerConfig, request: &Request<B>) -> bool {
-    !is_safe(request.method()) && site(config, request.headers()) == Site::Foreign
+    !is_safe(request.method()) && site(config, request.headers()) == RequestSite::Foreign
 }
 
 /// The answer to such a request: a sentence over WebDAV, else a problem.
-pub async fn refuse(request: Request<BodyIn>, dav: bool) -> Answer {
+pub async fn refuse(request: Request<RequestBody>, dav: bool) -> Answer {
     let (parts, mut body) = request.into_parts();
     let response = if dav {
         reply::failure(&FOREIGN)
@@ -54,7 +54,7 @@ pub fn check(config: &ServerConfig, parts: &Parts) -> Result<()> {
     if is_safe(&parts.method) {
         return Ok(());
     }
-    if site(config, &parts.headers) != Site::Own {
+    if site(config, &parts.headers) != RequestSite::Own {
         return Err(FOREIGN);
     }
     let is_json = parts.uri.path().starts_with("/api/") && is_json(&parts.headers);
@@ -67,10 +67,10 @@ pub fn check(config: &ServerConfig, parts: &Parts) -> Result<()> {
 
 /// Refuses what surely is not from this server's own pages; programs, which say nothing of it, may go on.
 /// For what works without a cookie and sets one.
-pub fn check_if_told(config: &ServerConfig, parts: &Parts) -> Result<()> {
+pub fn check_if_known(config: &ServerConfig, parts: &Parts) -> Result<()> {
     match site(config, &parts.headers) {
-        Site::Own | Site::Untold => Ok(()),
-        Site::Browser | Site::Foreign => Err(FOREIGN),
+        RequestSite::Own | RequestSite::Unknown => Ok(()),
+        RequestSite::Browser | RequestSite::Foreign => Err(FOREIGN),
     }
 }
 
@@ -81,14 +81,14 @@ fn is_safe(method: &Method) -> bool {
     )
 }
 
-fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
+fn site(config: &ServerConfig, headers: &HeaderMap) -> RequestSite {
     let mut sites = headers.get_all("sec-fetch-site").iter();
     let said = match (sites.next().map(http::HeaderValue::as_bytes), sites.next()) {
         // It names the origin of the page for this very address: no need to know our own names.
-        (Some(b"same-origin"), None) => return Site::Own,
-        (Some(b"none"), None) => Site::Browser,
-        (None, _) => Site::Untold,
-        _ => return Site::Foreign,
+        (Some(b"same-origin"), None) => return RequestSite::Own,
+        (Some(b"none"), None) => RequestSite::Browser,
+        (None, _) => RequestSite::Unknown,
+        _ => return RequestSite::Foreign,
     };
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
@@ -100,13 +100,13 @@ fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
         .filter(|_| origins.next().is_none())
     {
         // An extension is what the browser's user installed, and no site.
-        Some((scheme, _)) if scheme.ends_with("-extension") => Site::Browser,
+        Some((scheme, _)) if scheme.ends_with("-extension") => RequestSite::Browser,
         Some((scheme, authority))
-            if said == Site::Untold && is_here(config, headers, (scheme, authority)) =>
+            if said == RequestSite::Unknown && is_here(config, headers, (scheme, authority)) =>
         {
-            Site::Own
+            RequestSite::Own
         }
-        _ => Site::Foreign,
+        _ => RequestSite::Foreign,
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         (
             check(config, &parts).is_ok(),
-            check_if_told(config, &parts).is_ok(),
+            check_if_known(config, &parts).is_ok(),
         )
     }
 

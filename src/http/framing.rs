@@ -15,14 +15,14 @@ pub const UNKNOWN_CODING: HeaderName = HeaderName::from_static("!ransfer-encodin
 
 /// Why a request is not read; after it, nothing on its connection can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct FramingError {
     /// The status of the answer.
     pub status: StatusCode,
     /// What is wrong, in a sentence.
     pub sentence: &'static str,
 }
 
-impl Refusal {
+impl FramingError {
     /// The answer, after which the connection ends.
     pub fn answer(self) -> Response<Body> {
         let mut response = reply::sentence(self.status, self.sentence);
@@ -33,17 +33,17 @@ impl Refusal {
     }
 }
 
-const CODING: Refusal = Refusal {
+const CODING: FramingError = FramingError {
     status: StatusCode::NOT_IMPLEMENTED,
     sentence: "The only Transfer-Encoding that this server knows is one chunked.",
 };
 
-const LENGTH: Refusal = Refusal {
+const LENGTH: FramingError = FramingError {
     status: StatusCode::LENGTH_REQUIRED,
     sentence: "In HTTP/1.0 a request with a body says its length in Content-Length.",
 };
 
-impl From<&'static str> for Refusal {
+impl From<&'static str> for FramingError {
     fn from(sentence: &'static str) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -53,12 +53,12 @@ impl From<&'static str> for Refusal {
 }
 
 /// Checks framing, `Host` and the target, which has its origin form afterwards.
-pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+pub fn check<B>(request: &mut Request<B>) -> Result<(), FramingError> {
     if request.headers().contains_key(UNKNOWN_CODING) {
         return Err(CODING);
     }
     if request.extensions().get::<Ambiguous>().is_some() {
-        return Err(Refusal::from(
+        return Err(FramingError::from(
             "The request can be read in two ways: it has both Content-Length and Transfer-Encoding, bare line \
              ends, or a # in its target, which is written %23.",
         ));
@@ -71,7 +71,7 @@ pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     if request.method() != Method::GET {
         request.headers_mut().remove(header::RANGE);
     }
-    Ok(target::settle(request)?)
+    Ok(target::normalize(request)?)
 }
 
 /// Whether a body must come (RFC 1945 section 7.2.2) and its length is not said: then it looks empty.

@@ -1,12 +1,12 @@
 //! From a request's headers to an identity, and the answers when there is none.
 
 use super::body::Body;
-use super::intake::{BodyIn, DrainLimit, drain};
+use super::request_body::{DrainLimit, RequestBody, drain};
 use super::{cookie, csrf, reply};
 use crate::app::App;
-use crate::auth::{Caller, Origin};
+use crate::auth::{RequestOrigin, SessionClient};
 use crate::config::ServerConfig;
-use crate::failures::Client;
+use crate::failures::ClientKind;
 use crate::metrics::Metrics;
 use crate::model::{Error, Identity, Result, windows1252};
 use base64::Engine;
@@ -24,7 +24,11 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const MAX_CREDENTIALS: usize = 4096;
 
 /// Who the request comes from, by its one `Authorization` header or else by its cookie.
-pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<Arc<Identity>> {
+pub async fn authenticate(
+    app: &App,
+    parts: &Parts,
+    origin: &RequestOrigin,
+) -> Result<Arc<Identity>> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next().map(HeaderValue::as_bytes) else {
         return by_cookie(app, parts);
@@ -32,10 +36,10 @@ pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<A
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
-    if let Some(identity) = app.auth.recall(value, origin) {
+    if let Some(identity) = app.auth.cached_identity(value, origin) {
         return Ok(identity);
     }
-    let caller = Caller {
+    let caller = SessionClient {
         address: origin.address,
         agent: agent_of(&parts.headers),
     };
@@ -52,8 +56,8 @@ pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<A
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    let origin = Origin {
-        client: Client::of(caller.agent),
+    let origin = RequestOrigin {
+        client: ClientKind::of(caller.agent),
         ..origin.clone()
     };
     Box::pin(app.auth.sign_in(value, user, password.as_bytes(), origin)).await
@@ -155,7 +159,7 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
 }
 
 /// The answer to a request that may not go on.
-pub async fn refuse(error: &Error, parts: &Parts, body: &mut BodyIn) -> Response<Body> {
+pub async fn refuse(error: &Error, parts: &Parts, body: &mut RequestBody) -> Response<Body> {
     reply::log(error);
     after_body(parts, body, reply::failure(error)).await
 }
@@ -163,7 +167,7 @@ pub async fn refuse(error: &Error, parts: &Parts, body: &mut BodyIn) -> Response
 /// An answer after the rest of the request's body, which is read within bounds, so that the client sees it.
 pub async fn after_body(
     parts: &Parts,
-    body: &mut BodyIn,
+    body: &mut RequestBody,
     mut response: Response<Body>,
 ) -> Response<Body> {
     if !drain(&parts.headers, body, DrainLimit::CHALLENGE).await {
@@ -279,7 +283,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_challenges_and_reads_the_body() {
         let (parts, ()) = http::Request::new(()).into_parts();
-        let mut body = BodyIn::from(b"upload");
+        let mut body = RequestBody::from(b"upload");
         let response = refuse(&Error::Unauthenticated, &parts, &mut body).await;
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], CHALLENGE);
@@ -293,7 +297,7 @@ mod tests {
             .body(())
             .unwrap()
             .into_parts();
-        let response = refuse(&busy, &parts, &mut BodyIn::from(b"upload")).await;
+        let response = refuse(&busy, &parts, &mut RequestBody::from(b"upload")).await;
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONNECTION], "close");
     }

@@ -1,41 +1,41 @@
 //! One request: an id, strict framing, the front chosen by prefix, a caught panic, one log line, headers every answer has.
 //! The only place that speaks HTTP; what WebDAV means is in [`dav`], the JSON API in [`api`].
 
-mod announced;
 pub mod api;
 pub mod body;
 mod caching;
 mod cookie;
 mod csrf;
 pub mod dav;
-mod explain;
+mod expected_length;
+mod failure_reports;
 pub mod framing;
-pub mod intake;
 pub mod login;
 mod multipart;
-mod pace;
-mod pages;
-pub mod pictures;
-mod plain;
+mod plain_http;
 mod public;
 pub mod reply;
+pub mod request_body;
 mod request_id;
+mod response_memory;
+mod router;
 pub mod target;
+pub mod thumbnails;
 mod trust;
 mod web;
 pub mod zip;
 
 use crate::app::App;
-use crate::auth::Origin;
+use crate::auth::RequestOrigin;
 use crate::config::ServerConfig;
 use crate::log::{self, RequestLine};
 use crate::metrics::{Front, Metrics};
 use crate::model::{Error, Identity};
 use body::Body;
-use dav::body::Lent;
+use dav::reclaimable_body::ReclaimableBody;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
-use intake::BodyIn;
+use request_body::RequestBody;
 use request_id::RequestId;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -61,29 +61,37 @@ impl From<Response<Body>> for Answer {
 }
 
 /// Answers one request, whatever happens while it is handled.
-pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> Response<Body> {
-    let tls_port = app.config.tls.instead_of_plain();
-    let around = Surroundings {
+pub async fn handle(
+    app: &Arc<App>,
+    peer: RequestOrigin,
+    request: Request<RequestBody>,
+) -> Response<Body> {
+    let tls_port = app.config.tls.redirect_port();
+    let around = RequestContext {
         config: &app.config.server,
         metrics: &app.metrics,
         tls_port,
     };
     let from = peer.address;
     let mut response = around
-        .enclose(peer, request, |request, origin| {
+        .handle_request(peer, request, |request, origin| {
             choose_front(app, request, origin)
         })
         .await;
-    explain::of_unencrypted(app, from, &mut response);
+    failure_reports::record_unencrypted(app, from, &mut response);
     response
 }
 
 /// The front of a request, by the prefix of its path. Whatever is not asked for all the time has a box of its own: every connection has
 /// room for the largest of what is not, and it is copied for every request.
-async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) -> Answer {
-    let request = match announced::length(request.method(), request.headers()) {
+async fn choose_front(
+    app: &Arc<App>,
+    request: Request<RequestBody>,
+    origin: RequestOrigin,
+) -> Answer {
+    let request = match expected_length::length(request.method(), request.headers()) {
         Ok(None) => request,
-        announced => match Box::pin(held_to_its_length(request, announced)).await {
+        announced => match Box::pin(enforce_length(request, announced)).await {
             Ok(request) => request,
             Err(answer) => return answer,
         },
@@ -103,7 +111,7 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         return Box::pin(csrf::refuse(request, dav)).await;
     }
     if let Some(token) = mounted {
-        return Box::pin(public::mount::handle(
+        return Box::pin(public::webdav::handle(
             app,
             token.to_owned(),
             &origin,
@@ -112,24 +120,24 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         .await;
     }
     if !drive && !above {
-        return Box::pin(pages::answer(app, origin, request)).await;
+        return Box::pin(router::answer(app, origin, request)).await;
     }
     let (parts, mut body) = request.into_parts();
     let identity = match login::authenticate(app, &parts, &origin).await {
         Ok(identity) => identity,
         Err(error) => {
-            explain::of_stranger(app, &parts, &origin);
+            failure_reports::record_unauthenticated(app, &parts, &origin);
             return Box::pin(login::refuse(&error, &parts, &mut body))
                 .await
                 .into();
         }
     };
     let mut response = if drive {
-        dav::handle(app, &dav::Visit::own(identity.clone()), &parts, body).await
+        dav::handle(app, &dav::DavContext::own(identity.clone()), &parts, body).await
     } else {
         Box::pin(dav::parents::handle(&identity, &parts, body)).await
     };
-    explain::of_drive(app, &identity, (&parts, &origin), &mut response);
+    failure_reports::record_drive_failure(app, &identity, (&parts, &origin), &mut response);
     Answer {
         response,
         identity: Some(identity),
@@ -137,41 +145,41 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
 }
 
 /// The request with its body held to the length that it announces, or the refusal of lengths that cannot be.
-async fn held_to_its_length(
-    request: Request<BodyIn>,
+async fn enforce_length(
+    request: Request<RequestBody>,
     announced: Result<Option<u64>, Error>,
-) -> Result<Request<BodyIn>, Answer> {
+) -> Result<Request<RequestBody>, Answer> {
     let (parts, body) = request.into_parts();
     let held = match announced {
-        Ok(len) => announced::hold(body, len),
+        Ok(len) => expected_length::enforce(body, len),
         Err(error) => Err((error, body)),
     };
     match held {
         Ok(body) => Ok(Request::from_parts(parts, body)),
-        Err((error, body)) => Err(Lent::new(body)
-            .settle(&parts.headers, reply::failure(&error))
+        Err((error, body)) => Err(ReclaimableBody::new(body)
+            .drain(&parts.headers, reply::failure(&error))
             .await
             .into()),
     }
 }
 
 /// What every request needs, whichever front answers it.
-struct Surroundings<'a> {
+struct RequestContext<'a> {
     config: &'a ServerConfig,
     metrics: &'a Metrics,
     /// The port with TLS that requests without it are sent to; `None` where they are served.
     tls_port: Option<u16>,
 }
 
-impl Surroundings<'_> {
-    async fn enclose<F, A>(
+impl RequestContext<'_> {
+    async fn handle_request<F, A>(
         &self,
-        peer: Origin,
-        mut request: Request<BodyIn>,
+        peer: RequestOrigin,
+        mut request: Request<RequestBody>,
         front: F,
     ) -> Response<Body>
     where
-        F: FnOnce(Request<BodyIn>, Origin) -> A,
+        F: FnOnce(Request<RequestBody>, RequestOrigin) -> A,
         A: Future<Output = Answer>,
     {
         let id = RequestId::next();
@@ -188,10 +196,10 @@ impl Surroundings<'_> {
         }
         let is_served_plain =
             peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
-        let tls_port = self
-            .tls_port
-            .filter(|_| !is_served_plain && !plain::is_for_all(request.uri().path()));
-        let origin = Origin {
+        let tls_port = self.tls_port.filter(|_| {
+            !is_served_plain && !plain_http::is_allowed_without_tls(request.uri().path())
+        });
+        let origin = RequestOrigin {
             address: client,
             ..peer
         };
@@ -200,13 +208,13 @@ impl Surroundings<'_> {
         let asked = self
             .metrics
             .requests
-            .ask(request.method().as_str(), front_of(request.uri().path()));
+            .begin(request.method().as_str(), front_of(request.uri().path()));
         if request.version() == Version::HTTP_2 {
             self.metrics.http2.add(1);
         }
-        let seen = log::wants_requests().then(|| Seen::of(&request));
+        let seen = log::wants_requests().then(|| LoggedRequest::of(&request));
         let mut answer = match (framing::check(&mut request), tls_port) {
-            (Ok(()), Some(port)) => plain::refuse(self.config, &request, port),
+            (Ok(()), Some(port)) => plain_http::refuse(self.config, &request, port),
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
             (Ok(()), None) => match AssertUnwindSafe(async { front(request, origin).await })
                 .catch_unwind()
@@ -217,7 +225,7 @@ impl Surroundings<'_> {
             },
             (Err(refusal), _) => refusal.answer().into(),
         };
-        caching::confine(&mut answer.response);
+        caching::forbid_caching(&mut answer.response);
         let headers = answer.response.headers_mut();
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -228,7 +236,7 @@ impl Surroundings<'_> {
             // A browser would ask with its own box, in front of the page that made the request.
             headers.remove(header::WWW_AUTHENTICATE);
         }
-        let took = asked.answered(answer.response.status().as_u16());
+        let took = asked.finish(answer.response.status().as_u16());
         if let Some(seen) = seen {
             seen.log(&id, client, (&answer, took));
         }
@@ -264,20 +272,20 @@ fn front_of(path: &str) -> Front {
         _ if is_below("/dav") => Front::Dav,
         _ if is_below("/api") => Front::Api,
         _ if is_below("/s") => Front::Link,
-        _ if pages::is_health(path) => Front::Health,
+        _ if router::is_health(path) => Front::Health,
         _ => Front::Web,
     }
 }
 
 /// What the log line needs of a request; shared with it, not copied.
-struct Seen {
+struct LoggedRequest {
     method: Method,
     uri: Uri,
     agent: Option<HeaderValue>,
     version: Version,
 }
 
-impl Seen {
+impl LoggedRequest {
     fn of<B>(request: &Request<B>) -> Self {
         Self {
             method: request.method().clone(),
@@ -313,10 +321,10 @@ mod tests {
     async fn answer<A: Future<Output = Answer>>(
         metrics: &Metrics,
         request: http::request::Builder,
-        front: impl FnOnce(Request<BodyIn>, Origin) -> A,
+        front: impl FnOnce(Request<RequestBody>, RequestOrigin) -> A,
     ) -> Response<Body> {
         answer_from(
-            Origin::from(IpAddr::from([127, 0, 0, 1])),
+            RequestOrigin::from(IpAddr::from([127, 0, 0, 1])),
             metrics,
             request,
             front,
@@ -325,18 +333,18 @@ mod tests {
     }
 
     async fn answer_from<A: Future<Output = Answer>>(
-        peer: Origin,
+        peer: RequestOrigin,
         metrics: &Metrics,
         request: http::request::Builder,
-        front: impl FnOnce(Request<BodyIn>, Origin) -> A,
+        front: impl FnOnce(Request<RequestBody>, RequestOrigin) -> A,
     ) -> Response<Body> {
-        let around = Surroundings {
+        let around = RequestContext {
             config: &ServerConfig::default(),
             metrics,
             tls_port: Some(8443),
         };
         around
-            .enclose(peer, request.body(BodyIn::from(b"")).unwrap(), front)
+            .handle_request(peer, request.body(RequestBody::from(b"")).unwrap(), front)
             .await
     }
 
@@ -366,7 +374,7 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..2 {
             let request = Request::builder().header("host", "a");
-            let front = |_, origin: Origin| async move {
+            let front = |_, origin: RequestOrigin| async move {
                 assert!(origin.address.is_loopback());
                 Answer::from(Response::new(Body::empty()))
             };
@@ -390,7 +398,7 @@ mod tests {
                 .header("host", "nest.example:4918")
         };
         let served = |_, _| async { Answer::from(Response::new(Body::empty())) };
-        let stranger = || Origin::from(IpAddr::from([192, 0, 2, 1]));
+        let stranger = || RequestOrigin::from(IpAddr::from([192, 0, 2, 1]));
         let refused = answer_from(stranger(), &metrics, request(), served).await;
         assert_eq!(
             (
@@ -410,9 +418,9 @@ mod tests {
             public_url: "https://nest.example".into(),
             ..ServerConfig::default()
         };
-        let named = plain::refuse(
+        let named = plain_http::refuse(
             &config,
-            &page_of("/a?b").body(BodyIn::from(b"")).unwrap(),
+            &page_of("/a?b").body(RequestBody::from(b"")).unwrap(),
             8443,
         );
         assert_eq!(
@@ -469,14 +477,14 @@ mod tests {
                 200
             );
         }
-        let seen = |request: Request<BodyIn>, _| async move {
+        let seen = |request: Request<RequestBody>, _| async move {
             assert_eq!(request.headers()["x-forwarded-proto"], "https");
             Answer::from(Response::new(Body::empty()))
         };
         let forged = request().header("x-forwarded-proto", "http");
         assert_eq!(
             answer_from(
-                Origin {
+                RequestOrigin {
                     is_tls: true,
                     ..stranger()
                 },

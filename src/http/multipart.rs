@@ -26,17 +26,17 @@ const ENDLESS: Error = Error::BadRequest(
 );
 
 /// A form being read.
-pub struct Form {
+pub struct MultipartForm {
     body: BodyDataStream,
     buffer: BytesMut,
     /// What stands before each part: a line end, two dashes, the boundary.
     delimiter: Finder<'static>,
-    place: Place,
+    place: MultipartState,
     heads: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum MultipartState {
     Preamble,
     Head,
     Content,
@@ -44,12 +44,12 @@ enum Place {
 }
 
 /// A part of a form, whose content is read or passed over.
-pub struct Field<'f> {
-    form: &'f mut Form,
+pub struct MultipartField<'f> {
+    form: &'f mut MultipartForm,
     headers: HeaderMap,
 }
 
-impl Form {
+impl MultipartForm {
     /// The form in a request.
     pub fn of(request: Request) -> Result<Self> {
         let kind = request
@@ -73,17 +73,20 @@ impl Form {
             // The first delimiter may stand at the beginning, where no line has ended.
             buffer: BytesMut::from(&b"\r\n"[..]),
             delimiter: Finder::new(&delimiter).into_owned(),
-            place: Place::Preamble,
+            place: MultipartState::Preamble,
             heads: 0,
         })
     }
 
     /// The next part; what is left of the one before is passed over.
-    pub async fn next_field(&mut self) -> Result<Option<Field<'_>>> {
+    pub async fn next_field(&mut self) -> Result<Option<MultipartField<'_>>> {
         let mut passed = 0;
-        while matches!(self.place, Place::Preamble | Place::Content) {
+        while matches!(
+            self.place,
+            MultipartState::Preamble | MultipartState::Content
+        ) {
             let bytes = self.chunk().await?.map_or(0, |chunk| chunk.len());
-            passed += if self.place == Place::Preamble {
+            passed += if self.place == MultipartState::Preamble {
                 bytes
             } else {
                 0
@@ -92,16 +95,16 @@ impl Form {
                 return Err(ENDLESS);
             }
         }
-        if self.place == Place::End {
+        if self.place == MultipartState::End {
             return Ok(None);
         }
         let Some(head) = self.head().await? else {
-            self.place = Place::End;
+            self.place = MultipartState::End;
             return Ok(None);
         };
-        self.place = Place::Content;
+        self.place = MultipartState::Content;
         let headers = parse_head(&head)?;
-        Ok(Some(Field {
+        Ok(Some(MultipartField {
             form: self,
             headers,
         }))
@@ -114,7 +117,7 @@ impl Form {
             match self.delimiter.find(&self.buffer) {
                 Some(0) => {
                     self.buffer.advance(kept + 1);
-                    self.place = Place::Head;
+                    self.place = MultipartState::Head;
                     return Ok(None);
                 }
                 Some(length) => return Ok(Some(self.buffer.split_to(length).freeze())),
@@ -164,7 +167,7 @@ impl Form {
     }
 }
 
-impl<'f> Field<'f> {
+impl<'f> MultipartField<'f> {
     /// The lines of its head.
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
@@ -173,7 +176,7 @@ impl<'f> Field<'f> {
     /// Its content.
     pub fn content(self) -> impl Stream<Item = Result<Bytes>> + use<'f> {
         stream::try_unfold(self.form, |form| async move {
-            if form.place != Place::Content {
+            if form.place != MultipartState::Content {
                 return Ok(None);
             }
             Ok(form.chunk().await?.map(|chunk| (chunk, form)))
@@ -265,7 +268,7 @@ mod tests {
     const KIND: &str = "multipart/form-data; boundary=x";
 
     /// A form whose body comes in pieces; counts the bytes that were asked for.
-    fn form(kind: &str, body: Vec<u8>, size: usize) -> (Result<Form>, Arc<AtomicUsize>) {
+    fn form(kind: &str, body: Vec<u8>, size: usize) -> (Result<MultipartForm>, Arc<AtomicUsize>) {
         let read = Arc::new(AtomicUsize::new(0));
         let counted = read.clone();
         let pieces = stream::iter((0..body.len().div_ceil(size)).map(move |i| {
@@ -277,16 +280,16 @@ mod tests {
             .header("content-type", kind)
             .body(Body::from_stream(pieces))
             .unwrap();
-        (Form::of(request), read)
+        (MultipartForm::of(request), read)
     }
 
-    fn file_name(field: &Field<'_>) -> Option<String> {
+    fn file_name(field: &MultipartField<'_>) -> Option<String> {
         let disposition = field.headers().get(CONTENT_DISPOSITION)?;
         String::from_utf8(parameter(disposition.as_bytes(), "filename")?).ok()
     }
 
     /// Every part's file name and content.
-    async fn parts(form: &mut Form) -> Result<Vec<(Option<String>, Vec<u8>)>> {
+    async fn parts(form: &mut MultipartForm) -> Result<Vec<(Option<String>, Vec<u8>)>> {
         let mut parts = Vec::new();
         while let Some(field) = form.next_field().await? {
             let (name, mut content, mut bytes) =

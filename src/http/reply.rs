@@ -298,14 +298,14 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
             headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
         }
         Error::Throttled { retry_after } | Error::Busy { retry_after } => {
-            come_back(headers, *retry_after);
+            set_retry_after(headers, *retry_after);
         }
         _ => {}
     }
 }
 
 /// `Retry-After` in whole seconds, rounded up, at least one.
-fn come_back(headers: &mut HeaderMap, after: Duration) {
+fn set_retry_after(headers: &mut HeaderMap, after: Duration) {
     headers.insert(
         RETRY_AFTER,
         HeaderValue::from((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1)),

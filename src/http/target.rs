@@ -47,7 +47,7 @@ fn simple(path: &str) -> Option<String> {
 
 /// Brings a target in absolute form to origin form; its server replaces a `Host` that names the same one (section 3.2.2).
 /// The sentence says what is wrong: another server, another scheme, or a form that names no resource.
-pub fn settle<B>(request: &mut Request<B>) -> Result<(), &'static str> {
+pub fn normalize<B>(request: &mut Request<B>) -> Result<(), &'static str> {
     let uri = request.uri();
     let is_star = uri.path() == "*" && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
     let is_path = is_star || uri.path().starts_with('/');
@@ -128,7 +128,7 @@ mod tests {
         }
         let mut request = request.body(()).unwrap();
         simplify(&mut request);
-        settle(&mut request)?;
+        normalize(&mut request)?;
         let host = request
             .headers()
             .get("host")

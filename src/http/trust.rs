@@ -1,9 +1,9 @@
 //! `/trust`: the root certificate of the server's own authority, for each system, with its fingerprint. It is served without TLS, too, since
 //! who comes for it trusts no certificate of this server yet; so the page says to compare, and with what.
 
-use super::api::caller::Public;
-use super::pages;
-use crate::certs::Root;
+use super::api::caller::PublicCaller;
+use super::router;
+use crate::certs::RootCertificate;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -27,10 +27,13 @@ pub(super) const PATHS: [&str; 4] = [
 /// The page, and the certificate in each form.
 pub(super) fn routes() -> Router {
     Router::new()
-        .route("/trust", get(async |caller: Public| answer(&caller, page)))
+        .route(
+            "/trust",
+            get(async |caller: PublicCaller| answer(&caller, page)),
+        )
         .route(
             "/trust/sarang.crt",
-            get(async |caller: Public| {
+            get(async |caller: PublicCaller| {
                 answer(&caller, |root| {
                     file(CERTIFICATE, "sarang.crt", root.der().to_vec())
                 })
@@ -38,7 +41,7 @@ pub(super) fn routes() -> Router {
         )
         .route(
             "/trust/sarang.pem",
-            get(async |caller: Public| {
+            get(async |caller: PublicCaller| {
                 answer(&caller, |root| {
                     file(PEM, "sarang.pem", root.pem().into_bytes())
                 })
@@ -46,7 +49,7 @@ pub(super) fn routes() -> Router {
         )
         .route(
             "/trust/sarang.mobileconfig",
-            get(async |caller: Public| {
+            get(async |caller: PublicCaller| {
                 answer(&caller, |root| {
                     file(PROFILE, "sarang.mobileconfig", profile(root).into_bytes())
                 })
@@ -54,13 +57,17 @@ pub(super) fn routes() -> Router {
         )
 }
 
-fn answer(caller: &Public, of: impl FnOnce(&Root) -> Response) -> Response {
+fn answer(caller: &PublicCaller, of: impl FnOnce(&RootCertificate) -> Response) -> Response {
     if let Some(authority) = &caller.app.issuers.local {
         return of(authority.root());
     }
     let text =
         "<p>This server has no certificate authority of its own: there is nothing to install.</p>";
-    (StatusCode::NOT_FOUND, pages::page("Nothing to trust", text)).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        router::page("Nothing to trust", text),
+    )
+        .into_response()
 }
 
 fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
@@ -75,8 +82,8 @@ fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
         .into_response()
 }
 
-fn page(root: &Root) -> Response {
-    let (name, fingerprint) = (pages::escape(&root.name()), root.fingerprint());
+fn page(root: &RootCertificate) -> Response {
+    let (name, fingerprint) = (router::escape(&root.name()), root.fingerprint());
     let digits = fingerprint.replace(':', "").to_ascii_lowercase();
     let content = format!(
         "<p>This server issues its certificate itself, since no public authority does so for a local network. Once a device trusts its \
@@ -111,11 +118,11 @@ fn page(root: &Root) -> Response {
          Settings, Privacy and security, Security, Manage certificates. View shows its fingerprint. Let it identify websites.</p>\
          <p>Then open this server by an address that begins with <code>https://</code>.</p>"
     );
-    pages::page("Trust this server", &content).into_response()
+    router::page("Trust this server", &content).into_response()
 }
 
 /// The certificate as a configuration profile of Apple's. Its identifiers come from the certificate: a second installation replaces the first.
-fn profile(root: &Root) -> String {
+fn profile(root: &RootCertificate) -> String {
     let digits = root.fingerprint().replace(':', "");
     let id = |from: usize| {
         let part =
@@ -130,7 +137,7 @@ fn profile(root: &Root) -> String {
             part(20, 12)
         )
     };
-    let (name, content) = (pages::escape(&root.name()), STANDARD.encode(root.der()));
+    let (name, content) = (router::escape(&root.name()), STANDARD.encode(root.der()));
     let (inner, outer) = (id(0), id(32));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\

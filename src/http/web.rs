@@ -4,9 +4,9 @@
 //! They are compressed once for each process, when the first of them is asked for: 0.3 s of a thread that may wait, and no build
 //! script. Gzip is for plain HTTP, where browsers do not offer brotli.
 
-use super::api::caller::Public;
-use super::dav::conditional::{Verdict, judge};
-use super::pages::{self, escape};
+use super::api::caller::PublicCaller;
+use super::dav::conditional::{ReadCondition, evaluate};
+use super::router::{self, escape};
 use super::{caching, reply};
 use axum::Router;
 use axum::extract::Path;
@@ -57,10 +57,10 @@ const QUALITY: i32 = 11;
 
 #[derive(Embed)]
 #[folder = "web/"]
-struct Files;
+struct WebFiles;
 
 /// All files of one version of the app.
-struct Site {
+struct WebApp {
     /// What its files lie under, with a slash at the end.
     prefix: String,
     files: HashMap<String, Asset>,
@@ -74,7 +74,7 @@ struct Asset {
 }
 
 static PREFIX: LazyLock<String> = LazyLock::new(prefix);
-static SITE: OnceCell<Arc<Site>> = OnceCell::const_new();
+static SITE: OnceCell<Arc<WebApp>> = OnceCell::const_new();
 
 /// The pages of the app and the files that they load.
 pub(super) fn routes() -> Router {
@@ -122,7 +122,7 @@ pub(super) fn refuse_code() -> http::Response<super::body::Body> {
 
 /// A page with these contents that runs the app: what it holds is for browsers without scripts.
 pub(super) fn page(title: &str, content: &str) -> Response {
-    with_policy(pages::page_with(title, content, &script("main.js")).into_response())
+    with_policy(router::page_with(title, content, &script("main.js")).into_response())
 }
 
 /// What runs a script of the app in a page of the server.
@@ -142,23 +142,23 @@ fn with_policy(mut response: Response) -> Response {
 
 /// The page that every view of the app begins with.
 async fn shell(
-    Public { app, .. }: Public,
+    PublicCaller { app, .. }: PublicCaller,
     headers: HeaderMap,
 ) -> Result<Response, super::api::problem::Problem> {
-    let (Some(template), assets) = (Files::get(SHELL), assets()) else {
+    let (Some(template), assets) = (WebFiles::get(SHELL), assets()) else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let host = headers
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let plain = pages::welcome(&escape(host), super::api::setup::is_open(&app));
+    let plain = router::welcome(&escape(host), super::api::setup::is_open(&app));
     let text = String::from_utf8_lossy(&template.data)
         .replace(ASSETS, &assets)
         .replace(NOSCRIPT, &plain);
     let etag = format!("\"{}\"", short_hash([text.as_bytes()]));
     let known = headers.contains_key(http::header::IF_NONE_MATCH)
-        && judge(&headers, &etag, SystemTime::now())? == Verdict::NotModified;
+        && evaluate(&headers, &etag, SystemTime::now())? == ReadCondition::NotModified;
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -197,24 +197,24 @@ async fn file(Path((id, name)): Path<(String, String)>, headers: HeaderMap) -> R
 }
 
 /// The files as they are now, compressed where they cannot change.
-async fn site() -> Arc<Site> {
+async fn site() -> Arc<WebApp> {
     if cfg!(debug_assertions) {
-        return Arc::new(Site::read(false));
+        return Arc::new(WebApp::read(false));
     }
     let read = || async {
-        let site = tokio::task::spawn_blocking(|| Site::read(true)).await;
-        Arc::new(site.unwrap_or_else(|_| Site::read(false)))
+        let site = tokio::task::spawn_blocking(|| WebApp::read(true)).await;
+        Arc::new(site.unwrap_or_else(|_| WebApp::read(false)))
     };
     Arc::clone(SITE.get_or_init(read).await)
 }
 
 /// A prefix that stands for the content of all files.
 fn prefix() -> String {
-    let mut names: Vec<_> = Files::iter().collect();
+    let mut names: Vec<_> = WebFiles::iter().collect();
     names.sort();
     let contents: Vec<_> = names
         .iter()
-        .filter_map(|name| Some((name, Files::get(name)?.data)))
+        .filter_map(|name| Some((name, WebFiles::get(name)?.data)))
         .collect();
     let all = contents
         .iter()
@@ -222,15 +222,15 @@ fn prefix() -> String {
     format!("/_/{}/", short_hash(all))
 }
 
-impl Site {
+impl WebApp {
     fn read(compressed: bool) -> Self {
         let asset = |name: &str| {
             Some(Asset::new(
-                &trimmed(name, &Files::get(name)?.data, compressed),
+                &trimmed(name, &WebFiles::get(name)?.data, compressed),
                 compressed,
             ))
         };
-        let files = Files::iter()
+        let files = WebFiles::iter()
             .filter_map(|name| Some((name.to_string(), asset(&name)?)))
             .collect();
         Self {

@@ -2,19 +2,19 @@
 //! What is kept of each member is its line of the directory at the end; content passes through piece by piece.
 
 mod format;
-mod room;
+mod memory;
 
 use super::body::Body;
 use super::reply;
-use crate::auth::Network;
-use crate::content::{Entry, Listing, Node, Reader};
+use crate::auth::ClientNetwork;
+use crate::content::{DirEntry, Listing, Node, Reader};
 use crate::drive::Drive;
-use crate::drive::watch::Watch;
+use crate::drive::revocable::ReadAccess;
 use crate::model::{Error, Result, VPath, Via, before_extension};
 use bytes::Bytes;
-use format::{Directory, Member};
+use format::{CentralDirectory, ZipMember};
 use futures_util::stream;
-use room::Room;
+use memory::ZipMemory;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -27,13 +27,13 @@ const MAX_NAME: usize = u16::MAX as usize - 1;
 const CHUNK: usize = 256 * 1024;
 
 /// The archive of these paths, with all below, as it is now or will be when it is come to, for who asks from a network.
-pub fn archive(drive: Drive, paths: Vec<VPath>, network: Network) -> Body {
+pub fn archive(drive: Drive, paths: Vec<VPath>, network: ClientNetwork) -> Body {
     let room = if let Via::Link(id) = &drive.identity().via {
-        Some(Room::new(id, network))
+        Some(ZipMemory::new(id, network))
     } else {
         None
     };
-    let archive = Archive {
+    let archive = ZipArchive {
         drive,
         room,
         given: None,
@@ -42,7 +42,7 @@ pub fn archive(drive: Drive, paths: Vec<VPath>, network: Network) -> Body {
         random: RandomState::new(),
         open: Vec::new(),
         file: None,
-        directory: Some(Directory::default()),
+        directory: Some(CentralDirectory::default()),
     };
     let pieces = stream::try_unfold(archive, |mut archive| async move {
         let piece = archive.next_piece().await.map_err(reply::cut_off)?;
@@ -52,7 +52,7 @@ pub fn archive(drive: Drive, paths: Vec<VPath>, network: Network) -> Body {
 }
 
 /// An archive on its way.
-struct Archive {
+struct ZipArchive {
     drive: Drive,
     /// What was asked for and has not been come to.
     tops: VecDeque<VPath>,
@@ -60,35 +60,35 @@ struct Archive {
     taken: HashSet<String>,
     random: RandomState,
     /// The folders that are being read, from the top down.
-    open: Vec<Folder>,
-    file: Option<Content>,
+    open: Vec<ZipFolder>,
+    file: Option<ZipFileContent>,
     /// What the directory may take, where that has a bound.
-    room: Option<Room>,
+    room: Option<ZipMemory>,
     /// When the last piece was given to the reader, and its bytes, where there is room to be taken.
     given: Option<(Instant, usize)>,
     /// `None` once it is written.
-    directory: Option<Directory>,
+    directory: Option<CentralDirectory>,
 }
 
 /// A folder whose members are being written.
-struct Folder {
+struct ZipFolder {
     path: VPath,
     /// Its name in the archive, with a slash at the end; empty for the drive itself.
     prefix: String,
     listing: Box<dyn Listing>,
-    page: VecDeque<Entry>,
+    page: VecDeque<DirEntry>,
     /// What it is read by: once that has ended, what is missing in it has not vanished.
-    watch: Watch,
+    watch: ReadAccess,
 }
 
 /// A file whose bytes are being written.
-struct Content {
+struct ZipFileContent {
     reader: Arc<dyn Reader>,
     offset: u64,
-    member: Member,
+    member: ZipMember,
 }
 
-impl Archive {
+impl ZipArchive {
     /// The next bytes, `None` at the end.
     async fn next_piece(&mut self) -> Result<Option<Bytes>> {
         if let (Some(room), Some((when, bytes))) = (&mut self.room, self.given.take()) {
@@ -102,7 +102,7 @@ impl Archive {
     async fn made(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let (Some(room), Some(directory)) = (&mut self.room, &self.directory) {
-                room.make(directory.room()).await;
+                room.reserve(directory.room()).await;
             }
             // Else all that is left would be passed over, and the archive seem whole.
             self.check()?;
@@ -122,7 +122,7 @@ impl Archive {
                 let name = self.top_name(&path);
                 self.begin(path, name, &node).await?
             } else {
-                return Ok(self.directory.take().map(Directory::finish));
+                return Ok(self.directory.take().map(CentralDirectory::finish));
             };
             if begun.is_some() {
                 return Ok(begun);
@@ -138,15 +138,15 @@ impl Archive {
             ));
         }
         if node.folder {
-            let watch = self.drive.watch_at(&path).await?;
+            let watch = self.drive.read_access_at(&path).await?;
             let listing = match self.drive.list(&path, false).await {
                 Ok(listing) => listing,
                 Err(error) => return self.gone(error),
             };
             let prefix = if name.is_empty() { name } else { name + "/" };
             let head =
-                (!prefix.is_empty()).then(|| self.add(Member::folder(&prefix, node.modified)));
-            self.open.push(Folder {
+                (!prefix.is_empty()).then(|| self.add(ZipMember::folder(&prefix, node.modified)));
+            self.open.push(ZipFolder {
                 path,
                 prefix,
                 listing,
@@ -159,7 +159,7 @@ impl Archive {
             Ok(reader) => reader,
             Err(error) => return self.gone(error),
         };
-        let member = self.placed(Member::file(
+        let member = self.placed(ZipMember::file(
             &name,
             reader.node().modified,
             reader.node().len,
@@ -168,7 +168,7 @@ impl Archive {
         self.directory
             .iter_mut()
             .for_each(|directory| directory.advance(head.len()));
-        self.file = Some(Content {
+        self.file = Some(ZipFileContent {
             reader,
             offset: 0,
             member,
@@ -226,13 +226,17 @@ impl Archive {
         Ok(bytes)
     }
 
-    fn placed(&self, mut member: Member) -> Member {
-        member.place(self.directory.as_ref().map_or(0, Directory::position));
+    fn placed(&self, mut member: ZipMember) -> ZipMember {
+        member.place(
+            self.directory
+                .as_ref()
+                .map_or(0, CentralDirectory::position),
+        );
         member
     }
 
     /// A member without content.
-    fn add(&mut self, member: Member) -> Bytes {
+    fn add(&mut self, member: ZipMember) -> Bytes {
         let member = self.placed(member);
         let head = member.head();
         if let Some(directory) = &mut self.directory {
@@ -259,8 +263,8 @@ impl Archive {
     }
 }
 
-impl Folder {
-    async fn next(&mut self) -> Result<Option<Entry>> {
+impl ZipFolder {
+    async fn next(&mut self) -> Result<Option<DirEntry>> {
         if self.page.is_empty() {
             self.page = match self.listing.next_page().await {
                 Ok(page) => page.into(),

@@ -30,14 +30,14 @@ impl Record for ClockRecord {
 
 /// Both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Clocks {
+pub struct ClockReading {
     monotonic: Instant,
     wall: SystemTime,
 }
 
 /// How a date differs from what is expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Apart {
+enum ClockDrift {
     /// Not by more than a day.
     Hardly,
     /// It may be right, after a stop of some weeks, or be set right.
@@ -46,7 +46,7 @@ enum Apart {
     Far,
 }
 
-impl Clocks {
+impl ClockReading {
     /// As they are.
     pub fn now() -> Self {
         Self {
@@ -55,20 +55,20 @@ impl Clocks {
         }
     }
 
-    fn apart(self, before: Self) -> Apart {
+    fn apart(self, before: Self) -> ClockDrift {
         let expected = before.wall + self.monotonic.saturating_duration_since(before.monotonic);
         match self.wall.duration_since(expected) {
-            Ok(ahead) if ahead > MAX_PAUSE => Apart::Far,
-            Ok(ahead) if ahead > MAX_JUMP => Apart::Somewhat,
-            Err(behind) if behind.duration() > MAX_JUMP => Apart::Somewhat,
-            _ => Apart::Hardly,
+            Ok(ahead) if ahead > MAX_PAUSE => ClockDrift::Far,
+            Ok(ahead) if ahead > MAX_JUMP => ClockDrift::Somewhat,
+            Err(behind) if behind.duration() > MAX_JUMP => ClockDrift::Somewhat,
+            _ => ClockDrift::Hardly,
         }
     }
 }
 
 /// What is made of the date at a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Date {
+pub enum DateTrust {
     /// It is believed.
     Believed,
     /// It is not, and will be if it goes on evenly for a day.
@@ -79,25 +79,25 @@ pub enum Date {
 
 /// What is believed.
 #[derive(Clone, Copy, Debug)]
-pub struct Belief {
-    believed: Clocks,
+pub struct ClockTrust {
+    believed: ClockReading,
     /// Since when the date has gone on evenly, after a jump.
-    even_since: Option<Clocks>,
+    even_since: Option<ClockReading>,
 }
 
-impl Belief {
+impl ClockTrust {
     /// At a start; `stored` is the date that was believed last.
-    fn at_start(stored: Option<SystemTime>, now: Clocks) -> Self {
+    fn at_start(stored: Option<SystemTime>, now: ClockReading) -> Self {
         let believed = match stored {
             // Not much later, or never before: else the first round sees it as a jump.
             Some(stored)
                 if now.wall < stored
-                    || now.apart(Clocks {
+                    || now.apart(ClockReading {
                         wall: stored,
                         ..now
-                    }) == Apart::Far =>
+                    }) == ClockDrift::Far =>
             {
-                Clocks {
+                ClockReading {
                     wall: stored,
                     ..now
                 }
@@ -111,47 +111,48 @@ impl Belief {
     }
 
     /// At a round.
-    fn judge(&mut self, now: Clocks) -> Date {
+    fn assess(&mut self, now: ClockReading) -> DateTrust {
         let apart = now.apart(self.believed);
-        if apart == Apart::Hardly && self.even_since.is_none() {
+        if apart == ClockDrift::Hardly && self.even_since.is_none() {
             self.believed = now;
-            return Date::Believed;
+            return DateTrust::Believed;
         }
         let since = *self.even_since.get_or_insert(now);
-        if now.apart(since) != Apart::Hardly {
+        if now.apart(since) != ClockDrift::Hardly {
             self.even_since = Some(now);
-        } else if apart != Apart::Far
+        } else if apart != ClockDrift::Far
             && now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY
         {
             *self = Self {
                 believed: now,
                 even_since: None,
             };
-            return Date::Believed;
+            return DateTrust::Believed;
         }
-        if apart == Apart::Far {
-            Date::Refused
+        if apart == ClockDrift::Far {
+            DateTrust::Refused
         } else {
-            Date::Doubted
+            DateTrust::Doubted
         }
     }
 
     /// What the next start is to go by; `None` for what is stored.
-    fn to_store(self, now: Clocks) -> Option<SystemTime> {
-        let is_even =
-            |since: Clocks| now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY;
+    fn to_store(self, now: ClockReading) -> Option<SystemTime> {
+        let is_even = |since: ClockReading| {
+            now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY
+        };
         self.even_since.is_none_or(is_even).then_some(now.wall)
     }
 }
 
 /// The date as the jobs go by it.
 #[derive(Debug)]
-pub struct Clock {
+pub struct TrustedClock {
     table: Table<ClockRecord>,
-    belief: Belief,
+    belief: ClockTrust,
 }
 
-impl Clock {
+impl TrustedClock {
     /// At the start; `exported` is when the state was exported last, for the first start that stores a date.
     pub async fn open(store: Arc<dyn StateStore>, exported: Option<SystemTime>) -> Self {
         let table = Table::<ClockRecord>::new(store, "clock/");
@@ -164,14 +165,14 @@ impl Clock {
             .or(exported);
         Self {
             table,
-            belief: Belief::at_start(stored, Clocks::now()),
+            belief: ClockTrust::at_start(stored, ClockReading::now()),
         }
     }
 
     /// What is made of the date now.
-    pub async fn look(&mut self) -> Result<Date> {
-        let now = Clocks::now();
-        let date = self.belief.judge(now);
+    pub async fn check(&mut self) -> Result<DateTrust> {
+        let now = ClockReading::now();
+        let date = self.belief.assess(now);
         if let Some(wall) = self.belief.to_store(now) {
             self.table
                 .put(
@@ -194,109 +195,112 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     /// Clocks that are `run` hours after the first and `set` days off.
-    fn at(first: Clocks, run: u32, set: i64) -> Clocks {
+    fn at(first: ClockReading, run: u32, set: i64) -> ClockReading {
         let days = DAY * u32::try_from(set.unsigned_abs()).unwrap();
         let wall = first.wall + HOUR * run;
-        Clocks {
+        ClockReading {
             monotonic: first.monotonic + HOUR * run,
             wall: if set < 0 { wall - days } else { wall + days },
         }
     }
 
-    fn begun() -> (Clocks, Belief) {
-        let first = Clocks::now();
-        (first, Belief::at_start(Some(first.wall - HOUR), first))
+    fn begun() -> (ClockReading, ClockTrust) {
+        let first = ClockReading::now();
+        (first, ClockTrust::at_start(Some(first.wall - HOUR), first))
     }
 
     #[test]
     fn a_date_that_jumped_a_year_is_refused_until_it_is_set_right() {
         let (first, mut belief) = begun();
-        assert_eq!(belief.judge(at(first, 1, 0)), Date::Believed);
+        assert_eq!(belief.assess(at(first, 1, 0)), DateTrust::Believed);
         for run in 2..100 {
             assert_eq!(
-                belief.judge(at(first, run, 365)),
-                Date::Refused,
+                belief.assess(at(first, run, 365)),
+                DateTrust::Refused,
                 "round {run}"
             );
         }
         for run in 100..124 {
             assert_eq!(
-                belief.judge(at(first, run, 0)),
-                Date::Doubted,
+                belief.assess(at(first, run, 0)),
+                DateTrust::Doubted,
                 "round {run}"
             );
         }
-        assert_eq!(belief.judge(at(first, 124, 0)), Date::Believed);
-        assert_eq!(belief.judge(at(first, 125, 0)), Date::Believed);
+        assert_eq!(belief.assess(at(first, 124, 0)), DateTrust::Believed);
+        assert_eq!(belief.assess(at(first, 125, 0)), DateTrust::Believed);
     }
 
     #[test]
     fn a_date_that_jumped_some_days_is_believed_after_an_even_day() {
         for set in [7, -2, -400] {
             let (first, mut belief) = begun();
-            assert_eq!(belief.judge(at(first, 1, 0)), Date::Believed);
+            assert_eq!(belief.assess(at(first, 1, 0)), DateTrust::Believed);
             for run in 2..26 {
                 assert_eq!(
-                    belief.judge(at(first, run, set)),
-                    Date::Doubted,
+                    belief.assess(at(first, run, set)),
+                    DateTrust::Doubted,
                     "{set} days, round {run}"
                 );
             }
-            assert_eq!(belief.judge(at(first, 26, set)), Date::Believed);
+            assert_eq!(belief.assess(at(first, 26, set)), DateTrust::Believed);
         }
         let (first, mut belief) = begun();
         assert_eq!(
-            belief.judge(at(first, 25, 1)),
-            Date::Believed,
+            belief.assess(at(first, 25, 1)),
+            DateTrust::Believed,
             "a day is nothing"
         );
     }
 
     #[test]
     fn a_start_long_after_the_last_date_waits_for_a_second_one() {
-        let first = Clocks::now();
-        let mut belief = Belief::at_start(Some(first.wall - 31 * DAY), first);
+        let first = ClockReading::now();
+        let mut belief = ClockTrust::at_start(Some(first.wall - 31 * DAY), first);
         for run in 0..24 {
             assert_eq!(
                 (
-                    belief.judge(at(first, run, 0)),
+                    belief.assess(at(first, run, 0)),
                     belief.to_store(at(first, run, 0))
                 ),
-                (Date::Refused, None)
+                (DateTrust::Refused, None)
             );
         }
         let day = at(first, 24, 0);
-        assert_eq!(belief.judge(day), Date::Refused);
+        assert_eq!(belief.assess(day), DateTrust::Refused);
         let stored = belief.to_store(day);
         assert_eq!(stored, Some(day.wall));
-        assert_eq!(Belief::at_start(stored, day).judge(day), Date::Believed);
+        assert_eq!(
+            ClockTrust::at_start(stored, day).assess(day),
+            DateTrust::Believed
+        );
         for stored in [None, Some(first.wall - 29 * DAY), Some(first.wall)] {
             assert_eq!(
-                Belief::at_start(stored, first).judge(at(first, 1, 0)),
-                Date::Believed,
+                ClockTrust::at_start(stored, first).assess(at(first, 1, 0)),
+                DateTrust::Believed,
                 "{stored:?}"
             );
         }
         // A clock without a battery, until it is set.
-        let mut belief = Belief::at_start(Some(first.wall), at(first, 0, -9000));
-        assert_eq!(belief.judge(at(first, 0, -9000)), Date::Doubted);
-        assert_eq!(belief.judge(at(first, 1, 2)), Date::Doubted);
-        assert_eq!(belief.judge(at(first, 25, 2)), Date::Believed);
+        let mut belief = ClockTrust::at_start(Some(first.wall), at(first, 0, -9000));
+        assert_eq!(belief.assess(at(first, 0, -9000)), DateTrust::Doubted);
+        assert_eq!(belief.assess(at(first, 1, 2)), DateTrust::Doubted);
+        assert_eq!(belief.assess(at(first, 25, 2)), DateTrust::Believed);
     }
 
     #[tokio::test]
     async fn the_date_is_stored_and_judged_at_the_next_start() {
         let store = MemoryStore::new();
-        let mut clock = Clock::open(store.clone(), None).await;
-        assert_eq!(clock.look().await.unwrap(), Date::Believed);
+        let mut clock = TrustedClock::open(store.clone(), None).await;
+        assert_eq!(clock.check().await.unwrap(), DateTrust::Believed);
         let long_ago = SystemTime::now() - 100 * DAY;
         assert_eq!(
-            Clock::open(store.clone(), Some(long_ago))
+            TrustedClock::open(store.clone(), Some(long_ago))
                 .await
-                .look()
+                .check()
                 .await
                 .unwrap(),
-            Date::Believed
+            DateTrust::Believed
         );
         clock
             .table
@@ -309,16 +313,16 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(
-            Clock::open(store, None).await.look().await.unwrap(),
-            Date::Refused
+            TrustedClock::open(store, None).await.check().await.unwrap(),
+            DateTrust::Refused
         );
         assert_eq!(
-            Clock::open(MemoryStore::new(), Some(long_ago))
+            TrustedClock::open(MemoryStore::new(), Some(long_ago))
                 .await
-                .look()
+                .check()
                 .await
                 .unwrap(),
-            Date::Refused
+            DateTrust::Refused
         );
     }
 }

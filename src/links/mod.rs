@@ -1,8 +1,8 @@
 //! Public links: who has the token sees one file or folder of an account, and nothing else. The token is kept as its SHA-256 only;
 //! what a link shows is bound to the thing that was shared, so that it never shows another of the same name.
 
+mod link_access;
 mod passes;
-mod warrant;
 
 use crate::content::{DeadProp, FileId, Node, OWN_NAMESPACE};
 use crate::model::{AccountName, Error, Result, Rights, time};
@@ -10,6 +10,7 @@ use crate::store::table::{Record, Table};
 use crate::store::{Batch, StateStore};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+pub use link_access::LinkAccess;
 use parking_lot::RwLock;
 pub use passes::Passes;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
-pub use warrant::LinkWarrant;
 
 /// The most links of one account.
 const MAX_LINKS: usize = 1000;
@@ -26,7 +26,7 @@ const MAX_LINKS: usize = 1000;
 const USE_STEP: i64 = 60;
 
 /// The namespace and name of the property that stays with a file when it is saved anew.
-const MARK: (&str, &str) = (OWN_NAMESPACE, "mark");
+const LINK_TAG: (&str, &str) = (OWN_NAMESPACE, "mark");
 
 /// What is stored of a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,21 +91,21 @@ impl Target {
 
     /// Whether this is the same thing, `props` being its properties.
     pub fn is(&self, node: &Node, id: FileId, props: &[DeadProp]) -> bool {
-        let marked = self.mark.is_some() && mark_of(props) == self.mark;
+        let marked = self.mark.is_some() && link_tag_of(props) == self.mark;
         self.folder == node.folder && (id == self.node || (!self.folder && marked))
     }
 
     /// Whether properties are needed to tell.
-    pub fn is_marked(&self) -> bool {
+    pub fn has_link_tag(&self) -> bool {
         self.mark.is_some()
     }
 }
 
 /// The mark among a file's properties.
-fn mark_of(props: &[DeadProp]) -> Option<String> {
+fn link_tag_of(props: &[DeadProp]) -> Option<String> {
     props
         .iter()
-        .find(|prop| (prop.ns.as_str(), prop.name.as_str()) == MARK)
+        .find(|prop| (prop.ns.as_str(), prop.name.as_str()) == LINK_TAG)
         .map(|prop| prop.xml.clone())
 }
 
@@ -123,7 +123,7 @@ pub struct Link {
 pub struct Links {
     table: Table<LinkRecord>,
     store: Arc<dyn StateStore>,
-    index: RwLock<Index>,
+    index: RwLock<LinkIndex>,
     /// Held over each change, from reading the present record to showing the new one.
     changing: tokio::sync::Mutex<()>,
     /// Who has given a password.
@@ -131,7 +131,7 @@ pub struct Links {
 }
 
 #[derive(Debug, Default)]
-struct Index {
+struct LinkIndex {
     by_id: BTreeMap<String, Arc<LinkRecord>>,
     by_token: HashMap<String, String>,
 }
@@ -140,7 +140,7 @@ impl Links {
     /// Reads every link into memory.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let table = Table::<LinkRecord>::new(store.clone(), "link/");
-        let mut index = Index::default();
+        let mut index = LinkIndex::default();
         for (id, record) in table.all().await? {
             index.by_token.insert(record.token.clone(), id.clone());
             index.by_id.insert(id, Arc::new(record));
@@ -156,7 +156,7 @@ impl Links {
     }
 
     /// The link of a token, if it still is one; the token itself is compared by its hash.
-    pub fn enter(&self, token: &str) -> Option<Link> {
+    pub fn find_by_token(&self, token: &str) -> Option<Link> {
         let index = self.index.read();
         let id = index.by_token.get(&hash(token))?;
         let record = index.by_id.get(id)?;
@@ -220,7 +220,7 @@ impl Links {
     }
 
     /// Whether visitors of a link, entered under this generation of its password, may change what it shows.
-    pub fn lets_change(&self, owner: &AccountName, id: &str, generation: u64) -> bool {
+    pub fn allows_change(&self, owner: &AccountName, id: &str, generation: u64) -> bool {
         self.find(owner, id).is_ok_and(|link| {
             let record = link.record.as_ref();
             record.generation == generation
@@ -281,7 +281,7 @@ impl Links {
     }
 
     /// Ends all links of an account that was removed.
-    pub async fn forget_account(&self, owner: &AccountName) -> Result<()> {
+    pub async fn remove_account(&self, owner: &AccountName) -> Result<()> {
         let _alone = self.changing.lock().await;
         for link in self.of(owner) {
             self.table.delete(&link.id).await?;

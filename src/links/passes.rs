@@ -2,7 +2,7 @@
 //! pushes out another's; what a client proved by Basic is remembered apart, by link and network. A restart asks for the password again.
 
 use super::{Link, random_bytes};
-use crate::auth::Network;
+use crate::auth::ClientNetwork;
 use crate::model::{Error, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -27,16 +27,16 @@ const TAG: usize = 32;
 /// Passes and proofs of all links.
 #[derive(Debug)]
 pub struct Passes {
-    signer: Signer,
+    signer: PassSigner,
     /// What the times in passes count from.
     start: Instant,
-    proofs: Mutex<HashMap<String, HashMap<Network, Proof>>>,
+    proofs: Mutex<HashMap<String, HashMap<ClientNetwork, PasswordProof>>>,
 }
 
 /// Signs what is said of a link, with a key that lives as long as the process.
-struct Signer(Hmac<Sha256>);
+struct PassSigner(Hmac<Sha256>);
 
-impl std::fmt::Debug for Signer {
+impl std::fmt::Debug for PassSigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Signer").finish_non_exhaustive()
     }
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Signer {
 
 /// The password that a network proved to know.
 #[derive(Debug)]
-struct Proof {
+struct PasswordProof {
     key: [u8; TAG],
     until: Instant,
 }
@@ -53,7 +53,8 @@ impl Passes {
     /// No passes yet.
     pub(super) fn new() -> Result<Self> {
         let key = Hmac::new_from_slice(&random_bytes::<TAG>()?);
-        let signer = Signer(key.map_err(|e| Error::io("make a key", std::io::Error::other(e)))?);
+        let signer =
+            PassSigner(key.map_err(|e| Error::io("make a key", std::io::Error::other(e)))?);
         Ok(Self {
             signer,
             start: Instant::now(),
@@ -76,7 +77,7 @@ impl Passes {
     }
 
     /// Whether `text` is a pass that was issued for this link and is not over. A new password of the link voids all passes.
-    pub fn admits(&self, link: &Link, text: &str) -> bool {
+    pub fn is_valid(&self, link: &Link, text: &str) -> bool {
         let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) else {
             return false;
         };
@@ -107,9 +108,9 @@ impl Passes {
     }
 
     /// Remembers that somebody in this network gave the link's password, whose key this is.
-    pub fn prove(&self, link: &Link, from: Network, key: [u8; TAG]) {
+    pub fn prove(&self, link: &Link, from: ClientNetwork, key: [u8; TAG]) {
         let now = Instant::now();
-        let proof = Proof {
+        let proof = PasswordProof {
             key,
             until: now + LIFE,
         };
@@ -129,7 +130,7 @@ impl Passes {
     }
 
     /// Whether somebody in this network gave the password of this key, which still is the link's, within the hour.
-    pub fn is_proven(&self, link: &Link, from: Network, key: &[u8; TAG]) -> bool {
+    pub fn is_proven(&self, link: &Link, from: ClientNetwork, key: &[u8; TAG]) -> bool {
         let proofs = self.proofs.lock();
         let Some(proof) = proofs
             .get(&link.id)
@@ -141,7 +142,7 @@ impl Passes {
     }
 }
 
-impl Signer {
+impl PassSigner {
     /// The signature of `said` in one use, for one link under its present password.
     fn mac(&self, what: &str, link: &Link, said: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
@@ -188,25 +189,25 @@ mod tests {
         }
     }
 
-    fn network(n: u8) -> Network {
-        Network::from(std::net::IpAddr::from([192, 0, 2, n]))
+    fn network(n: u8) -> ClientNetwork {
+        ClientNetwork::from(std::net::IpAddr::from([192, 0, 2, n]))
     }
 
     #[test]
     fn a_pass_is_good_for_its_link_and_password_only() {
         let passes = Passes::new().unwrap();
         let pass = passes.issue(&link("a", 1)).unwrap();
-        assert!(passes.admits(&link("a", 1), &pass));
-        assert!(!passes.admits(&link("a", 2), &pass) && !passes.admits(&link("b", 1), &pass));
+        assert!(passes.is_valid(&link("a", 1), &pass));
+        assert!(!passes.is_valid(&link("a", 2), &pass) && !passes.is_valid(&link("b", 1), &pass));
         assert!(
-            !Passes::new().unwrap().admits(&link("a", 1), &pass),
+            !Passes::new().unwrap().is_valid(&link("a", 1), &pass),
             "a restart asks again"
         );
         for at in 0..pass.len() - 1 {
             let mut other = pass.clone().into_bytes();
             other[at] = if other[at] == b'A' { b'B' } else { b'A' };
             assert!(
-                !passes.admits(&link("a", 1), std::str::from_utf8(&other).unwrap()),
+                !passes.is_valid(&link("a", 1), std::str::from_utf8(&other).unwrap()),
                 "{at}"
             );
         }
@@ -218,7 +219,7 @@ mod tests {
             &format!("{pass}A"),
             &format!("{pass}{pass}"),
         ] {
-            assert!(!passes.admits(&link("a", 1), text), "{text}");
+            assert!(!passes.is_valid(&link("a", 1), text), "{text}");
         }
     }
 
@@ -229,14 +230,14 @@ mod tests {
         for _ in 0..20_000 {
             passes.issue(&link("a", 1)).unwrap();
         }
-        assert!(passes.admits(&link("a", 1), &first));
+        assert!(passes.is_valid(&link("a", 1), &first));
     }
 
-    fn prove(passes: &Passes, link: &Link, from: Network, password: &[u8]) {
+    fn prove(passes: &Passes, link: &Link, from: ClientNetwork, password: &[u8]) {
         passes.prove(link, from, passes.key(link, password));
     }
 
-    fn is_proven(passes: &Passes, link: &Link, from: Network, password: &[u8]) -> bool {
+    fn is_proven(passes: &Passes, link: &Link, from: ClientNetwork, password: &[u8]) -> bool {
         passes.is_proven(link, from, &passes.key(link, password))
     }
 
@@ -250,8 +251,8 @@ mod tests {
         assert!(!is_proven(&passes, &link("a", 2), network(1), b"secret"));
         assert!(!is_proven(&passes, &link("b", 1), network(1), b"secret"));
         assert!(
-            !passes.admits(&link("a", 1), "secret")
-                && !passes.admits(&link("a", 1), "basic:secret")
+            !passes.is_valid(&link("a", 1), "secret")
+                && !passes.is_valid(&link("a", 1), "basic:secret")
         );
     }
 

@@ -56,26 +56,26 @@ pub struct Requests {
     /// All that have come.
     came: Counter,
     /// Those that are over.
-    over: Box<[[Cell; Front::ALL.len()]; METHODS.len()]>,
+    over: Box<[[RequestMetrics; Front::ALL.len()]; METHODS.len()]>,
 }
 
 /// The requests of one method to one front.
 #[derive(Debug, Default)]
-pub struct Cell {
+pub struct RequestMetrics {
     statuses: [Counter; STATUSES.len()],
     took: Durations,
 }
 
 impl Requests {
     /// A request that has come; it is counted when it is answered, or else when what is returned is dropped.
-    pub fn ask(&self, method: &str, front: Front) -> Asked<'_> {
+    pub fn begin(&self, method: &str, front: Front) -> RunningRequest<'_> {
         self.came.add(1);
         let row = METHODS
             .iter()
             .zip(self.over.iter())
             .find(|(name, _)| **name == method);
         let row = row.map(|(_, row)| row).or(self.over.last());
-        Asked {
+        RunningRequest {
             cell: row.and_then(|row| row.get(front as usize)),
             began: Instant::now(),
         }
@@ -88,12 +88,12 @@ impl Requests {
 
     /// How many of them are under way.
     pub fn running(&self) -> u64 {
-        let over = self.over.iter().flatten().map(Cell::count).sum();
+        let over = self.over.iter().flatten().map(RequestMetrics::count).sum();
         self.total().saturating_sub(over)
     }
 
     /// Method and front of those that are over, with their numbers.
-    pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &Cell)> {
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &RequestMetrics)> {
         let rows = METHODS.into_iter().zip(self.over.iter());
         let cells = rows.flat_map(|(method, row)| {
             Front::ALL
@@ -105,7 +105,7 @@ impl Requests {
     }
 }
 
-impl Cell {
+impl RequestMetrics {
     fn note(&self, status: u16, took: Duration) {
         if let Some(status) = self.statuses.get(usize::from(status / 100)) {
             status.add(1);
@@ -133,14 +133,14 @@ impl Cell {
 
 /// A request that is under way.
 #[derive(Debug)]
-pub struct Asked<'a> {
-    cell: Option<&'a Cell>,
+pub struct RunningRequest<'a> {
+    cell: Option<&'a RequestMetrics>,
     began: Instant,
 }
 
-impl Asked<'_> {
+impl RunningRequest<'_> {
     /// Counts it by the status of its answer; how long it took.
-    pub fn answered(mut self, status: u16) -> Duration {
+    pub fn finish(mut self, status: u16) -> Duration {
         let took = self.began.elapsed();
         if let Some(cell) = self.cell.take() {
             cell.note(status, took);
@@ -149,7 +149,7 @@ impl Asked<'_> {
     }
 }
 
-impl Drop for Asked<'_> {
+impl Drop for RunningRequest<'_> {
     fn drop(&mut self) {
         if let Some(cell) = self.cell {
             cell.note(0, self.began.elapsed());
@@ -169,9 +169,9 @@ mod tests {
             ("GET", Front::Dav, 404),
             ("BREW", Front::Web, 405),
         ] {
-            requests.ask(method, front).answered(status);
+            requests.begin(method, front).finish(status);
         }
-        let left = requests.ask("GET", Front::Api);
+        let left = requests.begin("GET", Front::Api);
         assert_eq!((requests.total(), requests.running()), (4, 1));
         drop(left);
         let seen: Vec<_> = requests
@@ -211,10 +211,10 @@ mod tests {
                             let method = if n % 2 == 0 { "PROPFIND" } else { "PROPPATCH" };
                             let asked = metrics
                                 .requests
-                                .ask(std::hint::black_box(method), Front::Dav);
+                                .begin(std::hint::black_box(method), Front::Dav);
                             metrics.received.add(300);
                             metrics.sent.add(800);
-                            asked.answered(207);
+                            asked.finish(207);
                         }
                     });
                 }

@@ -35,7 +35,7 @@ fn is_ignorable(c: char) -> bool {
 
 /// What a directional character has opened (UAX #9, section 2).
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Opened {
+enum DirectionalOpening {
     Embedding,
     Isolate,
 }
@@ -49,11 +49,11 @@ pub fn is_balanced(name: &str) -> bool {
     let mut open = Vec::new();
     for c in name.chars() {
         match c {
-            '\u{202a}' | '\u{202b}' => open.push(Opened::Embedding),
-            '\u{2066}'..='\u{2068}' => open.push(Opened::Isolate),
+            '\u{202a}' | '\u{202b}' => open.push(DirectionalOpening::Embedding),
+            '\u{2066}'..='\u{2068}' => open.push(DirectionalOpening::Isolate),
             // Each ends the innermost, which must be of its kind: what is left open within an isolate has no end of its own.
-            '\u{202c}' if open.pop() == Some(Opened::Embedding) => {}
-            '\u{2069}' if open.pop() == Some(Opened::Isolate) => {}
+            '\u{202c}' if open.pop() == Some(DirectionalOpening::Embedding) => {}
+            '\u{2069}' if open.pop() == Some(DirectionalOpening::Isolate) => {}
             '\u{202c}'..='\u{202e}' | '\u{2069}' => return false,
             // Ends a paragraph, and everything that is open in it.
             '\u{2029}' if !open.is_empty() => return false,

@@ -65,7 +65,7 @@ impl RelPath {
 
     /// Takes back what [`as_str`](Self::as_str) of a path said, from a record of our own. It is not checked again: the NFC form
     /// of a name may be longer than a name may be.
-    pub const fn restore(text: String) -> Self {
+    pub const fn from_stored(text: String) -> Self {
         Self(text)
     }
 
@@ -102,12 +102,12 @@ impl RelPath {
     }
 
     /// How much longer a path in a root may be than this one; refused where this is too long for anything to be made there.
-    pub fn left(&self) -> Result<Left> {
-        let top = Left {
+    pub fn remaining(&self) -> Result<PathBudget> {
+        let top = PathBudget {
             levels: MAX_DEPTH,
             bytes: MAX_BYTES + 1,
         };
-        self.names().try_fold(top, Left::below)
+        self.names().try_fold(top, PathBudget::below)
     }
 
     /// The path as text, names joined by `/`.
@@ -212,13 +212,13 @@ impl RelPath {
 
 /// What of the longest path is left below one.
 #[derive(Clone, Copy, Debug)]
-pub struct Left {
+pub struct PathBudget {
     levels: usize,
     /// Each name counted with a slash.
     bytes: usize,
 }
 
-impl Left {
+impl PathBudget {
     /// What is left below a name.
     pub fn below(self, name: &str) -> Result<Self> {
         let levels = self.levels.checked_sub(1).ok_or(TOO_DEEP)?;
@@ -435,17 +435,28 @@ mod tests {
         let deep = |levels| RelPath::parse(&"a/".repeat(levels)).unwrap();
         assert!(
             deep(MAX_DEPTH)
-                .left()
+                .remaining()
                 .is_ok_and(|left| left.below("b").is_err() && !left.fits_a_name())
         );
-        assert!(matches!(deep(MAX_DEPTH + 1).left(), Err(Error::BadName(_))));
+        assert!(matches!(
+            deep(MAX_DEPTH + 1).remaining(),
+            Err(Error::BadName(_))
+        ));
         let long = |last| {
             RelPath::parse(&(format!("{}/", "a".repeat(240)).repeat(16) + &"b".repeat(last)))
                 .unwrap()
         };
-        assert!(long(240).left().is_ok_and(|left| left.below("b").is_err()));
-        assert!(matches!(long(241).left(), Err(Error::BadName(_))));
-        assert!(RelPath::root().left().is_ok_and(Left::fits_a_name));
+        assert!(
+            long(240)
+                .remaining()
+                .is_ok_and(|left| left.below("b").is_err())
+        );
+        assert!(matches!(long(241).remaining(), Err(Error::BadName(_))));
+        assert!(
+            RelPath::root()
+                .remaining()
+                .is_ok_and(PathBudget::fits_a_name)
+        );
         let longer = "a/".repeat(MAX_BYTES) + "a";
         assert_eq!(
             RelPath::of_existing(&longer).unwrap().names().count(),

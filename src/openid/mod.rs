@@ -1,13 +1,13 @@
 //! The OpenID Connect provider that people may sign in by: authorization code with PKCE, state and nonce; discovery when it is
 //! first needed. What an account has to do with it is in `auth`.
 
-mod seal;
+mod signing;
 mod transport;
 
-use crate::auth::{Admitted, Assertion, Standing};
+use crate::auth::{Assertion, CredentialSnapshot, PendingSignIn};
 use crate::config::{NameClaim, OpenIdConfig};
+use crate::http_client::error_chain;
 use crate::model::{Error, Result, time};
-use crate::outgoing::causes;
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims,
     CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse,
@@ -19,8 +19,8 @@ use openidconnect::{
     OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
     Scope, SignatureVerificationError, TokenResponse,
 };
-use seal::Sealer;
 use serde::{Deserialize, Serialize};
+use signing::StateSigner;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use subtle::ConstantTimeEq;
@@ -28,18 +28,18 @@ use transport::Transport;
 use zeroize::Zeroizing;
 
 /// Seconds that somebody may take at the provider, or to find their code.
-pub const PATIENCE: i64 = 600;
+pub const SIGN_IN_TIMEOUT: i64 = 600;
 /// Where the provider sends browsers back to.
 pub const CALLBACK: &str = "/api/v1/openid/callback";
 /// How long what the provider says of itself is believed.
-const FRESH: Duration = Duration::from_secs(3600);
+const METADATA_TTL: Duration = Duration::from_secs(3600);
 /// How long a provider that failed is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const UNCONFIRMED: Error =
     Error::Forbidden("The provider did not confirm this sign-in. Start again.");
 /// Whoever comes back is not who left, or took too long.
-pub const LOST: Error = Error::Forbidden(
+pub const STATE_MISMATCH: Error = Error::Forbidden(
     "This sign-in was not begun in this browser, or took too long. Start again from this server's address.",
 );
 
@@ -56,7 +56,7 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-type Client = CoreClient<
+type ProviderClient = CoreClient<
     EndpointSet,
     EndpointNotSet,
     EndpointNotSet,
@@ -73,13 +73,13 @@ pub struct OpenId {
     issuer: IssuerUrl,
     redirect: RedirectUrl,
     transport: Transport,
-    sealer: Sealer,
-    known: tokio::sync::Mutex<Known>,
+    sealer: StateSigner,
+    known: tokio::sync::Mutex<ProviderCache>,
 }
 
 /// What is known of the provider.
 #[derive(Debug, Default)]
-struct Known {
+struct ProviderCache {
     found: Option<(Arc<CoreProviderMetadata>, Instant)>,
     failed: Option<Instant>,
 }
@@ -90,12 +90,12 @@ pub enum Purpose {
     /// To sign in.
     SignIn,
     /// To link the account that is signed in already, while its credentials are those it proved.
-    Link(Standing),
+    Link(CredentialSnapshot),
 }
 
 /// Somebody at the provider.
 #[derive(Serialize, Deserialize)]
-pub struct Errand {
+pub struct SignInState {
     state: String,
     nonce: String,
     verifier: String,
@@ -105,7 +105,7 @@ pub struct Errand {
     pub purpose: Purpose,
 }
 
-impl std::fmt::Debug for Errand {
+impl std::fmt::Debug for SignInState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Errand")
             .field("purpose", &self.purpose)
@@ -115,18 +115,18 @@ impl std::fmt::Debug for Errand {
 
 /// The way to the provider, and what the browser keeps meanwhile.
 #[derive(Debug)]
-pub struct Departure {
+pub struct AuthorizationRedirect {
     /// The provider's page.
     pub location: String,
     /// The value of the cookie.
-    pub kept: Zeroizing<String>,
+    pub cookie: Zeroizing<String>,
 }
 
 /// Somebody who has come back, but still owes a code.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Owing {
+pub struct PendingCode {
     /// What the provider's word was good for.
-    pub admitted: Admitted,
+    pub admitted: PendingSignIn,
     /// Where in this server they go afterwards.
     pub back: String,
 }
@@ -149,7 +149,7 @@ impl OpenId {
             issuer: IssuerUrl::new(config.issuer.clone()).map_err(|e| wrong(&e))?,
             redirect: RedirectUrl::new(format!("{public_url}{CALLBACK}")).map_err(|e| wrong(&e))?,
             transport: Transport::to(&config.issuer),
-            sealer: Sealer::new().map_err(|e| wrong(&e))?,
+            sealer: StateSigner::new().map_err(|e| wrong(&e))?,
             known: tokio::sync::Mutex::default(),
             config: config.clone(),
         }))
@@ -161,7 +161,11 @@ impl OpenId {
     }
 
     /// Sends somebody to the provider. `ProviderDown`.
-    pub async fn depart(&self, purpose: Purpose, back: String) -> Result<Departure> {
+    pub async fn begin_sign_in(
+        &self,
+        purpose: Purpose,
+        back: String,
+    ) -> Result<AuthorizationRedirect> {
         let client = self.client(&*self.provider(None).await?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let request = client.authorize_url(
@@ -174,40 +178,49 @@ impl OpenId {
             .add_scope(Scope::new("profile".into()));
         let (location, state, nonce) = request.set_pkce_challenge(challenge).url();
         let (state, nonce) = (state.into_secret(), nonce.secret().clone());
-        let errand = Errand {
+        let errand = SignInState {
             state,
             nonce,
             verifier: verifier.into_secret(),
             back,
             purpose,
         };
-        Ok(Departure {
+        Ok(AuthorizationRedirect {
             location: location.into(),
-            kept: self.sealer.seal("errand", errand, now() + PATIENCE),
+            cookie: self.sealer.sign("errand", errand, now() + SIGN_IN_TIMEOUT),
         })
     }
 
     /// Who comes back, by what their browser kept. `Forbidden` when it is not the one that left.
-    pub fn errand(&self, kept: &str, state: &str) -> Result<Errand> {
-        let errand: Errand = self.sealer.open("errand", kept, now()).ok_or(LOST)?;
+    pub fn read_state(&self, kept: &str, state: &str) -> Result<SignInState> {
+        let errand: SignInState = self
+            .sealer
+            .verify("errand", kept, now())
+            .ok_or(STATE_MISMATCH)?;
         let is_same: bool = errand.state.as_bytes().ct_eq(state.as_bytes()).into();
-        if is_same { Ok(errand) } else { Err(LOST) }
+        if is_same {
+            Ok(errand)
+        } else {
+            Err(STATE_MISMATCH)
+        }
     }
 
     /// What the browser of somebody keeps who owes a code.
-    pub fn keep(&self, owing: Owing) -> Zeroizing<String> {
-        self.sealer.seal("owing", owing, now() + PATIENCE)
+    pub fn write_pending_code(&self, owing: PendingCode) -> Zeroizing<String> {
+        self.sealer.sign("owing", owing, now() + SIGN_IN_TIMEOUT)
     }
 
     /// Who owes a code, by what their browser kept. `Forbidden`.
-    pub fn owing(&self, kept: &str) -> Result<Owing> {
-        self.sealer.open("owing", kept, now()).ok_or(LOST)
+    pub fn read_pending_code(&self, kept: &str) -> Result<PendingCode> {
+        self.sealer
+            .verify("owing", kept, now())
+            .ok_or(STATE_MISMATCH)
     }
 
     /// What the provider says of who has come back with a code. `ProviderDown`, `Forbidden` when it says nothing that holds.
-    pub async fn redeem(
+    pub async fn exchange_code(
         &self,
-        errand: &Errand,
+        errand: &SignInState,
         code: &str,
         said_issuer: Option<&str>,
     ) -> Result<Assertion> {
@@ -217,7 +230,7 @@ impl OpenId {
         let asked = Instant::now();
         let mut client = self.client(&*self.provider(None).await?);
         let request = client.exchange_code(AuthorizationCode::new(code.to_owned()));
-        let request = request.map_err(|e| unconfirmed(causes(&e)))?;
+        let request = request.map_err(|e| unconfirmed(error_chain(&e)))?;
         let verifier = PkceCodeVerifier::new(errand.verifier.clone());
         let tokens = match request
             .set_pkce_verifier(verifier)
@@ -226,7 +239,7 @@ impl OpenId {
         {
             Ok(tokens) => tokens,
             Err(RequestTokenError::Request(error)) => return Err(down(&error)),
-            Err(error) => return Err(unconfirmed(causes(&error))),
+            Err(error) => return Err(unconfirmed(error_chain(&error))),
         };
         let token = tokens
             .id_token()
@@ -242,20 +255,20 @@ impl OpenId {
 
     async fn assertion(
         &self,
-        client: &Client,
+        client: &ProviderClient,
         tokens: &CoreTokenResponse,
         claims: &CoreIdTokenClaims,
     ) -> Result<Assertion> {
         let subject = claims.subject();
-        let mut said = Said::from(claims);
+        let mut said = UserClaims::from(claims);
         if said.email.is_none() || said.name(self.config.name_claim).is_none() {
             let token = tokens.access_token().clone();
             if let Ok(request) = client.user_info(token, Some(subject.clone())) {
                 let more: CoreUserInfoClaims = request
                     .request_async(&self.transport)
                     .await
-                    .map_err(|e| unconfirmed(causes(&e)))?;
-                said = said.or(Said::from(&more));
+                    .map_err(|e| unconfirmed(error_chain(&e)))?;
+                said = said.or(UserClaims::from(&more));
             }
         }
         let name = match self.config.name_claim {
@@ -271,7 +284,7 @@ impl OpenId {
         })
     }
 
-    fn client(&self, provider: &CoreProviderMetadata) -> Client {
+    fn client(&self, provider: &CoreProviderMetadata) -> ProviderClient {
         let id = ClientId::new(self.config.client_id.clone());
         let methods = provider.token_endpoint_auth_methods_supported();
         let takes = |method| methods.is_some_and(|known| known.contains(&method));
@@ -289,7 +302,8 @@ impl OpenId {
     /// What the provider says of itself and its keys, learned after `since` where that is given. `ProviderDown`.
     async fn provider(&self, since: Option<Instant>) -> Result<Arc<CoreProviderMetadata>> {
         let mut known = self.known.lock().await;
-        let is_new = |at: &Instant| at.elapsed() < FRESH && since.is_none_or(|since| *at > since);
+        let is_new =
+            |at: &Instant| at.elapsed() < METADATA_TTL && since.is_none_or(|since| *at > since);
         if let Some((provider, _)) = known.found.as_ref().filter(|(_, at)| is_new(at)) {
             return Ok(provider.clone());
         }
@@ -300,13 +314,13 @@ impl OpenId {
                 .filter(|_| since.is_none())
                 .map(|(provider, _)| provider.clone())
         };
-        if known.failed.is_some_and(|at| at.elapsed() < PAUSE) {
+        if known.failed.is_some_and(|at| at.elapsed() < RETRY_DELAY) {
             return stale().ok_or(Error::ProviderDown);
         }
         match self.discover().await {
             Ok(provider) => {
                 let provider = Arc::new(provider);
-                *known = Known {
+                *known = ProviderCache {
                     found: Some((provider.clone(), Instant::now())),
                     failed: None,
                 };
@@ -323,7 +337,7 @@ impl OpenId {
     async fn discover(&self) -> Result<CoreProviderMetadata, String> {
         let found =
             CoreProviderMetadata::discover_async(self.issuer.clone(), &self.transport).await;
-        let found = found.map_err(|error| causes(&error))?;
+        let found = found.map_err(|error| error_chain(&error))?;
         let page = found.authorization_endpoint().as_str();
         if self.transport.admits(page) {
             Ok(found)
@@ -335,7 +349,7 @@ impl OpenId {
 
 /// What the provider says of somebody, beyond who it is.
 #[derive(Default)]
-struct Said {
+struct UserClaims {
     email: Option<String>,
     is_verified: bool,
     preferred: Option<String>,
@@ -345,7 +359,7 @@ struct Said {
 
 macro_rules! said_by {
     ($claims:ty) => {
-        impl From<&$claims> for Said {
+        impl From<&$claims> for UserClaims {
             fn from(claims: &$claims) -> Self {
                 Self {
                     email: claims.email().map(|email| email.as_str().to_owned()),
@@ -370,7 +384,7 @@ macro_rules! said_by {
 said_by!(CoreIdTokenClaims);
 said_by!(CoreUserInfoClaims);
 
-impl Said {
+impl UserClaims {
     fn name(&self, claim: NameClaim) -> Option<&str> {
         match claim {
             NameClaim::PreferredUsername => self.preferred.as_deref(),
@@ -403,12 +417,12 @@ impl Said {
     }
 }
 
-fn verifier_of(client: &Client) -> CoreIdTokenVerifier<'_> {
+fn verifier_of(client: &ProviderClient) -> CoreIdTokenVerifier<'_> {
     client.id_token_verifier().set_allowed_algs(ALGORITHMS)
 }
 
 /// Whether an ID token is signed with a key that is not known.
-fn lacks_key(client: &Client, token: &CoreIdToken, nonce: &Nonce) -> bool {
+fn lacks_key(client: &ProviderClient, token: &CoreIdToken, nonce: &Nonce) -> bool {
     let verdict = token.claims(&verifier_of(client), nonce);
     let Err(ClaimsVerificationError::SignatureVerification(error)) = verdict else {
         return false;
@@ -421,7 +435,7 @@ fn lacks_key(client: &Client, token: &CoreIdToken, nonce: &Nonce) -> bool {
 
 /// The claims of an ID token: signature, issuer, audience, expiry, nonce and the access token that it came with.
 fn verify<'t>(
-    client: &Client,
+    client: &ProviderClient,
     tokens: &CoreTokenResponse,
     token: &'t CoreIdToken,
     nonce: &Nonce,
@@ -429,18 +443,18 @@ fn verify<'t>(
     let verifier = verifier_of(client);
     let claims = token
         .claims(&verifier, nonce)
-        .map_err(|error| causes(&error))?;
+        .map_err(|error| error_chain(&error))?;
     check_party(claims, client.client_id())?;
     let Some(expected) = claims.access_token_hash() else {
         return Ok(claims);
     };
     let (algorithm, key) = (token.signing_alg(), token.signing_key(&verifier));
     let (algorithm, key) = (
-        algorithm.map_err(|e| causes(&e))?,
-        key.map_err(|e| causes(&e))?,
+        algorithm.map_err(|e| error_chain(&e))?,
+        key.map_err(|e| error_chain(&e))?,
     );
     let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
-        .map_err(|e| causes(&e))?;
+        .map_err(|e| error_chain(&e))?;
     if found == *expected {
         Ok(claims)
     } else {

@@ -1,6 +1,6 @@
 //! Requests to the provider: over TLS, but for one on this machine.
 
-use crate::outgoing::{Outgoing, Unanswered};
+use crate::http_client::{HttpClient, RequestFailed};
 use bytes::Bytes;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The way to the provider.
 #[derive(Debug)]
 pub struct Transport {
-    outgoing: Outgoing,
+    outgoing: HttpClient,
     /// Whether the provider is on this machine and speaks plain HTTP.
     is_plain: bool,
 }
@@ -20,7 +20,7 @@ impl Transport {
     /// To a provider at this address.
     pub fn to(issuer: &str) -> Self {
         Self {
-            outgoing: Outgoing::new(None, PATIENCE),
+            outgoing: HttpClient::new(None, PATIENCE),
             is_plain: issuer.starts_with("http://"),
         }
     }
@@ -38,24 +38,24 @@ impl Transport {
         }
     }
 
-    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
+    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, RequestFailed> {
         let address = request.uri().to_string();
         if !self.admits(&address) {
-            return Err(Unanswered(format!(
+            return Err(RequestFailed(format!(
                 "{address} is neither https nor http on loopback"
             )));
         }
         Ok(self
             .outgoing
-            .ask(request.map(Bytes::from))
+            .send(request.map(Bytes::from))
             .await?
             .map(|body| body.to_vec()))
     }
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport {
-    type Error = Unanswered;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, Unanswered>> + Send + 'c>>;
+    type Error = RequestFailed;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, RequestFailed>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.ask(request))
@@ -90,7 +90,7 @@ mod tests {
         }
     }
     /// What comes of a request to somebody who answers so.
-    async fn ask(answer: String) -> Result<HttpResponse, Unanswered> {
+    async fn ask(answer: String) -> Result<HttpResponse, RequestFailed> {
         use std::io::{Read, Write};
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());

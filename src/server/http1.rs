@@ -1,10 +1,10 @@
 //! HTTP/1.1 on a connection.
 
-use super::answers::Answers;
-use super::wire::{Course, Noticed, Wire};
-use super::{Door, LAST_WORD, MAX_HEAD, MAX_HEADERS, MAX_READ};
+use super::handler::RequestHandler;
+use super::timed_stream::{ConnectionFlags, ProtocolTracker, TimedStream};
+use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS, MAX_READ};
 use crate::http::framing::Ambiguous;
-use crate::http::intake::BodyIn;
+use crate::http::request_body::RequestBody;
 use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// How often a new connection is asked whether it says something, when the server is to stop.
 const TURN: Duration = Duration::from_millis(10);
 
-impl<A: Answers> Door<A> {
+impl<A: RequestHandler> ConnectionAcceptor<A> {
     pub(super) fn builder(&self) -> http1::Builder {
         let mut builder = http1::Builder::new();
         builder
@@ -37,15 +37,15 @@ impl<A: Answers> Door<A> {
     }
 
     /// Answers requests until the client or the server ends it.
-    pub(super) async fn converse<S>(&self, builder: &http1::Builder, stream: S, peer: SocketAddr)
+    pub(super) async fn serve_http1<S>(&self, builder: &http1::Builder, stream: S, peer: SocketAddr)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let noticed = Arc::new(Noticed::default());
-        let course = Course::One(Box::default());
-        let wire = Wire::new(
+        let noticed = Arc::new(ConnectionFlags::default());
+        let course = ProtocolTracker::Http1(Box::default());
+        let wire = TimedStream::new(
             stream,
-            self.patience(),
+            self.read_timeouts(),
             course,
             Arc::clone(&noticed),
             Arc::clone(&self.metrics),
@@ -53,7 +53,7 @@ impl<A: Answers> Door<A> {
         let wire = TokioIo::new(wire);
         let origin = self.origin(peer);
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let mut request = request.map(BodyIn::from);
+            let mut request = request.map(RequestBody::from);
             if noticed.ambiguous.load(Ordering::Relaxed) {
                 request.extensions_mut().insert(Ambiguous);
             }
@@ -87,7 +87,7 @@ impl<A: Answers> Door<A> {
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
             if noticed.proxy.load(Ordering::Relaxed) {
-                self.proxies.tell_of_stranger(peer);
+                self.proxies.warn_untrusted_peer(peer);
             }
         }
     }

@@ -3,19 +3,19 @@
 
 mod bodies;
 mod frames;
+mod stream_timeout;
 mod streams;
-mod wait;
 
-use super::admission::Ticket;
-use super::answers::Answers;
-use super::wire::{Course, Noticed, Wire};
-use super::{Door, LAST_WORD, MAX_HEAD, MAX_HEADERS};
-use crate::auth::Origin;
+use super::connection_limiter::ConnectionPermit;
+use super::handler::RequestHandler;
+use super::timed_stream::{ConnectionFlags, ProtocolTracker, TimedStream};
+use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS};
+use crate::auth::RequestOrigin;
 use crate::http::body::Body;
-use crate::http::intake::BodyIn;
 use crate::http::reply;
-use bodies::{Arriving, Leaving};
-pub(super) use frames::Frames;
+use crate::http::request_body::RequestBody;
+use bodies::{StreamRequestBody, StreamResponseBody};
+pub(super) use frames::FrameTracker;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -25,7 +25,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use streams::{Begin, Stream, Streams};
+use streams::{Http2Stream, StreamSpawner, Streams};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Requests at once on a connection: as many as a client may take for granted (RFC 9113, 6.5.2). Each beyond the first takes a place as a
@@ -41,23 +41,23 @@ const MAX_UNSEEN_RESETS: usize = 20;
 /// Faulty streams that the server resets itself before it ends the connection.
 const MAX_OWN_RESETS: usize = 200;
 
-impl<A: Answers> Door<A> {
+impl<A: RequestHandler> ConnectionAcceptor<A> {
     /// Answers the requests of a connection until the client or the server ends it.
-    pub(super) async fn converse_2<S>(&self, stream: S, peer: SocketAddr, ticket: Ticket)
+    pub(super) async fn serve_http2<S>(&self, stream: S, peer: SocketAddr, ticket: ConnectionPermit)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let course = Course::Two(Box::default());
-        let noticed = Arc::new(Noticed::default());
-        let wire = Wire::new(
+        let course = ProtocolTracker::Http2(Box::default());
+        let noticed = Arc::new(ConnectionFlags::default());
+        let wire = TimedStream::new(
             stream,
-            self.patience(),
+            self.read_timeouts(),
             course,
             noticed,
             Arc::clone(&self.metrics),
         );
         let wire = TokioIo::new(wire);
-        let (header_timeout, body_timeout) = self.patience();
+        let (header_timeout, body_timeout) = self.read_timeouts();
         let (mut streams, begin) = Streams::new(self.keep_alive(), body_timeout);
         let builder = builder(begin.clone());
         let (origin, answers) = (self.origin(peer), self.answers.clone());
@@ -85,7 +85,7 @@ impl<A: Answers> Door<A> {
     }
 }
 
-fn builder(begin: Begin) -> http2::Builder<Begin> {
+fn builder(begin: StreamSpawner) -> http2::Builder<StreamSpawner> {
     let mut builder = http2::Builder::new(begin);
     builder
         .timer(TokioTimer::new())
@@ -100,12 +100,12 @@ fn builder(begin: Begin) -> http2::Builder<Begin> {
 }
 
 /// Answers one request, which has no stream where there is no place for it.
-fn answer<A: Answers>(
+fn answer<A: RequestHandler>(
     answers: &A,
-    origin: &Origin,
+    origin: &RequestOrigin,
     request: Request<Incoming>,
-    stream: Option<Arc<Stream>>,
-) -> impl Future<Output = Response<Leaving>> + Send + use<A> {
+    stream: Option<Arc<Http2Stream>>,
+) -> impl Future<Output = Response<StreamResponseBody>> + Send + use<A> {
     let (answers, origin) = (answers.clone(), origin.clone());
     async move {
         let is_head = request.method() == Method::HEAD;
@@ -116,12 +116,13 @@ fn answer<A: Answers>(
                 "The request has too many headers.",
             ),
             Some(stream) => {
-                let request = request
-                    .map(|body| BodyIn::Stream(Box::pin(Arriving::new(body, Arc::clone(stream)))));
+                let request = request.map(|body| {
+                    RequestBody::Stream(Box::pin(StreamRequestBody::new(body, Arc::clone(stream))))
+                });
                 answers.answer(origin, request).await
             }
         };
-        sent_as(is_head, response).map(|body| Leaving::new(body, stream))
+        sent_as(is_head, response).map(|body| StreamResponseBody::new(body, stream))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2: a header before all else by which a proxy says whose connection it passes on. It is
 //! read from the networks that the settings name, which must send it, and from nobody else.
 
-use crate::config::Network;
+use crate::config::IpNetwork;
 use parking_lot::Mutex;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -25,32 +25,32 @@ const REFUSAL: &[u8] =
 
 /// The networks whose headers are read.
 #[derive(Debug)]
-pub(super) struct Proxies {
-    networks: Vec<Network>,
+pub(super) struct TrustedProxies {
+    networks: Vec<IpNetwork>,
     /// That one of them sends no header.
-    missing: Reminder,
+    missing: LogRateLimit,
     /// That somebody else sends one.
-    stranger: Reminder,
+    stranger: LogRateLimit,
 }
 
 /// When something was last said.
 #[derive(Debug, Default)]
-struct Reminder(Mutex<Option<Instant>>);
+struct LogRateLimit(Mutex<Option<Instant>>);
 
 /// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum ProxiedPeer {
     Client(SocketAddr),
     /// The proxy's own, or that of a client without an address.
-    Nobody,
+    Local,
 }
 
-impl Proxies {
-    pub(super) fn new(networks: &[Network]) -> Self {
+impl TrustedProxies {
+    pub(super) fn new(networks: &[IpNetwork]) -> Self {
         Self {
             networks: networks.to_vec(),
-            missing: Reminder::default(),
-            stranger: Reminder::default(),
+            missing: LogRateLimit::default(),
+            stranger: LogRateLimit::default(),
         }
     }
 
@@ -69,7 +69,9 @@ impl Proxies {
     ) -> Option<SocketAddr> {
         let told = tokio::time::timeout(patience, read(stream)).await;
         match told.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
-            Ok(Told::Client(client)) if may_be_a_client(client.ip(), peer.ip()) => Some(client),
+            Ok(ProxiedPeer::Client(client)) if may_be_a_client(client.ip(), peer.ip()) => {
+                Some(client)
+            }
             Ok(_) => Some(peer),
             // One that connects and goes looks whether somebody listens.
             Err(error)
@@ -97,7 +99,7 @@ impl Proxies {
     }
 
     /// Tells of a peer that sent a header and is none of them.
-    pub(super) fn tell_of_stranger(&self, peer: SocketAddr) {
+    pub(super) fn warn_untrusted_peer(&self, peer: SocketAddr) {
         if self.stranger.is_due() {
             tracing::warn!(
                 %peer,
@@ -108,7 +110,7 @@ impl Proxies {
     }
 }
 
-impl Reminder {
+impl LogRateLimit {
     /// Whether it is to be said again, which is taken for said.
     fn is_due(&self) -> bool {
         let mut said = self.0.lock();
@@ -133,7 +135,7 @@ fn may_be_a_client(client: IpAddr, proxy: IpAddr) -> bool {
         && (!client.is_loopback() || proxy.is_loopback())
 }
 
-async fn read(stream: &mut TcpStream) -> io::Result<Told> {
+async fn read(stream: &mut TcpStream) -> io::Result<ProxiedPeer> {
     // Each header is longer than this, and so is each other beginning of a connection.
     let mut first = [0; SIGNATURE.len()];
     stream.read_exact(&mut first).await?;
@@ -179,10 +181,10 @@ async fn read_line(stream: &mut TcpStream, first: &[u8]) -> io::Result<Vec<u8>> 
 }
 
 /// What a line of version 1 says; `None` when it is malformed.
-fn line(line: &[u8]) -> Option<Told> {
+fn line(line: &[u8]) -> Option<ProxiedPeer> {
     let text = line.strip_suffix(b"\r\n")?.strip_prefix(LINE)?;
     if text == b"UNKNOWN" || text.starts_with(b"UNKNOWN ") {
-        return Some(Told::Nobody);
+        return Some(ProxiedPeer::Local);
     }
     let words: Vec<&str> = std::str::from_utf8(text).ok()?.split(' ').collect();
     let &[family, source, destination, from, to] = words.as_slice() else {
@@ -202,7 +204,7 @@ fn line(line: &[u8]) -> Option<Told> {
         _ => return None,
     };
     port(to)?;
-    Some(Told::Client(SocketAddr::new(source, port(from)?)))
+    Some(ProxiedPeer::Client(SocketAddr::new(source, port(from)?)))
 }
 
 /// A port as it is written in one way only.
@@ -213,15 +215,15 @@ fn port(text: &str) -> Option<u16> {
 }
 
 /// What a header of version 2 says; `None` when it is malformed.
-fn binary(command: u8, family: u8, rest: &[u8]) -> Option<Told> {
+fn binary(command: u8, family: u8, rest: &[u8]) -> Option<ProxiedPeer> {
     match command {
         // LOCAL: whatever else it says does not count.
-        0x20 => return Some(Told::Nobody),
+        0x20 => return Some(ProxiedPeer::Local),
         0x21 => {}
         _ => return None,
     }
     let (source, from) = match family {
-        0x00 => return Some(Told::Nobody),
+        0x00 => return Some(ProxiedPeer::Local),
         // TCP, or UDP for a client of HTTP/3, over IPv4: two addresses, then two ports.
         0x11 | 0x12 => {
             let &[source @ .., _, _, _, _, high, low, _, _] = rest.first_chunk::<12>()?;
@@ -233,10 +235,10 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Option<Told> {
             let &[high, low, _, _] = ports;
             (IpAddr::from(*source), [high, low])
         }
-        0x31 | 0x32 => return (rest.len() >= 216).then_some(Told::Nobody),
+        0x31 | 0x32 => return (rest.len() >= 216).then_some(ProxiedPeer::Local),
         _ => return None,
     };
-    Some(Told::Client(SocketAddr::new(
+    Some(ProxiedPeer::Client(SocketAddr::new(
         source,
         u16::from_be_bytes(from),
     )))

@@ -2,15 +2,15 @@
 
 use super::*;
 use crate::http::body::Body;
-use crate::http::intake::BodyIn;
-use crate::http::{framing, intake, login};
+use crate::http::request_body::RequestBody;
+use crate::http::{framing, login, request_body};
 use crate::model::Error;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-fn cores() -> Arc<Cores> {
-    Arc::new(Cores::start().unwrap())
+fn cores() -> Arc<WorkerPool> {
+    Arc::new(WorkerPool::start().unwrap())
 }
 
 struct Running {
@@ -31,7 +31,7 @@ impl Running {
             &TlsConfig::default(),
             &Issuers::default(),
             cores(),
-            Handed::default(),
+            ActivatedSockets::default(),
         )
         .await
         .unwrap();
@@ -63,7 +63,7 @@ impl Running {
 }
 
 /// `/refuse` is a 401 that reads the body first, `/wait` answers when the body has ended, all else echoes the body.
-async fn answer(_peer: Origin, mut request: Request<BodyIn>) -> Response<Body> {
+async fn answer(_peer: RequestOrigin, mut request: Request<RequestBody>) -> Response<Body> {
     if let Err(refusal) = framing::check(&mut request) {
         let mut response = crate::http::reply::sentence(refusal.status, refusal.sentence);
         response
@@ -460,7 +460,7 @@ async fn a_refused_upload_that_is_too_long_or_waits_is_not_read() {
     assert!(text.to_ascii_lowercase().contains("connection: close"));
 
     // More than is read on, sent whole all the same: the answer arrives instead of a reset.
-    let length = intake::DrainLimit::CHALLENGE.bytes + 1;
+    let length = request_body::DrainLimit::CHALLENGE.bytes + 1;
     let (mut reading, mut writing) = server.connect().await.into_split();
     let head = format!("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     writing.write_all(head.as_bytes()).await.unwrap();
@@ -502,7 +502,7 @@ async fn a_taken_address_is_named() {
         &TlsConfig::default(),
         &Issuers::default(),
         cores(),
-        Handed::default(),
+        ActivatedSockets::default(),
     )
     .await
     .unwrap_err()
@@ -516,24 +516,28 @@ async fn a_taken_address_is_named() {
 
 #[tokio::test]
 async fn a_connection_that_does_nothing_holds_little() {
-    fn answer_size<F: Fn(Origin, Request<BodyIn>) -> A, A>(_: &F) -> usize {
+    fn answer_size<F: Fn(RequestOrigin, Request<RequestBody>) -> A, A>(_: &F) -> usize {
         size_of::<A>()
     }
     let app: Option<Arc<App>> = None;
-    let answers = move |peer: Origin, request: Request<BodyIn>| {
+    let answers = move |peer: RequestOrigin, request: Request<RequestBody>| {
         let app = app.clone();
         async move { crate::http::handle(&app.unwrap(), peer, request).await }
     };
     let config = ServerConfig::default();
-    let admission = Admission::new(&config, Arc::new(Limits::new(&config)), Arc::default());
+    let admission = ConnectionLimiter::new(
+        &config,
+        Arc::new(ConnectionLimits::new(&config)),
+        Arc::default(),
+    );
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = listener.local_addr().unwrap();
     let stream = std::net::TcpStream::connect(peer).unwrap();
-    let ticket = admission.admit(peer.ip()).unwrap();
+    let ticket = admission.acquire(peer.ip()).unwrap();
     let (_stop, stopping) = watch::channel(());
     let answer = answer_size(&answers);
-    let (proxies, metrics) = (Arc::new(Proxies::new(&[])), Arc::default());
-    let door = Door {
+    let (proxies, metrics) = (Arc::new(TrustedProxies::new(&[])), Arc::default());
+    let door = ConnectionAcceptor {
         answers,
         config,
         tls: None,

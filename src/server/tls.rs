@@ -41,16 +41,16 @@ const NOT_TLS: &[u8] =
 /// The certificates of the settings and those that the program gets for itself, as they were last read.
 #[derive(Debug)]
 pub struct Certificates {
-    sources: Vec<Source>,
+    sources: Vec<CertificateSource>,
     issuers: Issuers,
     /// One for each source; `None` where none was ever read.
     current: RwLock<Vec<Option<Certificate>>>,
-    seen: Mutex<Seen>,
+    seen: Mutex<LoadedCertificates>,
 }
 
 /// Where a certificate is read from.
 #[derive(Debug)]
-struct Source {
+struct CertificateSource {
     files: CertificateFiles,
     /// Whether the server goes on without it, since it comes from elsewhere.
     is_awaited: bool,
@@ -58,7 +58,7 @@ struct Source {
 
 /// What was found at the last look.
 #[derive(Debug)]
-struct Seen {
+struct LoadedCertificates {
     stamps: Vec<Stamp>,
     /// When it was last said that what is there now cannot be used; `None` while it can.
     complained: Option<Instant>,
@@ -70,22 +70,26 @@ impl Certificates {
         if config.listen.is_empty() {
             return Ok(None);
         }
-        if let Err(error) = issuers.keep_up(SystemTime::now()) {
+        if let Err(error) = issuers.renew_if_due(SystemTime::now()) {
             tracing::error!(%error, "{NOT_ISSUED}");
         }
-        let own = config.certificates.iter().cloned().map(|files| Source {
-            files,
-            is_awaited: false,
-        });
-        let awaited = issuers.awaited().map(|path| Source {
+        let own = config
+            .certificates
+            .iter()
+            .cloned()
+            .map(|files| CertificateSource {
+                files,
+                is_awaited: false,
+            });
+        let awaited = issuers.awaited().map(|path| CertificateSource {
             files: CertificateFiles::in_one(path),
             is_awaited: true,
         });
-        let local = issuers.files().map(|path| Source {
+        let local = issuers.files().map(|path| CertificateSource {
             files: CertificateFiles::in_one(path),
             is_awaited: false,
         });
-        let sources: Vec<Source> = own.chain(awaited).chain(local).collect();
+        let sources: Vec<CertificateSource> = own.chain(awaited).chain(local).collect();
         let stamps = stamps(&sources);
         let (mut current, mut complained) = (Vec::new(), None);
         for source in &sources {
@@ -100,8 +104,8 @@ impl Certificates {
                 Err(error) => return Err(Error::io("set up TLS", error)),
             }
         }
-        current.iter().flatten().for_each(Certificate::announce);
-        let seen = Mutex::new(Seen { stamps, complained });
+        current.iter().flatten().for_each(Certificate::log_details);
+        let seen = Mutex::new(LoadedCertificates { stamps, complained });
         Ok(Some(Arc::new(Self {
             sources,
             issuers: issuers.clone(),
@@ -134,12 +138,12 @@ impl Certificates {
 
     /// Reads the certificates again if their files have changed, or in any case when `asked`. One that is in use stays when its files
     /// cannot be read, which is said now and every hour.
-    pub fn look(&self, asked: bool) {
+    pub fn reload_if_changed(&self, asked: bool) {
         if let Some(acme) = self.issuers.acme.as_ref().filter(|_| asked) {
             acme.ask_again();
         }
         let mut seen = self.seen.lock();
-        let issued = self.issuers.keep_up(SystemTime::now());
+        let issued = self.issuers.renew_if_due(SystemTime::now());
         let now = stamps(&self.sources);
         let has_changed = now != seen.stamps;
         let is_due = seen
@@ -153,7 +157,7 @@ impl Certificates {
         for (at, source) in self.sources.iter().enumerate() {
             match source.read() {
                 Ok(Some(certificate)) => {
-                    certificate.announce();
+                    certificate.log_details();
                     if let Some(current) = self.current.write().get_mut(at) {
                         *current = Some(certificate);
                     }
@@ -194,7 +198,7 @@ impl Certificates {
     }
 
     /// What shows an ACME server that a name leads here, while one is asked.
-    fn prove(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+    fn challenge_certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
         let proof = self.issuers.acme.as_ref()?.challenges().find(name)?;
         let chain = vec![CertificateDer::from(proof.certificate.clone())];
         let key = PrivatePkcs8KeyDer::from(proof.key.clone());
@@ -232,13 +236,13 @@ impl ResolvesServerCert for Certificates {
             .alpn()
             .is_some_and(|mut offered| offered.next() == Some(ACME) && offered.next().is_none());
         if wants_proof {
-            return self.prove(hello.server_name()?);
+            return self.challenge_certificate(hello.server_name()?);
         }
         self.choose(hello.server_name())
     }
 }
 
-impl Source {
+impl CertificateSource {
     /// `None` while what is awaited has not come.
     fn read(&self) -> io::Result<Option<Certificate>> {
         match Certificate::read(&self.files) {
@@ -248,7 +252,7 @@ impl Source {
     }
 }
 
-fn stamps(sources: &[Source]) -> Vec<Stamp> {
+fn stamps(sources: &[CertificateSource]) -> Vec<Stamp> {
     sources
         .iter()
         .flat_map(|source| [stamp(&source.files.certificate), stamp(&source.files.key)])
@@ -261,7 +265,7 @@ pub(super) struct Tls(Arc<ServerConfig>);
 
 impl Tls {
     /// The handshake of a connection, in `patience`. A client that speaks plain HTTP is told so.
-    pub(super) async fn shake(
+    pub(super) async fn handshake(
         &self,
         mut stream: TcpStream,
         patience: Duration,
@@ -270,7 +274,7 @@ impl Tls {
             let mut first = [0];
             if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {
                 // What is left unread would reset the connection, and the client would not see the answer.
-                let failure = what_came(&stream);
+                let failure = handshake_error(&stream);
                 stream.write_all(NOT_TLS).await?;
                 return Err(failure);
             }
@@ -295,7 +299,7 @@ pub(super) fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
 }
 
 /// Reads what is there of a client that does not speak TLS; the error says what that is.
-fn what_came(stream: &TcpStream) -> io::Error {
+fn handshake_error(stream: &TcpStream) -> io::Error {
     let mut came = [0; 16 << 10];
     let length = stream.try_read(&mut came).unwrap_or(0);
     if proxy::is_header(came.get(..length).unwrap_or_default()) {

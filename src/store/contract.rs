@@ -1,7 +1,7 @@
 //! What every engine promises, as one suite; an engine's tests call [`suite`] with a way to open it.
 
 use super::table::{Record, Table};
-use super::{Batch, Change, StateStore};
+use super::{Batch, StateStore, StoreChange};
 use crate::model::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ where
         .unwrap();
     for keys in [["a", "b"].as_slice(), &["a", "b"], &["d"], &["e"]] {
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        assert_eq!(changes.next().await, Some(Change::Keys(keys)));
+        assert_eq!(changes.next().await, Some(StoreChange::Keys(keys)));
     }
     let before = store.scan("", "", 10).await.unwrap();
     store.close().await.unwrap();
@@ -310,9 +310,12 @@ async fn changes_are_told(store: Arc<dyn StateStore>) {
     store.commit(Batch::new().put("b", "1")).await.unwrap();
     assert_eq!(
         changes.next().await,
-        Some(Change::Keys(vec!["a".into(), "before".into()]))
+        Some(StoreChange::Keys(vec!["a".into(), "before".into()]))
     );
-    assert_eq!(changes.next().await, Some(Change::Keys(vec!["b".into()])));
+    assert_eq!(
+        changes.next().await,
+        Some(StoreChange::Keys(vec!["b".into()]))
+    );
     store.close().await.unwrap();
     assert_eq!(changes.next().await, None);
 }
@@ -419,5 +422,5 @@ async fn tables_keep_typed_records(store: Arc<dyn StateStore>) {
         });
         store.commit(batch.unwrap()).await.unwrap();
     }
-    assert_eq!(table.beneath("m").await.unwrap(), many);
+    assert_eq!(table.with_prefix("m").await.unwrap(), many);
 }

@@ -1,7 +1,7 @@
 //! A state store in memory, for the tests of what stands on one.
 
 use crate::model::{Error, Result};
-use crate::store::{Batch, Change, ChangeStream, StateStore};
+use crate::store::{Batch, ChangeStream, StateStore, StoreChange};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 #[derive(Debug)]
 pub struct MemoryStore {
     pairs: Mutex<BTreeMap<String, String>>,
-    changes: tokio::sync::broadcast::Sender<Change>,
+    changes: tokio::sync::broadcast::Sender<StoreChange>,
     broken: AtomicBool,
     slow: AtomicBool,
 }

@@ -52,13 +52,13 @@ impl Batch {
 }
 
 /// What is stored in one step with a new record, and what is done in memory between that and the showing of the record.
-pub struct Along {
+pub struct CommitHook {
     /// The batch.
     pub batch: Batch,
     stored: Option<Box<dyn FnOnce() + Send>>,
 }
 
-impl Along {
+impl CommitHook {
     /// A batch, and what is done when it is stored.
     pub fn new(batch: Batch, stored: impl FnOnce() + Send + 'static) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Along {
     }
 }
 
-impl From<Batch> for Along {
+impl From<Batch> for CommitHook {
     fn from(batch: Batch) -> Self {
         Self {
             batch,
@@ -84,7 +84,7 @@ impl From<Batch> for Along {
     }
 }
 
-impl Debug for Along {
+impl Debug for CommitHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Along")
             .field("batch", &self.batch)
@@ -94,7 +94,7 @@ impl Debug for Along {
 
 /// What changed in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StoreChange {
     /// These keys were put or deleted by one batch.
     Keys(Vec<String>),
     /// Some changes went unseen: whoever caches must read anew.
@@ -103,20 +103,20 @@ pub enum Change {
 
 /// The stream of changes, from the moment it was asked for.
 #[derive(Debug)]
-pub struct ChangeStream(tokio::sync::broadcast::Receiver<Change>);
+pub struct ChangeStream(tokio::sync::broadcast::Receiver<StoreChange>);
 
 impl ChangeStream {
     /// Wraps a receiver; falling behind it reads as [`Change::Lost`].
-    pub fn new(receiver: tokio::sync::broadcast::Receiver<Change>) -> Self {
+    pub fn new(receiver: tokio::sync::broadcast::Receiver<StoreChange>) -> Self {
         Self(receiver)
     }
 
     /// The next change; `None` once the store is closed.
-    pub async fn next(&mut self) -> Option<Change> {
+    pub async fn next(&mut self) -> Option<StoreChange> {
         use tokio::sync::broadcast::error::RecvError;
         match self.0.recv().await {
             Ok(change) => Some(change),
-            Err(RecvError::Lagged(_)) => Some(Change::Lost),
+            Err(RecvError::Lagged(_)) => Some(StoreChange::Lost),
             Err(RecvError::Closed) => None,
         }
     }

@@ -91,11 +91,11 @@ impl<R: Record> Table<R> {
 
     /// All ids and records, in byte order of the ids.
     pub async fn all(&self) -> Result<Vec<(String, R)>> {
-        self.beneath("").await
+        self.with_prefix("").await
     }
 
     /// The ids that begin with `start` and their records, in byte order of the ids.
-    pub async fn beneath(&self, start: &str) -> Result<Vec<(String, R)>> {
+    pub async fn with_prefix(&self, start: &str) -> Result<Vec<(String, R)>> {
         let prefix = self.key(start);
         let (mut found, mut after) = (Vec::new(), String::new());
         loop {
@@ -196,14 +196,14 @@ pub fn encode<R: Record>(record: &R) -> Result<String> {
 
 /// What every record has.
 #[derive(Deserialize)]
-struct Head {
+struct RecordHeader {
     v: u32,
 }
 
 /// Reads what is stored under `key`; `Corrupt` when it is damaged, or of a newer version than this program knows.
 pub fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
     // Nearly all are of the present version: those need no tree of values between, of which a start with many accounts would make as many.
-    if let Ok(Head { v }) = serde_json::from_str(text)
+    if let Ok(RecordHeader { v }) = serde_json::from_str(text)
         && v == R::VERSION
         && let Ok(record) = serde_json::from_str(text)
     {

@@ -9,7 +9,7 @@ use http::{HeaderMap, Request, Response};
 use http_body_util::BodyExt;
 use sarang::app::App;
 use sarang::config::{Config, Durability};
-use sarang::http::intake::BodyIn;
+use sarang::http::request_body::RequestBody;
 use sarang::model::{AccountName, Role};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ impl Server {
     /// Takes away all files, locks, shares, links and the team folder.
     pub fn clear(&self) {
         let app = &self.app;
-        if app.commons.teams.find(TEAM).is_some() {
+        if app.sharing.teams.find(TEAM).is_some() {
             let reply = self
                 .administer("DELETE", "/api/v1/team-folders/T?purge=true")
                 .send();
@@ -121,12 +121,12 @@ impl Server {
         }
         self.runtime.block_on(async {
             for who in Who::ACCOUNTS {
-                app.clear_account(&account(who.name()))
+                app.reset_account(&account(who.name()))
                     .await
                     .expect("the home can be deleted");
             }
             for files in app.removed_files() {
-                app.purge_aside(&files.id)
+                app.purge_removed_files(&files.id)
                     .await
                     .expect("what lies aside can be deleted");
             }
@@ -165,7 +165,7 @@ impl Server {
     /// Lets the server count files anew, as it does in time where others change them.
     pub fn count_anew(&self) {
         self.runtime
-            .block_on(self.app.audit_books())
+            .block_on(self.app.recount_usage())
             .expect("the files can be counted");
     }
 
@@ -249,7 +249,7 @@ impl Ask<'_> {
     pub fn send(self) -> Reply {
         let request = self
             .request
-            .body(BodyIn::from(self.body))
+            .body(RequestBody::from(self.body))
             .expect("a request");
         let app = &self.server.app;
         self.server.runtime.block_on(async {

@@ -7,8 +7,8 @@ use crate::harness::{Client, Connection, PASSWORD, Reply, TestServer, poll, prop
 use crate::revoked::{LARGE, rest_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sarang::app::removal::Files;
-use sarang::auth::Alteration;
+use sarang::app::removal::FilesDisposal;
+use sarang::auth::AccountUpdate;
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
@@ -125,22 +125,28 @@ impl Credential {
 
     fn end(&self, server: &TestServer, how: End) {
         let app = server.app();
-        let alter = |what| drop(server.block_on(app.auth.alter(&ana(), what, None)).unwrap());
+        let alter = |what| {
+            drop(
+                server
+                    .block_on(app.auth.update(&ana(), what, None))
+                    .unwrap(),
+            )
+        };
         match how {
-            End::Disabled => alter(Alteration {
+            End::Disabled => alter(AccountUpdate {
                 disabled: Some(true),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             }),
-            End::NewRole => alter(Alteration {
+            End::NewRole => alter(AccountUpdate {
                 role: Some(Role::Admin),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             }),
             End::NewPassword => server
                 .block_on(app.auth.set_password(&ana(), b"another kettle 77"))
                 .unwrap(),
             End::Removed => drop(
                 server
-                    .block_on(app.remove_account(&ana(), Files::Keep))
+                    .block_on(app.remove_account(&ana(), FilesDisposal::Keep))
                     .unwrap(),
             ),
             End::SecondFactor => drop(turn_on(&LoggedIn::new(server, "ana"))),

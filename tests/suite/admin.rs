@@ -1,7 +1,9 @@
 //! Administration over the real control socket, seen by clients over HTTP; and the set-up of the first administrator.
 
 use crate::harness::{Client, NAME, PASSWORD, TestServer};
-use sarang::control::{self, Desk, Files, Password, QuotaChoice, Request, Response};
+use sarang::control::{
+    self, ControlServer, FilesDisposal, Password, QuotaChoice, Request, Response,
+};
 use sarang::model::{AccountName, Role};
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Barrier;
@@ -23,7 +25,7 @@ impl Office {
         let server = TestServer::start();
         let (stop, stopped) = oneshot::channel::<()>();
         let desk = server
-            .block_on(Desk::open(server.app()))
+            .block_on(ControlServer::open(server.app()))
             .expect("the control socket");
         let listening = server.spawn(desk.serve(async { drop(stopped.await) }));
         Self {
@@ -163,7 +165,7 @@ fn disabling_and_a_new_quota_reach_open_connections() {
 #[test]
 fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
     let office = Office::open();
-    for (who, files) in [("ana", Files::Keep), ("ben", Files::Purge)] {
+    for (who, files) in [("ana", FilesDisposal::Keep), ("ben", FilesDisposal::Purge)] {
         let client = office.server.stranger().signed_in(who, PASSWORD);
         client.store(NAME, who);
         client.lock(NAME).send().is(200);
@@ -174,10 +176,10 @@ fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
         client.get(NAME).is(401);
         assert!(!office.server.home(who).exists(), "{who}");
         match (files, answer) {
-            (Files::Keep, Response::Aside(Some(place))) => {
+            (FilesDisposal::Keep, Response::Aside(Some(place))) => {
                 assert!(office.server.data().join(place).join(&NAME[1..]).exists());
             }
-            (Files::Purge, Response::Done) => {}
+            (FilesDisposal::Purge, Response::Done) => {}
             (_, answer) => panic!("{who}: {answer:?}"),
         }
         let password = Password::new(PASSWORD.into());
@@ -217,7 +219,7 @@ fn purging_wins_against_uploads_under_way() {
         std::thread::sleep(Duration::from_millis(500));
         let answer = office.ask(&Request::UserRemove {
             name: name("ana"),
-            files: Files::Purge,
+            files: FilesDisposal::Purge,
         });
         ended.store(true, Ordering::SeqCst);
         assert!(matches!(answer, Response::Done), "{answer:?}");

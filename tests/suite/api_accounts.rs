@@ -290,7 +290,7 @@ fn invites_end_by_withdrawal_and_with_who_made_them() {
     server
         .block_on(app.remove_account(
             &AccountName::parse("boss").unwrap(),
-            sarang::app::removal::Files::Keep,
+            sarang::app::removal::FilesDisposal::Keep,
         ))
         .unwrap();
     self::boss(&server);

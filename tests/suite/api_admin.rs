@@ -1,7 +1,7 @@
 //! Administration over the API: accounts, the audit log, the overview, locks; who may, and what it leaves behind.
 
 use crate::harness::{Client, NAME, PASSWORD, Reply, TestServer};
-use sarang::auth::Alteration;
+use sarang::auth::AccountUpdate;
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 
@@ -10,16 +10,16 @@ const OTHER: &str = "green teapot 88";
 /// A server whose `ana` administers.
 fn start() -> TestServer {
     let server = TestServer::start();
-    let what = Alteration {
+    let what = AccountUpdate {
         role: Some(Role::Admin),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
         .block_on(
             server
                 .app()
                 .auth
-                .alter(&AccountName::parse("ana").unwrap(), what, None),
+                .update(&AccountName::parse("ana").unwrap(), what, None),
         )
         .unwrap();
     server
@@ -395,16 +395,16 @@ fn two_administrators_cannot_demote_each_other_at_once() {
     };
     for _ in 0..10 {
         for name in ["ana", "ben"] {
-            let what = Alteration {
+            let what = AccountUpdate {
                 role: Some(Role::Admin),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             };
             server
                 .block_on(
                     server
                         .app()
                         .auth
-                        .alter(&AccountName::parse(name).unwrap(), what, None),
+                        .update(&AccountName::parse(name).unwrap(), what, None),
                 )
                 .unwrap();
         }
@@ -536,8 +536,12 @@ fn the_audit_log_is_exported_without_formulas() {
         id: "=cmd".into(),
         owner: AccountName::parse("ana").unwrap(),
     };
-    let event = sarang::audit::Event::new(actor, sarang::audit::Kind::LinkRemoved, "a\n=1+1,\"b\"")
-        .note("@x");
+    let event = sarang::audit::AuditEvent::new(
+        actor,
+        sarang::audit::AuditKind::LinkRemoved,
+        "a\n=1+1,\"b\"",
+    )
+    .with_note("@x");
     server.block_on(async { app.audit.record(event).await });
     let lines = server
         .ana()
@@ -587,7 +591,7 @@ fn wrong_passwords_are_counted_together() {
             .propfind("/", "0")
             .is_any(&[401, 429]);
     }
-    server.block_on(server.app().audit.settle(true));
+    server.block_on(server.app().audit.flush(true));
     let page = server
         .ana()
         .raw("GET", "/api/v1/audit?kind=sign-in-failed")

@@ -137,7 +137,7 @@ fn its_identity_carries_what_it_is_confined_to() {
         &json!({"name": "Backup", "scope": "/a/b", "rights": "view"}),
     );
     let app = server.app();
-    let caller = sarang::auth::Caller {
+    let caller = sarang::auth::SessionClient {
         address: [127, 0, 0, 1].into(),
         agent: "",
     };
@@ -176,7 +176,7 @@ fn it_outlives_a_restart_and_ends_with_password_disabling_and_removal() {
     let (_, secret) = add(&server.ben(), &json!({"name": "Phone"}));
     let phone = server.stranger().signed_in("ben", &secret);
     server
-        .block_on(app.remove_account(&name("ben"), sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&name("ben"), sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     phone.propfind("/", "0").is(401);
 }

@@ -255,7 +255,7 @@ fn a_new_password_disabling_and_removal_end_every_session() {
     ana.is_out();
     let ben = LoggedIn::new(&server, "ben");
     server
-        .block_on(app.remove_account(&name("ben"), sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&name("ben"), sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     ben.is_out();
     server

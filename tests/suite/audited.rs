@@ -382,7 +382,7 @@ fn accounts_and_locks(server: &TestServer, root: &Client) {
         .signed_in("ben", "wrong")
         .propfind("/", "0")
         .is(401);
-    server.block_on(server.app().audit.settle(true));
+    server.block_on(server.app().audit.flush(true));
 }
 
 fn a_burst(server: &TestServer, root: &Client) {
@@ -443,10 +443,12 @@ fn the_past(server: &TestServer, root: &Client) {
         let app = server.app();
         server.block_on(async move { control::execute(&app, request).await })
     };
-    let Response::Past(control::Recalled::Trash(items)) = ask(control::Recall::Trash) else {
+    let Response::Past(control::HistoryResponse::Trash(items)) =
+        ask(control::HistoryRequest::Trash)
+    else {
         panic!()
     };
-    ask(control::Recall::Untrash {
+    ask(control::HistoryRequest::Untrash {
         id: items[0].id.clone(),
         to: None,
     });
@@ -463,7 +465,7 @@ fn the_past(server: &TestServer, root: &Client) {
     told(root, "history-purged", "ana", "ana", "all of the trash: ");
     ana.store("/gone", "x");
     ana.delete("/gone").is(204);
-    ask(control::Recall::Empty);
+    ask(control::HistoryRequest::Empty);
     let newest = entries(root, "history-purged")[0].clone();
     assert_eq!(
         (text(&newest, "by"), text(&newest, "target")),

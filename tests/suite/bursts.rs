@@ -1,7 +1,7 @@
 //! A large part of a drive overwritten or deleted within minutes: its history is held, and those concerned are told.
 
 use crate::harness::{Client, TestServer, poll};
-use sarang::audit::{Filter, Kind};
+use sarang::audit::{AuditFilter, AuditKind};
 use sarang::content::history::Retention;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
@@ -32,9 +32,9 @@ fn is_held(client: &Client) -> bool {
 
 /// How many changes were a burst, by the audit log, where there were so many files.
 fn harm_of(server: &TestServer, files: u64) -> u64 {
-    let filter = Filter {
-        kind: Some(Kind::HistoryHeld),
-        ..Filter::default()
+    let filter = AuditFilter {
+        kind: Some(AuditKind::HistoryHeld),
+        ..AuditFilter::default()
     };
     let told = || {
         server
@@ -76,8 +76,8 @@ fn overwriting_half_of_a_drive_holds_its_history_over_restarts() {
     let app = server.app();
     let (root, _) = server
         .block_on(
-            app.commons
-                .roots
+            app.sharing
+                .trees
                 .home(&"ana".to_owned().try_into().unwrap()),
         )
         .unwrap();

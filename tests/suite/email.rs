@@ -4,9 +4,9 @@
 use crate::api_sessions::{LoggedIn, json};
 use crate::harness::{PASSWORD, Reply};
 use crate::openid::{House, MAIL, entered, name, refused};
-use sarang::audit::Kind;
+use sarang::audit::AuditKind;
 use sarang::auth::{EmailSource, FieldChange, ProfileChange};
-use sarang::config::{Registration, Strangers};
+use sarang::config::{Registration, UnknownSubjects};
 use sarang::model::Role;
 use serde_json::{Value, json};
 
@@ -96,11 +96,11 @@ fn an_address_changes_with_the_present_password_only_and_its_owner_sees_since_wh
     );
     patch(&house, "ben", &json!({"email": null, "password": PASSWORD})).is(200);
     let app = house.server.app();
-    let filter = sarang::audit::Filter {
-        kind: Some(Kind::AccountChanged),
+    let filter = sarang::audit::AuditFilter {
+        kind: Some(AuditKind::AccountChanged),
         ..Default::default()
     };
-    house.server.block_on(app.audit.settle(false));
+    house.server.block_on(app.audit.flush(false));
     let entries = house
         .server
         .block_on(app.audit.read(filter, u64::MAX, 100))
@@ -194,7 +194,7 @@ fn somebody_elses_claim_neither_blocks_nor_lets_in() {
 #[test]
 fn a_claim_does_not_keep_strangers_from_an_account_of_their_own() {
     let house = House::with(|config| {
-        config.openid.strangers = Strangers::Create;
+        config.openid.strangers = UnknownSubjects::Create;
         config.accounts.registration = Registration::Open;
     });
     let eva = json!({"name": "eva", "password": "blue kettle 77", "email": "zoe@drive.example"});
@@ -308,7 +308,7 @@ fn an_administrator_sets_an_address() {
             .get("email")
             .is_none()
     );
-    house.audited(Kind::AccountChanged, 2);
+    house.audited(AuditKind::AccountChanged, 2);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::harness::{Client, PASSWORD, TestServer, poll};
 use crate::program::{self, Place};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sarang::auth::{Alteration, NewAppPassword};
+use sarang::auth::{AccountUpdate, NewAppPassword};
 use sarang::model::{AccountName, Identity, RelPath, Rights, Role};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -259,12 +259,12 @@ fn sign_ins_that_failed_say_which_device_and_why() {
         401
     );
     assert_eq!(kinds(&told_of(&server, "ana"))[0], "second-factor");
-    let disable = Alteration {
+    let disable = AccountUpdate {
         disabled: Some(true),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
-        .block_on(app.auth.alter(&name("ana"), disable, None))
+        .block_on(app.auth.update(&name("ana"), disable, None))
         .unwrap();
     assert_eq!(
         try_from(&server, ("ana", PASSWORD), "gvfs/1.50", "192.0.2.6"),
@@ -423,8 +423,8 @@ fn an_account_of_the_same_name_does_not_read_what_the_one_before_failed_at() {
     let (app, ana) = (server.app(), server.ana());
     windows(&ana, "PUT", "/none/a.txt").body("1").send().is(409);
     assert_eq!(told(&ana).len(), 1);
-    let removed =
-        server.block_on(app.remove_account(&name("ana"), sarang::app::removal::Files::Keep));
+    let removed = server
+        .block_on(app.remove_account(&name("ana"), sarang::app::removal::FilesDisposal::Keep));
     removed.unwrap();
     server
         .block_on(

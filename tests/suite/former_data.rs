@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, XattrFlags, setxattr, statx};
 use sarang::app::App;
 use sarang::config::Config;
 use sarang::content::local::LocalTree;
-use sarang::content::local::check::{Care, look_over};
+use sarang::content::local::check::{TreeCheckOptions, check_tree};
 use sarang::model::Error;
 use sarang::store::sled::SledStore;
 use sarang::store::{Batch, StateStore};
@@ -524,9 +524,9 @@ fn has_sound_trees(fixture: &str) {
     assert!(before.files > 10, "{before:?}");
     has_files(&former_data);
     for tree in [home.clone(), former_data.server.data().join("teams/Plans")] {
-        let found = look_over(
+        let found = check_tree(
             &tree,
-            Care {
+            TreeCheckOptions {
                 served: true,
                 repair: None,
             },

@@ -6,8 +6,8 @@ use crate::api_two_factor;
 use crate::harness::{Connection, PASSWORD, Reply, TestServer, poll};
 use crate::openid::{House, Journey, MAIL, entered, kept, name, refused};
 use sarang::app::App;
-use sarang::app::removal::Files;
-use sarang::auth::Alteration;
+use sarang::app::removal::FilesDisposal;
+use sarang::auth::AccountUpdate;
 use sarang::config::Registration;
 use sarang::model::Role;
 use serde_json::{Value, json};
@@ -22,30 +22,31 @@ const ENDS: [&str; 5] = ["password", "disabled", "role", "removed", "namesake"];
 fn end(server: &TestServer, how: &str) {
     let app = server.app();
     let ana = name("ana");
-    let alter = |what: Alteration| drop(server.block_on(app.auth.alter(&ana, what, None)).unwrap());
+    let alter =
+        |what: AccountUpdate| drop(server.block_on(app.auth.update(&ana, what, None)).unwrap());
     match how {
         "password" => server
             .block_on(app.auth.set_password(&ana, NEW.as_bytes()))
             .unwrap(),
         "disabled" => {
-            alter(Alteration {
+            alter(AccountUpdate {
                 disabled: Some(true),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             });
-            alter(Alteration {
+            alter(AccountUpdate {
                 disabled: Some(false),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             });
         }
         "role" => {
-            alter(Alteration {
+            alter(AccountUpdate {
                 role: Some(Role::Admin),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             });
             add_admin(server, &app);
-            alter(Alteration {
+            alter(AccountUpdate {
                 role: Some(Role::User),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             });
         }
         _ => {
@@ -61,7 +62,7 @@ fn end(server: &TestServer, how: &str) {
 
 fn remove(server: &TestServer, app: &Arc<App>) {
     server
-        .block_on(app.remove_account(&name("ana"), Files::Keep))
+        .block_on(app.remove_account(&name("ana"), FilesDisposal::Keep))
         .unwrap();
 }
 
@@ -233,7 +234,7 @@ fn a_request_whose_body_comes_after_the_end_changes_nothing() {
             assert!(app.auth.app_passwords_of(&name("ana")).is_empty(), "{how}");
             assert!(
                 app.links.of(&name("ana")).is_empty()
-                    && app.commons.shares.of(&name("ana")).is_empty(),
+                    && app.sharing.shares.of(&name("ana")).is_empty(),
                 "{how}"
             );
         }
@@ -265,13 +266,13 @@ fn an_administrator_who_is_none_any_more_completes_nothing() {
         let app = server.app();
         add_admin(&server, &app);
         let alter = |role| {
-            let what = Alteration {
+            let what = AccountUpdate {
                 role: Some(role),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             };
             drop(
                 server
-                    .block_on(app.auth.alter(&name("ana"), what, None))
+                    .block_on(app.auth.update(&name("ana"), what, None))
                     .unwrap(),
             );
         };
@@ -296,13 +297,13 @@ fn invites_end_with_the_credentials_of_who_made_them_for_good() {
         let app = server.app();
         add_admin(&server, &app);
         let promote = || {
-            let what = Alteration {
+            let what = AccountUpdate {
                 role: Some(Role::Admin),
-                ..Alteration::default()
+                ..AccountUpdate::default()
             };
             drop(
                 server
-                    .block_on(app.auth.alter(&name("ana"), what, None))
+                    .block_on(app.auth.update(&name("ana"), what, None))
                     .unwrap(),
             );
         };

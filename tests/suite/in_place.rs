@@ -5,7 +5,7 @@ use crate::harness::{Client, NAME, PASSWORD, Reply, TestServer};
 use crate::links;
 use crate::program::{self, Place, said};
 use crate::shares::admin;
-use sarang::app::removal::{Files, Step};
+use sarang::app::removal::{FilesDisposal, RemovalStep};
 use sarang::model::AccountName;
 use serde_json::{Value, json};
 use std::fs::{self, Permissions};
@@ -169,13 +169,13 @@ fn a_folder_that_was_there_is_served_where_it_lies_with_other_programs_beside() 
     fs::write(folder.join("filler"), "x".repeat(90)).unwrap();
     world
         .server
-        .block_on(world.server.app().audit_books())
+        .block_on(world.server.app().recount_usage())
         .unwrap();
     eva.put("/small", "x".repeat(20)).is(507);
     fs::remove_file(folder.join("filler")).unwrap();
     world
         .server
-        .block_on(world.server.app().audit_books())
+        .block_on(world.server.app().recount_usage())
         .unwrap();
     // Shown to others.
     let wish = json!({"path": "/before", "to": {"account": "ben"}, "rights": "view"});
@@ -727,24 +727,24 @@ fn files_in_place_go_to_another_account_with_their_history() {
 fn a_stop_between_the_steps_of_a_removal_leaves_nothing_half_done() {
     let eva = AccountName::parse("eva").unwrap();
     let ben = AccountName::parse("ben").unwrap();
-    for stop in 0..=Step::ALL.len() {
+    for stop in 0..=RemovalStep::ALL.len() {
         for fate in ["keep", "purge", "transfer"] {
             let world = World::new();
             let (folder, _) = settled(&world);
             let files = match fate {
-                "keep" => Files::Keep,
-                "purge" => Files::PurgeAt(folder.to_str().unwrap().to_owned()),
-                _ => Files::Transfer(ben.clone()),
+                "keep" => FilesDisposal::Keep,
+                "purge" => FilesDisposal::PurgeAt(folder.to_str().unwrap().to_owned()),
+                _ => FilesDisposal::Transfer(ben.clone()),
             };
             let app = world.server.app();
             let id = world
                 .server
                 .block_on(app.begin_removal(&eva, files))
                 .unwrap();
-            for step in Step::ALL.into_iter().take(stop) {
+            for step in RemovalStep::ALL.into_iter().take(stop) {
                 world.server.block_on(app.take_step(&id, step)).unwrap();
             }
-            if stop < Step::ALL.len() {
+            if stop < RemovalStep::ALL.len() {
                 world.add("eva", &world.folder("other")).is(409);
             }
             drop(app);

@@ -696,7 +696,7 @@ fn every_end_of_a_link_looks_the_same() {
     page(&server, &links[2], "").is(200);
     // An account removed and made anew does not revive them.
     server
-        .block_on(app.remove_account(&owner, sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&owner, sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     gone(&links[3]);
     let role = sarang::model::Role::User;

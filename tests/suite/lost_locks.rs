@@ -70,7 +70,7 @@ fn with_a_share() {
         }),
         ("expired", &|server, id| {
             let (app, id) = (server.app(), id.to_owned());
-            let shares = &app.commons.shares;
+            let shares = &app.sharing.shares;
             server
                 .block_on(shares.change(
                     |shares| shares.made_by(&name("ana"), &id),

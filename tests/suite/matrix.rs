@@ -4,7 +4,7 @@
 
 use crate::harness::matrix::{ask, clear, contents};
 use crate::harness::{Client, PASSWORD, TestServer};
-use sarang::auth::Alteration;
+use sarang::auth::AccountUpdate;
 use sarang::model::{AccountName, Role};
 use std::fs;
 use std::path::Path;
@@ -107,15 +107,15 @@ fn actors(server: &TestServer) -> Vec<Actor> {
             .get("/")
             .is_any(&[200, 207, 405]);
     }
-    let disabled = Alteration {
+    let disabled = AccountUpdate {
         disabled: Some(true),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
-        .block_on(app.auth.alter(&name("kim"), disabled, None))
+        .block_on(app.auth.update(&name("kim"), disabled, None))
         .unwrap();
     server
-        .block_on(app.remove_account(&name("lee"), sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&name("lee"), sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     server
         .block_on(app.auth.set_password(&name("max"), OLD.as_bytes()))
@@ -166,7 +166,7 @@ fn lay_out(server: &TestServer) {
                 server
                     .app()
                     .locks
-                    .end_account(&name, &format!("home/{home}")),
+                    .release_account(&name, &format!("home/{home}")),
             )
             .unwrap();
     }

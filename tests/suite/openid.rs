@@ -4,8 +4,8 @@ use crate::api_sessions::{LoggedIn, json};
 use crate::guessing::at_once;
 use crate::harness::provider::{CLIENT, Provider, SECRET, Signed, pairs};
 use crate::harness::{Client, PASSWORD, Reply, TestServer, poll};
-use sarang::audit::{Filter, Kind};
-use sarang::config::{Config, OpenIdConfig, Strangers};
+use sarang::audit::{AuditFilter, AuditKind};
+use sarang::config::{Config, OpenIdConfig, UnknownSubjects};
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -74,12 +74,12 @@ impl House {
 
     /// Demands that the audit log has, or soon will have, so many entries of a kind.
     #[track_caller]
-    pub fn audited(&self, kind: Kind, count: usize) {
+    pub fn audited(&self, kind: AuditKind, count: usize) {
         let app = self.server.app();
         let found = || {
-            let filter = Filter {
+            let filter = AuditFilter {
                 kind: Some(kind),
-                ..Filter::default()
+                ..AuditFilter::default()
             };
             self.server
                 .block_on(app.audit.read(filter, u64::MAX, 100))
@@ -190,9 +190,9 @@ fn a_verified_address_links_the_account_that_has_it() {
     let reply = journey.end();
     assert_eq!(entered(&house, &reply)["name"], "ana");
     assert_eq!(reply.header("location"), Some("/photos?a=b"));
-    house.audited(Kind::OpenidLinked, 1);
-    house.audited(Kind::SignIn, 1);
-    house.audited(Kind::SessionStarted, 1);
+    house.audited(AuditKind::OpenidLinked, 1);
+    house.audited(AuditKind::SignIn, 1);
+    house.audited(AuditKind::SessionStarted, 1);
     let links = house
         .server
         .ana()
@@ -220,8 +220,8 @@ fn a_verified_address_links_the_account_that_has_it() {
         .provider
         .person(json!({"sub": "person-2", "email": MAIL, "email_verified": true}));
     refused(&house.sign_in(), 403);
-    house.audited(Kind::SignInFailed, 1);
-    house.audited(Kind::OpenidLinked, 1);
+    house.audited(AuditKind::SignInFailed, 1);
+    house.audited(AuditKind::OpenidLinked, 1);
 }
 
 #[test]
@@ -363,7 +363,7 @@ fn an_id_token_that_is_not_right_lets_nobody_in() {
             "{what}: {reply}"
         );
     }
-    house.audited(Kind::OpenidLinked, 0);
+    house.audited(AuditKind::OpenidLinked, 0);
     for truth in [
         (|claims: &mut Value| claims["azp"] = CLIENT.into()) as Lie,
         |claims| claims["aud"] = json!([CLIENT]),
@@ -436,7 +436,7 @@ fn a_disabled_or_removed_account_is_refused() {
         .block_on(app.auth.set_disabled(&name("ana"), true))
         .unwrap();
     refused(&house.sign_in(), 403);
-    house.audited(Kind::OpenidLinked, 0);
+    house.audited(AuditKind::OpenidLinked, 0);
     house
         .server
         .block_on(app.auth.set_disabled(&name("ana"), false))
@@ -449,7 +449,7 @@ fn a_disabled_or_removed_account_is_refused() {
     refused(&house.sign_in(), 403);
     house
         .server
-        .block_on(app.remove_account(&name("ana"), sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&name("ana"), sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     house
         .server
@@ -465,7 +465,7 @@ fn a_disabled_or_removed_account_is_refused() {
 #[test]
 fn strangers_get_an_account_where_the_settings_say_so() {
     let house = House::with(|config| {
-        config.openid.strangers = Strangers::Create;
+        config.openid.strangers = UnknownSubjects::Create;
         config.accounts.default_quota = Some(5_000_000);
     });
     let eva = json!({"sub": "e", "preferred_username": "Eva", "name": "Eva Müller", "email": "e@x.example", "email_verified": true});
@@ -515,7 +515,7 @@ fn strangers_get_an_account_where_the_settings_say_so() {
         me["name"] == "gil" && me.get("email").is_none(),
         "an address that is not verified is not kept: {me}"
     );
-    house.audited(Kind::AccountCreated, 2);
+    house.audited(AuditKind::AccountCreated, 2);
 }
 
 #[test]
@@ -587,8 +587,8 @@ fn an_account_links_and_unlinks_itself_with_its_password() {
     .is(404);
     refused(&house.sign_in(), 403);
     ana.own("GET", "/api/v1/me").send().is(200);
-    house.audited(Kind::OpenidUnlinked, 1);
-    house.audited(Kind::OpenidLinked, 1);
+    house.audited(AuditKind::OpenidUnlinked, 1);
+    house.audited(AuditKind::OpenidLinked, 1);
 }
 
 #[test]
@@ -643,7 +643,7 @@ fn an_administrator_links_and_unlinks() {
     root.raw("DELETE", at).send().is(204);
     root.raw("DELETE", at).send().is(404);
     assert_eq!(entered(&house, &house.sign_in())["name"], "ana");
-    house.audited(Kind::OpenidUnlinked, 1);
+    house.audited(AuditKind::OpenidUnlinked, 1);
 }
 
 #[test]
@@ -679,10 +679,10 @@ fn the_second_factor_of_the_account_is_asked_for_all_the_same() {
     refused(&send("openid=x.y", &recovery[0]), 403);
     let away = Journey::begin(&house, "/api/v1/openid/start");
     refused(&send(&away.cookie, &recovery[0]), 403);
-    house.audited(Kind::OpenidLinked, 0); // who knows no code links nothing
+    house.audited(AuditKind::OpenidLinked, 0); // who knows no code links nothing
     assert_eq!(entered(&house, &send(&cookie, &recovery[0]))["name"], "ana");
     send(&cookie, &recovery[0]).is(401);
-    house.audited(Kind::OpenidLinked, 1);
+    house.audited(AuditKind::OpenidLinked, 1);
     let foreign = house.server.stranger();
     let request = foreign
         .raw("POST", "/openid/code")

@@ -1,7 +1,7 @@
 //! The trash and versions through the API: seen, restored, purged, by their owner only.
 
 use crate::harness::{Client, NAME, Reply, TestServer, url};
-use sarang::control::{self, Recall, Recalled, Request, Response};
+use sarang::control::{self, HistoryRequest, HistoryResponse, Request, Response};
 use sarang::model::AccountName;
 use serde_json::{Value, json};
 
@@ -426,7 +426,7 @@ fn administrators_recall_the_past_of_a_drive() {
         ana.store(name, name);
         ana.delete(name).is(204);
     }
-    let ask = |name: &str, what: Recall| {
+    let ask = |name: &str, what: HistoryRequest| {
         let request = Request::Past {
             name: AccountName::parse(name).unwrap(),
             what,
@@ -438,7 +438,7 @@ fn administrators_recall_the_past_of_a_drive() {
         Response::Past(recalled) => recalled,
         other => panic!("{other:?}"),
     };
-    let Recalled::Trash(items) = recall(Recall::Trash) else {
+    let HistoryResponse::Trash(items) = recall(HistoryRequest::Trash) else {
         panic!()
     };
     assert_eq!(
@@ -448,29 +448,34 @@ fn administrators_recall_the_past_of_a_drive() {
             .collect::<Vec<_>>(),
         ["/z", "/y"]
     );
-    let back = recall(Recall::Untrash {
+    let back = recall(HistoryRequest::Untrash {
         id: items[1].id.clone(),
         to: None,
     });
-    assert!(matches!(back, Recalled::Restored(path) if path == "/y"));
+    assert!(matches!(back, HistoryResponse::Restored(path) if path == "/y"));
     ana.holds("/y", "/y");
-    let Recalled::Versions(versions) = recall(Recall::Versions { path: "/x".into() }) else {
+    let HistoryResponse::Versions(versions) =
+        recall(HistoryRequest::Versions { path: "/x".into() })
+    else {
         panic!()
     };
-    recall(Recall::Revert {
+    recall(HistoryRequest::Revert {
         path: "/x".into(),
         id: versions[0].id.clone(),
     });
     ana.holds("/x", "one");
-    assert!(matches!(recall(Recall::Empty), Recalled::Purged(1)));
+    assert!(matches!(
+        recall(HistoryRequest::Empty),
+        HistoryResponse::Purged(1)
+    ));
     assert!(
-        matches!(ask("ana", Recall::Purge { id: items[0].id.clone() }), Response::Refused(why) if why.contains("no such"))
+        matches!(ask("ana", HistoryRequest::Purge { id: items[0].id.clone() }), Response::Refused(why) if why.contains("no such"))
     );
     assert!(
-        matches!(ask("zoe", Recall::Trash), Response::Refused(why) if why == "There is no account zoe.")
+        matches!(ask("zoe", HistoryRequest::Trash), Response::Refused(why) if why == "There is no account zoe.")
     );
     assert!(matches!(
-        ask("ana", Recall::Versions { path: "/no".into() }),
+        ask("ana", HistoryRequest::Versions { path: "/no".into() }),
         Response::Refused(_)
     ));
 }

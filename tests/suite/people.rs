@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, PASSWORD, Reply, TestServer};
 use crate::shares::admin;
-use sarang::auth::Alteration;
+use sarang::auth::AccountUpdate;
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 
@@ -74,16 +74,16 @@ fn people_and_groups_are_found_by_the_beginning_of_a_name() {
         found(&ana, "en").is_empty() && found(&ana, "ben@").is_empty(),
         "the beginning alone"
     );
-    let disabled = Alteration {
+    let disabled = AccountUpdate {
         disabled: Some(true),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
         .block_on(
             server
                 .app()
                 .auth
-                .alter(&AccountName::parse("bennet").unwrap(), disabled, None),
+                .update(&AccountName::parse("bennet").unwrap(), disabled, None),
         )
         .unwrap();
     assert_eq!(found(&ana, "ben"), ["ben", "benchmarks"]);

@@ -2,11 +2,11 @@
 //! administrator brings them back, and a stop between two steps of a removal leaves nothing half done.
 
 use crate::harness::{Client, NAME, PASSWORD, Reply, TestServer, poll};
-use sarang::app::removal::{Files, Step};
-use sarang::audit::{Filter, Kind};
-use sarang::auth::Alteration;
+use sarang::app::removal::{FilesDisposal, RemovalStep};
+use sarang::audit::{AuditFilter, AuditKind};
+use sarang::auth::AccountUpdate;
 use sarang::config::Registration;
-use sarang::content::local::check::{Care, look_over};
+use sarang::content::local::check::{TreeCheckOptions, check_tree};
 use sarang::control::{self, Request, Response};
 use sarang::drive::groups::GroupName;
 use sarang::model::{AccountName, Error, Role};
@@ -24,12 +24,12 @@ fn name(text: &str) -> AccountName {
 fn start() -> TestServer {
     let server = TestServer::with(|config| config.accounts.registration = Registration::Open);
     create(&server, "root", PASSWORD);
-    let what = Alteration {
+    let what = AccountUpdate {
         role: Some(Role::Admin),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
-        .block_on(server.app().auth.alter(&name("root"), what, None))
+        .block_on(server.app().auth.update(&name("root"), what, None))
         .unwrap();
     server
 }
@@ -174,10 +174,10 @@ fn owes_nothing(server: &TestServer, ana: &Client) {
         app.locks
             .all()
             .iter()
-            .all(|lock| lock.holder.account != name("ana") && &*lock.spot.root != "home/ana")
+            .all(|lock| lock.holder.account != name("ana") && &*lock.resource.root != "home/ana")
     );
     assert!(app.uploads.owners().is_empty());
-    assert!(!app.commons.accounts_named().contains(&name("ana")));
+    assert!(!app.sharing.accounts_named().contains(&name("ana")));
     assert!(app.links.owners().is_empty());
     server.ben().lacks("/Shared with me/docs/a");
 }
@@ -208,7 +208,7 @@ fn a_kept_home_lies_aside_and_comes_back_at_an_administrators_wish_alone() {
     assert!(!server.home("ana").exists());
     let app = server.app();
     assert!(
-        !app.commons.accounts_named().contains(&name("ana")),
+        !app.sharing.accounts_named().contains(&name("ana")),
         "records name nobody"
     );
     assert!(app.links.owners().is_empty() && app.uploads.owners().is_empty());
@@ -256,10 +256,10 @@ fn a_kept_home_lies_aside_and_comes_back_at_an_administrators_wish_alone() {
     ana.holds(&format!("/Files of ana{NAME}"), "second");
     assert!(removed(&server).is_empty());
     wish(json!({"folder": "ana"})).is(404);
-    server.block_on(server.app().audit.settle(false));
-    let filter = Filter {
-        kind: Some(Kind::RemovedFilesRestored),
-        ..Filter::default()
+    server.block_on(server.app().audit.flush(false));
+    let filter = AuditFilter {
+        kind: Some(AuditKind::RemovedFilesRestored),
+        ..AuditFilter::default()
     };
     let entries = server
         .block_on(server.app().audit.read(filter, u64::MAX, 10))
@@ -433,11 +433,11 @@ fn has_her_history(server: &TestServer) {
             .is(200);
         assert_eq!(former.text(), "first", "{file}");
     }
-    let care = Care {
+    let care = TreeCheckOptions {
         served: true,
         repair: None,
     };
-    let found = look_over(&server.home("ben"), care).unwrap().findings;
+    let found = check_tree(&server.home("ben"), care).unwrap().findings;
     assert!(found.is_empty(), "{found:?}");
     assert!(!server.home("ben").join("Files of ana/.sarang").exists());
 }
@@ -514,17 +514,21 @@ fn what_lies_where_a_new_account_will_have_its_home_is_laid_aside_first() {
 /// A removal that stops after so many steps is finished by the next start, whichever they were.
 #[test]
 fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
-    for files in [Files::Keep, Files::Purge, Files::Transfer(name("ben"))] {
-        for taken in 0..=Step::ALL.len() {
+    for files in [
+        FilesDisposal::Keep,
+        FilesDisposal::Purge,
+        FilesDisposal::Transfer(name("ben")),
+    ] {
+        for taken in 0..=RemovalStep::ALL.len() {
             let server = start();
             settle_in(&server);
             let app = server.app();
             let id = server
                 .block_on(app.begin_removal(&name("ana"), files.clone()))
                 .unwrap();
-            for step in &Step::ALL[..taken] {
+            for step in &RemovalStep::ALL[..taken] {
                 server.block_on(app.take_step(&id, *step)).unwrap();
-                if *step == Step::Free {
+                if *step == RemovalStep::Free {
                     break;
                 }
                 // Until then nobody gets the name, nor one that looks like it.
@@ -558,7 +562,7 @@ fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
                     .count()
             };
             match &files {
-                Files::Keep => {
+                FilesDisposal::Keep => {
                     let listed = removed(&server);
                     assert_eq!(listed.len(), 1, "{taken}");
                     let place = server.data().join(listed[0]["place"].as_str().unwrap());
@@ -568,10 +572,10 @@ fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
                         "{taken}"
                     );
                 }
-                Files::Purge | Files::PurgeAt(_) => {
+                FilesDisposal::Purge | FilesDisposal::PurgeAt(_) => {
                     assert!(poll(Duration::from_secs(10), || gone() == 0), "{taken}");
                 }
-                Files::Transfer(_) => {
+                FilesDisposal::Transfer(_) => {
                     server
                         .ben()
                         .holds(&format!("/Files of ana{NAME}"), "second");
@@ -588,7 +592,11 @@ fn a_removal_that_was_begun_goes_on_when_it_is_asked_for_again() {
     let server = start();
     settle_in(&server);
     server
-        .block_on(server.app().begin_removal(&name("ana"), Files::Keep))
+        .block_on(
+            server
+                .app()
+                .begin_removal(&name("ana"), FilesDisposal::Keep),
+        )
         .unwrap();
     let done = api(
         &root(&server),
@@ -613,10 +621,10 @@ fn files_whose_receiver_went_are_kept() {
     settle_in(&server);
     let app = server.app();
     server
-        .block_on(app.begin_removal(&name("ana"), Files::Transfer(name("ben"))))
+        .block_on(app.begin_removal(&name("ana"), FilesDisposal::Transfer(name("ben"))))
         .unwrap();
     server
-        .block_on(app.remove_account(&name("ben"), Files::Keep))
+        .block_on(app.remove_account(&name("ben"), FilesDisposal::Keep))
         .unwrap();
     drop(app);
     let server = server.restart();
@@ -636,7 +644,7 @@ fn the_control_socket_lists_brings_back_and_purges() {
     let ask = |request: Request| server.block_on(control::execute(&app, request));
     let Response::Aside(Some(place)) = ask(Request::UserRemove {
         name: name("ana"),
-        files: Files::Keep,
+        files: FilesDisposal::Keep,
     }) else {
         panic!()
     };
@@ -667,7 +675,11 @@ fn the_files_of_the_next_holder_are_not_deleted_for_the_one_before() {
     let server = start();
     settle_in(&server);
     server
-        .block_on(server.app().begin_removal(&name("ana"), Files::Purge))
+        .block_on(
+            server
+                .app()
+                .begin_removal(&name("ana"), FilesDisposal::Purge),
+        )
         .unwrap();
     let home = server.home("ana");
     std::fs::remove_dir_all(&home).unwrap();
@@ -747,7 +759,7 @@ fn the_next_group_of_a_name_gets_nothing_of_the_former() {
             let app = server.app();
             server
                 .block_on(
-                    app.commons
+                    app.sharing
                         .groups
                         .remove(&GroupName::parse("crew").unwrap()),
                 )
@@ -788,7 +800,7 @@ fn the_next_group_of_a_name_gets_nothing_of_the_former() {
             .collect();
         assert_eq!(paths, ["/next"]);
         let app = server.app();
-        assert!(app.commons.teams.find("Plans").unwrap().members.is_empty());
+        assert!(app.sharing.teams.find("Plans").unwrap().members.is_empty());
         let wish = json!({"name": "cleo", "password": OTHER, "invite": invite["invite"]});
         server.stranger().api("POST", "/register", &wish).is(201);
         let cleo = server.stranger().signed_in("cleo", OTHER);

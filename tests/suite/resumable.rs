@@ -569,7 +569,7 @@ fn an_upload_that_cannot_be_deleted_keeps_no_other_on_the_disk() {
     }
     let app = server.app();
     for upload in app.uploads.unfinished() {
-        server.block_on(app.uploads.forget(&upload)).unwrap();
+        server.block_on(app.uploads.remove(&upload)).unwrap();
     }
     let folder = server.home("ana").join(".sarang/uploads");
     let first = fs::read_dir(&folder)

@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, Connection, TestServer};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
-use sarang::auth::Alteration;
+use sarang::auth::AccountUpdate;
 use sarang::model::AccountName;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -120,16 +120,16 @@ fn a_search_that_is_not_left_looks_into_every_folder() {
 fn a_search_ends_with_the_access_it_came_by() {
     let server = server();
     let under_way = begin(&server, &server.ana(), "many");
-    let disabled = Alteration {
+    let disabled = AccountUpdate {
         disabled: Some(true),
-        ..Alteration::default()
+        ..AccountUpdate::default()
     };
     server
         .block_on(
             server
                 .app()
                 .auth
-                .alter(&AccountName::parse("ana").unwrap(), disabled, None),
+                .update(&AccountName::parse("ana").unwrap(), disabled, None),
         )
         .unwrap();
     let last = last(under_way);

@@ -327,7 +327,7 @@ fn an_owner_who_may_not_sign_in_shows_nothing() {
     )
     .is(422);
     server
-        .block_on(app.remove_account(&name, sarang::app::removal::Files::Keep))
+        .block_on(app.remove_account(&name, sarang::app::removal::FilesDisposal::Keep))
         .unwrap();
     ben.lacks(MOUNT);
     assert!(names(&ben, "/").is_empty());
@@ -752,13 +752,13 @@ fn a_copy_into_anothers_drive_that_fails_leaves_nothing() {
     for file in ["/big/a", "/big/sub/b", "/big/sub/c"] {
         ben.store(file, vec![b'x'; 1000]);
     }
-    let quota = sarang::auth::Alteration {
+    let quota = sarang::auth::AccountUpdate {
         quota: Some(Some(2500)),
         ..Default::default()
     };
     let name = AccountName::parse("ana").unwrap();
     server
-        .block_on(server.app().auth.alter(&name, quota, None))
+        .block_on(server.app().auth.update(&name, quota, None))
         .unwrap();
     ben.transfer("COPY", "/big", &format!("{MOUNT}/big"))
         .send()
@@ -841,7 +841,7 @@ fn what_a_copy_from_another_drive_replaces_lies_in_the_trash() {
             (&"/docs/x".into(), &"ben".into())
         );
     }
-    let quota = sarang::auth::Alteration {
+    let quota = sarang::auth::AccountUpdate {
         quota: Some(Some(5)),
         ..Default::default()
     };
@@ -850,7 +850,7 @@ fn what_a_copy_from_another_drive_replaces_lies_in_the_trash() {
             server
                 .app()
                 .auth
-                .alter(&AccountName::parse("ana").unwrap(), quota, None),
+                .update(&AccountName::parse("ana").unwrap(), quota, None),
         )
         .unwrap();
     for (content, status) in [("third", 204), ("longer", 507)] {

@@ -70,7 +70,7 @@ fn a_name_passes_to_no_other_share() {
         ("it expires", |server, _, _, id| {
             let (app, owner) = (server.app(), AccountName::parse("ana").unwrap());
             let over = |share: &mut Share| share.expires = Some(1);
-            let shares = &app.commons.shares;
+            let shares = &app.sharing.shares;
             server
                 .block_on(shares.change(|shares| shares.made_by(&owner, id), over))
                 .unwrap();

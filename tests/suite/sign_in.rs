@@ -1,9 +1,9 @@
 //! Sign-in over HTTP: verdicts change with the account at once, and guessing is slowed without harming anyone else.
 
 use crate::harness::{NAME, PASSWORD, TestServer};
-use sarang::app::removal::Files;
-use sarang::content::Start;
-use sarang::drive::{Announced, Terms};
+use sarang::app::removal::FilesDisposal;
+use sarang::content::InitialContent;
+use sarang::drive::{Preconditions, UploadOptions};
 use sarang::model::{AccountName, Error, VPath};
 
 fn ana() -> AccountName {
@@ -169,7 +169,9 @@ fn a_request_that_signed_in_before_its_account_went_makes_no_new_home() {
             .sign_in(b"header", "ana", PASSWORD.as_bytes(), here)
             .await
             .unwrap();
-        app.remove_account(&ana(), Files::Purge).await.unwrap();
+        app.remove_account(&ana(), FilesDisposal::Purge)
+            .await
+            .unwrap();
         assert!(app.drive(&identity).await.is_err());
     });
     assert!(!server.home("ana").exists());
@@ -190,26 +192,29 @@ fn an_upload_under_way_ends_with_its_account() {
             .await
             .unwrap();
         let drive = app.drive(&identity).await.unwrap();
-        let announced = Announced {
+        let announced = UploadOptions {
             len: None,
             estimate: None,
             modified: None,
-            start: Start::Empty,
+            start: InitialContent::Empty,
             checksum: None,
         };
         let path = VPath::parse("late").unwrap();
         let mut upload = drive
-            .begin_put(&path, announced, Terms::default())
+            .begin_put(&path, announced, Preconditions::default())
             .await
             .unwrap();
         upload.write(b"late".as_slice().into()).await.unwrap();
-        let kept = app.remove_account(&ana(), Files::Keep).await.unwrap();
+        let kept = app
+            .remove_account(&ana(), FilesDisposal::Keep)
+            .await
+            .unwrap();
         aside = kept.aside.unwrap();
         assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
-        assert!(drive.mkdir(&path, Terms::default()).await.is_err());
+        assert!(drive.mkdir(&path, Preconditions::default()).await.is_err());
         assert!(
             drive
-                .delete(&VPath::parse("old").unwrap(), Terms::default())
+                .delete(&VPath::parse("old").unwrap(), Preconditions::default())
                 .await
                 .is_err()
         );

@@ -2,8 +2,8 @@
 
 use crate::harness::{Client, Immutable, TestServer};
 use percent_encoding::percent_decode_str;
-use sarang::content::Start;
-use sarang::drive::{Announced, Terms};
+use sarang::content::InitialContent;
+use sarang::drive::{Preconditions, UploadOptions};
 use sarang::model::{AccountName, Identity, Irrevocable, Role, VPath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,16 +192,16 @@ fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
                 tokio::time::sleep(Duration::from_micros(at * 100)).await;
                 for n in 0..5 {
                     let path = VPath::parse(&format!("{round}-{at}-{n}")).unwrap();
-                    let announced = Announced {
+                    let announced = UploadOptions {
                         len: None,
                         estimate: None,
                         modified: None,
-                        start: Start::Empty,
+                        start: InitialContent::Empty,
                         checksum: None,
                     };
                     let drive = app.drive(&identity).await.unwrap();
                     let mut upload = drive
-                        .begin_put(&path, announced, Terms::default())
+                        .begin_put(&path, announced, Preconditions::default())
                         .await
                         .unwrap();
                     upload.write(vec![b'x'; 600 << 10].into()).await.unwrap();

@@ -2,9 +2,9 @@
 //! that says which folder may be one. A new one is looked at and stored in one turn, so that of two that overlap one is refused.
 
 use super::TreeKind;
-use crate::app::folder::MARKER;
+use crate::app::data_folder::MARKER;
 use crate::app::{BACKUPS, TREE_FOLDERS};
-use crate::content::local::in_place::{Site, Unfit};
+use crate::content::local::in_place::{FolderLocation, InPlaceError};
 use crate::model::{Error, Result};
 use crate::store::table::{self, Table};
 use crate::store::{Batch, StateStore};
@@ -36,30 +36,30 @@ impl table::Record for ExistingFolder {
 
 /// Every existing folder that is a home or team folder.
 #[derive(Debug)]
-pub(in crate::app) struct Existing {
+pub(in crate::app) struct ExistingFolders {
     table: Table<ExistingFolder>,
     data_dir: PathBuf,
     allowed: Vec<PathBuf>,
-    all: RwLock<BTreeMap<String, Entry>>,
+    all: RwLock<BTreeMap<String, ExistingEntry>>,
     /// Held from the look at a new one until it is stored.
     pub adding: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct ExistingEntry {
     path: PathBuf,
     /// Where it was when it was looked at last.
-    site: Option<Site>,
+    site: Option<FolderLocation>,
 }
 
-impl Existing {
+impl ExistingFolders {
     pub async fn open(
         store: Arc<dyn StateStore>,
         data_dir: &Path,
         allowed: &[PathBuf],
     ) -> Result<Self> {
         let table = Table::<ExistingFolder>::new(store, PREFIX);
-        let entry = |record: ExistingFolder| Entry {
+        let entry = |record: ExistingFolder| ExistingEntry {
             path: record.path.into(),
             site: None,
         };
@@ -85,14 +85,14 @@ impl Existing {
     }
 
     /// Goes to where a tree lies; `None` for one in the data folder. Waits for the disk.
-    pub fn find(&self, tree: &str) -> Result<Option<Site>, Unfit> {
+    pub fn find(&self, tree: &str) -> Result<Option<FolderLocation>, InPlaceError> {
         self.path_of(tree)
-            .map(|path| Site::find_usable(&path))
+            .map(|path| FolderLocation::resolve_usable(&path))
             .transpose()
     }
 
     /// As [`find`](Self::find), for a tree that is to be opened: it must not have come to overlap with another meanwhile.
-    pub fn locate(&self, tree: &str) -> Result<Option<PathBuf>, Unfit> {
+    pub fn locate(&self, tree: &str) -> Result<Option<PathBuf>, InPlaceError> {
         let Some(site) = self.find(tree)? else {
             return Ok(None);
         };
@@ -120,11 +120,11 @@ impl Existing {
 
     /// Whether a folder may become a home or team folder, and where it is; `leaving` are those of removals that are not finished.
     /// Waits for the disk; called while `adding` is held.
-    pub fn check_new(&self, path: &Path, leaving: &[PathBuf]) -> Result<Site, String> {
+    pub fn check_new(&self, path: &Path, leaving: &[PathBuf]) -> Result<FolderLocation, String> {
         if self.allowed.is_empty() {
             return Err(NONE_ALLOWED.into());
         }
-        let site = Site::find_usable(path).map_err(|unfit| unfit.to_string())?;
+        let site = FolderLocation::resolve_usable(path).map_err(|unfit| unfit.to_string())?;
         let real = |dir: &PathBuf| fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
         if !self
             .allowed
@@ -142,10 +142,10 @@ impl Existing {
         Ok(site)
     }
 
-    fn check_alone(&self, site: &Site, leaving: &[PathBuf]) -> Result<(), Unfit> {
+    fn check_alone(&self, site: &FolderLocation, leaving: &[PathBuf]) -> Result<(), InPlaceError> {
         let mut own = site.mounted_below();
         own.push(site.clone());
-        let refuse = |there: &Site, whose: &str| {
+        let refuse = |there: &FolderLocation, whose: &str| {
             if own.iter().any(|own| own.overlaps(there)) {
                 Err(overlap(site, whose))
             } else {
@@ -166,7 +166,7 @@ impl Existing {
             .map(|path| ("what a removal is not done with".to_owned(), path.clone()));
         for (whose, path) in others.into_iter().chain(leaving) {
             // Of what is not there, as when its disk is not mounted, the path is known.
-            match Site::of_own(&path) {
+            match FolderLocation::of_own(&path) {
                 Ok(there) => refuse(&there, &whose)?,
                 Err(_) if site.path.starts_with(&path) || path.starts_with(&site.path) => {
                     return Err(overlap(site, &whose));
@@ -177,15 +177,15 @@ impl Existing {
         refuse_other_servers(site)
     }
 
-    fn data_folder(&self) -> Result<Site, Unfit> {
-        Site::of_own(&self.data_dir).map_err(|source| Unfit::Unseen {
+    fn data_folder(&self) -> Result<FolderLocation, InPlaceError> {
+        FolderLocation::of_own(&self.data_dir).map_err(|source| InPlaceError::Unreadable {
             path: self.data_dir.clone(),
             source,
         })
     }
 
     /// The data folder, and what is a part of it by a link or a mount.
-    fn data_sites(&self) -> Result<Vec<Site>, Unfit> {
+    fn data_sites(&self) -> Result<Vec<FolderLocation>, InPlaceError> {
         let data = self.data_folder()?;
         let mut sites = data.mounted_below();
         let folders = TREE_FOLDERS.map(|folder| self.data_dir.join(folder));
@@ -193,15 +193,15 @@ impl Existing {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             let links =
                 entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
-            sites.extend(links.flat_map(|link| Site::of_own(&link.path())));
+            sites.extend(links.flat_map(|link| FolderLocation::of_own(&link.path())));
         }
         sites.push(data);
         Ok(sites)
     }
 
     /// Takes note of what [`put_in`](Self::put_in) has stored.
-    pub fn note_stored(&self, tree: &str, site: Site) {
-        let entry = Entry {
+    pub fn note_stored(&self, tree: &str, site: FolderLocation) {
+        let entry = ExistingEntry {
             path: site.path.clone(),
             site: Some(site),
         };
@@ -209,7 +209,7 @@ impl Existing {
     }
 
     /// Adds the storing of where a tree lies to a batch.
-    pub fn put_in(&self, batch: Batch, tree: &str, site: &Site) -> Result<Batch> {
+    pub fn put_in(&self, batch: Batch, tree: &str, site: &FolderLocation) -> Result<Batch> {
         let path = site
             .path
             .to_str()
@@ -228,8 +228,8 @@ impl Existing {
     }
 }
 
-fn overlap(site: &Site, whose: &str) -> Unfit {
-    Unfit::Overlap {
+fn overlap(site: &FolderLocation, whose: &str) -> InPlaceError {
+    InPlaceError::Overlap {
         path: site.path.clone(),
         whose: whose.to_owned(),
     }
@@ -247,7 +247,7 @@ fn described(tree: &str) -> String {
 }
 
 /// Refuses what belongs to a server already, this one or another, or is a folder of backups.
-fn refuse_other_servers(site: &Site) -> Result<(), Unfit> {
+fn refuse_other_servers(site: &FolderLocation) -> Result<(), InPlaceError> {
     let refuse =
         |what: &str, dir: &Path| Err(overlap(site, &format!("{what}, {},", dir.display())));
     let owned = |dir: &Path| match () {

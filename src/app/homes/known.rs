@@ -2,7 +2,7 @@
 //! as when its disk is not mounted: it is never made anew.
 
 use super::TreeKind;
-use crate::content::local::in_place::Unfit;
+use crate::content::local::in_place::InPlaceError;
 use crate::model::{Error, Result};
 use crate::store::table::{self, Table};
 use crate::store::{Batch, StateStore};
@@ -27,14 +27,14 @@ impl table::Record for TreeRecord {
 
 /// The trees that have been made.
 #[derive(Debug)]
-pub(in crate::app) struct Known {
+pub(in crate::app) struct KnownTrees {
     table: Table<TreeRecord>,
     ids: RwLock<HashMap<String, Arc<str>>>,
     /// Those that were not there when they were looked for last.
     missing: Mutex<BTreeSet<String>>,
 }
 
-impl Known {
+impl KnownTrees {
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let table = Table::<TreeRecord>::new(store, PREFIX);
         let ids = table
@@ -110,9 +110,9 @@ impl Known {
     }
 
     /// Takes note that the folder a tree lies in cannot be served; what is said of it.
-    pub fn note_unfit(&self, tree: &str, unfit: &Unfit) -> Error {
+    pub fn note_unfit(&self, tree: &str, unfit: &InPlaceError) -> Error {
         self.note_missing(tree, &format!("it is not served: {unfit}"));
-        if matches!(unfit, Unfit::Absent(_)) {
+        if matches!(unfit, InPlaceError::NotFound(_)) {
             missing()
         } else {
             Error::Missing(UNFIT)

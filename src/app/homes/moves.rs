@@ -4,10 +4,10 @@
 use super::folders::{
     self, inode_of, move_content, names_in, purge_content, purge_folder, rename_durably,
 };
-use super::{Homes, TreeKind, patiently};
+use super::{Homes, TreeKind, blocking_with_timeout};
 use crate::app::blocking;
 use crate::content::local::LocalTree;
-use crate::content::local::in_place::{Site, Unfit};
+use crate::content::local::in_place::{FolderLocation, InPlaceError};
 use crate::model::{AccountName, Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// A folder that was there before it became a home or team folder, in the record of a removal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Left {
+pub struct LeftFolder {
     /// Its path.
     pub path: String,
     /// The id that lies in its `.sarang`; `None` when nothing is to be done with it.
@@ -67,7 +67,7 @@ impl Homes {
         let is_there = self.is_there(kind, folder).await?;
         let dir = self.opener.own_dir(kind, folder);
         let looked = dir.clone();
-        if patiently(move || Ok(looked.is_symlink())).await? {
+        if blocking_with_timeout(move || Ok(looked.is_symlink())).await? {
             return Err(LINKED);
         }
         let (_held, tree) = self
@@ -101,13 +101,13 @@ impl Homes {
     /// Whether a tree is there, also as a link.
     pub(in crate::app) async fn is_there(&self, kind: TreeKind, folder: &str) -> Result<bool> {
         let dir = self.opener.own_dir(kind, folder);
-        patiently(move || Ok(dir.symlink_metadata().is_ok())).await
+        blocking_with_timeout(move || Ok(dir.symlink_metadata().is_ok())).await
     }
 
     /// Whether nothing at all lies where the files of this name are.
     pub(in crate::app) async fn is_empty(&self, kind: TreeKind, name: &str) -> Result<bool> {
         let dir = self.opener.own_dir(kind, name);
-        patiently(move || match names_in(&dir) {
+        blocking_with_timeout(move || match names_in(&dir) {
             Ok(names) => Ok(names.is_empty()),
             // What is no folder is not taken over either.
             Err(_) => Ok(dir.symlink_metadata().is_err()),
@@ -119,7 +119,7 @@ impl Homes {
     pub(in crate::app) async fn is_unused(&self, kind: TreeKind, name: &str) -> Result<bool> {
         self.check_there(kind, name).await?;
         let dir = self.dir_of(kind, name);
-        patiently(move || {
+        blocking_with_timeout(move || {
             let own = [".sarang/trash/files", ".sarang/versions"];
             let files = names_in(&dir).map_err(|e| Error::io("look at the files", e))?;
             let history = own
@@ -138,7 +138,7 @@ impl Homes {
         id: &str,
     ) -> Result<bool> {
         let (dir, id) = (self.opener.own_dir(kind, name), id.to_owned());
-        patiently(move || {
+        blocking_with_timeout(move || {
             Ok(dir.exists() && LocalTree::id_at(&dir)?.is_none_or(|found| found != id))
         })
         .await
@@ -153,7 +153,7 @@ impl Homes {
     }
 
     /// Gives the folder of a home or team folder, if there is one, the name `folder`, durably, and closes it.
-    pub(in crate::app) async fn lay_aside(
+    pub(in crate::app) async fn move_aside(
         &self,
         kind: TreeKind,
         name: &str,
@@ -217,7 +217,7 @@ impl Homes {
     }
 
     /// Lets a folder that was there before be where it is, with its `.sarang`: it is of no account or team folder any more.
-    pub(in crate::app) async fn leave(&self, kind: TreeKind, name: &str) -> Result<()> {
+    pub(in crate::app) async fn leave_in_place(&self, kind: TreeKind, name: &str) -> Result<()> {
         self.close(kind, name);
         self.forget(kind, name).await?;
         self.opener.existing.forget(&kind.id(name)).await
@@ -225,9 +225,9 @@ impl Homes {
 
     /// Moves all that lies in such a folder aside, as one tree called `folder`; it can be gone on with after a crash. What cannot be
     /// moved stays.
-    pub(in crate::app) async fn gather(
+    pub(in crate::app) async fn collect_aside(
         &self,
-        left: &Left,
+        left: &LeftFolder,
         (kind, folder): (TreeKind, &str),
     ) -> Result<()> {
         let (left, to) = (left.clone(), self.opener.own_dir(kind, folder));
@@ -249,7 +249,7 @@ impl Homes {
     }
 
     /// Deletes all that lies in such a folder; it stays, empty.
-    pub(in crate::app) async fn purge_left(&self, left: &Left) -> Result<()> {
+    pub(in crate::app) async fn purge_left(&self, left: &LeftFolder) -> Result<()> {
         let left = left.clone();
         blocking(move || {
             let Some(dir) = dir_of(&left)? else {
@@ -288,9 +288,9 @@ const IN_PLACE: Error = Error::Forbidden(
 );
 
 /// Where such a folder is, if it is the one that was meant still. `Missing` when it cannot be reached safely.
-fn dir_of(left: &Left) -> Result<Option<PathBuf>> {
-    let site = match Site::find_usable(left.path.as_ref()) {
-        Err(Unfit::Absent(_)) => return Err(super::known::missing()),
+fn dir_of(left: &LeftFolder) -> Result<Option<PathBuf>> {
+    let site = match FolderLocation::resolve_usable(left.path.as_ref()) {
+        Err(InPlaceError::NotFound(_)) => return Err(super::known::missing()),
         found => found.map_err(|unfit| {
             Error::io("reach the folder", std::io::Error::other(unfit.to_string()))
         })?,

@@ -3,8 +3,8 @@
 
 use super::TreeKind;
 use crate::content::local::LocalTree;
-use crate::content::local::closed::Closed;
-use crate::drive::place::Root;
+use crate::content::local::close::ClosedLocalTree;
+use crate::drive::resolved_path::NamedTree;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::ErrorKind;
@@ -19,28 +19,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A home or team folder. The first who asks opens it while the others wait.
 #[derive(Debug, Default)]
-pub(super) struct Home {
-    pub cell: OnceCell<OpenHome>,
+pub(super) struct TreeSlot {
+    pub cell: OnceCell<OpenTree>,
     /// When it was last asked for, on the clock of [`Trees`].
     used: AtomicU64,
 }
 
 #[derive(Debug)]
-pub(super) struct OpenHome {
-    pub root: Arc<Root>,
+pub(super) struct OpenTree {
+    pub root: Arc<NamedTree>,
     pub tree: Arc<LocalTree>,
-    pub look: Arc<Look>,
+    pub look: Arc<MovedCheck>,
 }
 
 /// The look whether another folder, or none, has come into the place of the one that is open.
 #[derive(Debug)]
-pub(super) struct Look {
+pub(super) struct MovedCheck {
     inode: (u64, u64),
     began: Mutex<Instant>,
     is_under_way: AtomicBool,
 }
 
-impl Look {
+impl MovedCheck {
     pub fn new(inode: (u64, u64)) -> Arc<Self> {
         Arc::new(Self {
             inode,
@@ -72,9 +72,9 @@ impl Look {
     }
 }
 
-impl Home {
+impl TreeSlot {
     /// What is open, once it is.
-    pub fn get(&self) -> Option<&OpenHome> {
+    pub fn get(&self) -> Option<&OpenTree> {
         self.cell.get()
     }
 
@@ -87,33 +87,33 @@ impl Home {
 
     /// Whether nobody holds it but the map that `this` is in.
     fn is_idle(this: &Arc<Self>) -> bool {
-        let is_free = |open: &OpenHome| {
+        let is_free = |open: &OpenTree| {
             Arc::strong_count(&open.root) == 1 && LocalTree::is_idle(&open.tree, 2)
         };
         Arc::strong_count(this) == 1 && this.get().is_none_or(is_free)
     }
 
     /// Takes it apart, if really nobody holds it: something in the background may have got hold of it just now.
-    fn give_up(this: Arc<Self>) -> Result<Option<(Left, Closed)>, Arc<Self>> {
+    fn into_closed(this: Arc<Self>) -> Result<Option<(ClosedTree, ClosedLocalTree)>, Arc<Self>> {
         let Self { cell, used } = Arc::try_unwrap(this)?;
-        let Some(OpenHome { root, tree, look }) = cell.into_inner() else {
+        let Some(OpenTree { root, tree, look }) = cell.into_inner() else {
             return Ok(None);
         };
-        let (id, held) = (root.id.clone(), root.tree.held());
+        let (id, held) = (root.id.clone(), root.tree.retention_hold());
         drop(root);
         match LocalTree::close(tree) {
             Ok(tree) => Ok(Some((
-                Left {
+                ClosedTree {
                     id,
-                    held,
+                    retention_hold: held,
                     is_swept: tree.is_swept(),
                     used: tree.used(),
                 },
                 tree,
             ))),
             Err(tree) => {
-                let root = Arc::new(Root::new(id, tree.clone()));
-                let cell = OnceCell::new_with(Some(OpenHome { root, tree, look }));
+                let root = Arc::new(NamedTree::new(id, tree.clone()));
+                let cell = OnceCell::new_with(Some(OpenTree { root, tree, look }));
                 Err(Arc::new(Self { cell, used }))
             }
         }
@@ -122,25 +122,25 @@ impl Home {
 
 /// What is remembered of a tree that was closed.
 #[derive(Clone, Debug)]
-struct Left {
+struct ClosedTree {
     id: Arc<str>,
     /// Until when its history is held.
-    held: Option<SystemTime>,
+    retention_hold: Option<SystemTime>,
     is_swept: bool,
     /// Bytes of its live files, as last counted.
     used: Option<u64>,
 }
 
-type Map = HashMap<String, Arc<Home>>;
+type TreeMap = HashMap<String, Arc<TreeSlot>>;
 
 /// The trees by kind and name.
 #[derive(Debug)]
 pub(super) struct Trees {
     limit: usize,
     clock: AtomicU64,
-    maps: Mutex<[Map; 2]>,
+    maps: Mutex<[TreeMap; 2]>,
     /// The trees that were closed of which something is remembered.
-    left: Mutex<HashMap<Arc<str>, Left>>,
+    left: Mutex<HashMap<Arc<str>, ClosedTree>>,
     closing: Closing,
 }
 
@@ -150,13 +150,13 @@ struct Closing(Arc<Mutex<HashMap<Arc<str>, watch::Receiver<()>>>>);
 
 impl Closing {
     /// Lets trees go. That may wait for a disk that hangs, each for its own.
-    fn let_go(&self, closed: Vec<(Arc<str>, Closed)>) {
+    fn close_in_background(&self, closed: Vec<(Arc<str>, ClosedLocalTree)>) {
         for (id, tree) in closed {
             let (done, waiting) = watch::channel(());
             self.0.lock().insert(id.clone(), waiting);
             let all = self.clone();
             drop(tokio::task::spawn_blocking(move || {
-                tree.settle();
+                tree.save_usage();
                 all.0.lock().remove(&id);
                 drop(done);
             }));
@@ -187,7 +187,7 @@ impl Trees {
     }
 
     /// A tree, open or to be opened by whoever asks first.
-    pub fn entry(&self, kind: TreeKind, name: &str) -> Arc<Home> {
+    pub fn entry(&self, kind: TreeKind, name: &str) -> Arc<TreeSlot> {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
         let home = match map.get(name) {
@@ -200,7 +200,8 @@ impl Trees {
         );
         let many = open_in(&maps).saturating_sub(self.limit);
         if many > 0 {
-            self.closing.let_go(self.close_oldest(&mut maps, many));
+            self.closing
+                .close_in_background(self.close_oldest(&mut maps, many));
         }
         home
     }
@@ -220,7 +221,7 @@ impl Trees {
         {
             let mut maps = self.maps.lock();
             self.closing
-                .let_go(self.close_oldest(&mut maps, usize::MAX));
+                .close_in_background(self.close_oldest(&mut maps, usize::MAX));
         }
         let closing: Vec<_> = self.closing.0.lock().keys().cloned().collect();
         for id in closing {
@@ -241,13 +242,13 @@ impl Trees {
     }
 
     /// Takes a tree out; whoever holds it may go on.
-    pub fn remove(&self, kind: TreeKind, name: &str) -> Option<Arc<Home>> {
+    pub fn remove(&self, kind: TreeKind, name: &str) -> Option<Arc<TreeSlot>> {
         self.left.lock().remove(kind.id(name).as_str());
         map_of(&mut self.maps.lock(), kind).remove(name)
     }
 
     /// Takes a tree out, if it is this one still.
-    pub fn remove_this(&self, kind: TreeKind, name: &str, home: &Arc<Home>) {
+    pub fn remove_this(&self, kind: TreeKind, name: &str, home: &Arc<TreeSlot>) {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
         if map
@@ -259,7 +260,7 @@ impl Trees {
     }
 
     /// Forgets a tree that could not be opened, unless others wait for it.
-    pub fn forget_unopened(&self, kind: TreeKind, name: &str, home: Arc<Home>) {
+    pub fn forget_unopened(&self, kind: TreeKind, name: &str, home: Arc<TreeSlot>) {
         let mut maps = self.maps.lock();
         drop(home);
         let map = map_of(&mut maps, kind);
@@ -272,26 +273,31 @@ impl Trees {
     }
 
     /// Closes half of what nobody holds: descriptors are wanted.
-    pub fn shed(&self) {
+    pub fn close_half(&self) {
         let mut maps = self.maps.lock();
         let many = open_in(&maps).div_ceil(2);
-        self.closing.let_go(self.close_oldest(&mut maps, many));
+        self.closing
+            .close_in_background(self.close_oldest(&mut maps, many));
     }
 
     /// Closes a tree, unless somebody holds it.
     pub fn close_if_idle(&self, kind: TreeKind, name: &str) {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
-        if map.get(name).is_some_and(Home::is_idle) {
+        if map.get(name).is_some_and(TreeSlot::is_idle) {
             self.closing
-                .let_go(self.close_one(map, name).into_iter().collect());
+                .close_in_background(self.close_one(map, name).into_iter().collect());
         }
     }
 
-    fn close_oldest(&self, maps: &mut [Map; 2], many: usize) -> Vec<(Arc<str>, Closed)> {
+    fn close_oldest(
+        &self,
+        maps: &mut [TreeMap; 2],
+        many: usize,
+    ) -> Vec<(Arc<str>, ClosedLocalTree)> {
         let mut idle: Vec<(u64, usize, String)> = Vec::new();
         for (at, map) in maps.iter().enumerate() {
-            let free = map.iter().filter(|(_, home)| Home::is_idle(home));
+            let free = map.iter().filter(|(_, home)| TreeSlot::is_idle(home));
             idle.extend(
                 free.map(|(name, home)| (home.used.load(Ordering::Relaxed), at, name.clone())),
             );
@@ -304,12 +310,12 @@ impl Trees {
         closed
     }
 
-    fn close_one(&self, map: &mut Map, name: &str) -> Option<(Arc<str>, Closed)> {
-        match Home::give_up(map.remove(name)?) {
+    fn close_one(&self, map: &mut TreeMap, name: &str) -> Option<(Arc<str>, ClosedLocalTree)> {
+        match TreeSlot::into_closed(map.remove(name)?) {
             Ok(closed) => {
                 let (left, closed) = closed?;
                 let id = left.id.clone();
-                if left.held.is_some() || left.is_swept || left.used.is_some() {
+                if left.retention_hold.is_some() || left.is_swept || left.used.is_some() {
                     self.left.lock().insert(id.clone(), left);
                 }
                 Some((id, closed))
@@ -322,7 +328,7 @@ impl Trees {
     }
 
     /// The roots that are open.
-    pub fn roots(&self) -> Vec<Arc<Root>> {
+    pub fn roots(&self) -> Vec<Arc<NamedTree>> {
         self.each(|open| open.root.clone())
     }
 
@@ -337,11 +343,16 @@ impl Trees {
     }
 
     /// Until when the histories of trees are held that are closed.
-    pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
+    pub fn retention_holds(&self) -> Vec<(Arc<str>, SystemTime)> {
         let now = SystemTime::now();
         let left = self.left.lock();
         left.values()
-            .filter_map(|left| Some((left.id.clone(), left.held.filter(|until| *until > now)?)))
+            .filter_map(|left| {
+                Some((
+                    left.id.clone(),
+                    left.retention_hold.filter(|until| *until > now)?,
+                ))
+            })
             .collect()
     }
 
@@ -354,7 +365,7 @@ impl Trees {
             .fold(0, u64::saturating_add)
     }
 
-    fn each<T>(&self, of: impl Fn(&OpenHome) -> T) -> Vec<T> {
+    fn each<T>(&self, of: impl Fn(&OpenTree) -> T) -> Vec<T> {
         let maps = self.maps.lock();
         maps.iter()
             .flat_map(HashMap::values)
@@ -363,7 +374,7 @@ impl Trees {
     }
 }
 
-fn map_of(maps: &mut [Map; 2], kind: TreeKind) -> &mut Map {
+fn map_of(maps: &mut [TreeMap; 2], kind: TreeKind) -> &mut TreeMap {
     let [homes, teams] = maps;
     match kind {
         TreeKind::Home => homes,
@@ -371,6 +382,6 @@ fn map_of(maps: &mut [Map; 2], kind: TreeKind) -> &mut Map {
     }
 }
 
-fn open_in(maps: &[Map; 2]) -> usize {
+fn open_in(maps: &[TreeMap; 2]) -> usize {
     maps.iter().map(HashMap::len).sum()
 }

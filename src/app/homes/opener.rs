@@ -1,18 +1,18 @@
 //! How a home or team folder is opened: at the first use, and again after it was closed.
 
 use super::TreeKind;
-use super::existing::Existing;
-use super::known::{self, Known};
-use super::lacking::Lacking;
-use super::open::{Look, OpenHome};
+use super::existing::ExistingFolders;
+use super::known::{self, KnownTrees};
+use super::missing_features::MissingFeatures;
+use super::open::{MovedCheck, OpenTree};
 use crate::app::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::content::Room;
+use crate::content::SpaceRequest;
 use crate::content::local::{LocalSettings, LocalTree};
-use crate::drive::place::Root;
+use crate::drive::resolved_path::NamedTree;
 use crate::model::{AccountName, Error, Result};
-use crate::uploads::{Unfinished, Uploads};
+use crate::uploads::{ResumableUpload, Uploads};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,9 +24,9 @@ pub(super) struct Opener {
     settings: LocalSettings,
     pub auth: Arc<Auth>,
     uploads: Arc<Uploads>,
-    pub known: Known,
-    pub lacking: Lacking,
-    pub existing: Arc<Existing>,
+    pub known: KnownTrees,
+    pub lacking: MissingFeatures,
+    pub existing: Arc<ExistingFolders>,
 }
 
 impl Opener {
@@ -34,7 +34,7 @@ impl Opener {
         config: &Config,
         auth: Arc<Auth>,
         uploads: Arc<Uploads>,
-        (known, existing): (Known, Arc<Existing>),
+        (known, existing): (KnownTrees, Arc<ExistingFolders>),
     ) -> Self {
         let drive = &config.drive;
         let settings = LocalSettings {
@@ -54,12 +54,12 @@ impl Opener {
             uploads,
             known,
             existing,
-            lacking: Lacking::default(),
+            lacking: MissingFeatures::default(),
         }
     }
 
     /// Opens a tree, makes it if it was never made; `was_swept` is whether it was closed with all its overflow files in use.
-    pub async fn open(&self, kind: TreeKind, name: &str, was_swept: bool) -> Result<OpenHome> {
+    pub async fn open(&self, kind: TreeKind, name: &str, was_swept: bool) -> Result<OpenTree> {
         // A request may have signed in just before its account was removed: no home is made for it again.
         self.check_owner(kind, name)?;
         let opened = match self.known.get(&kind.id(name)) {
@@ -68,10 +68,10 @@ impl Opener {
         };
         self.lacking.note(
             &kind.id(name),
-            opened.as_ref().map(|opened| opened.tree.lacks()),
+            opened.as_ref().map(|opened| opened.tree.missing_features()),
         );
         let opened = opened.map_err(|error| out_of_reach(&kind.id(name), error))?;
-        self.hold_uploads(&opened.root).await;
+        self.restore_reservations(&opened.root).await;
         // Or while it was being opened: then what was opened stays closed.
         self.check_owner(kind, name)?;
         Ok(opened)
@@ -83,7 +83,7 @@ impl Opener {
         (kind, name): (TreeKind, &str),
         id: Arc<str>,
         was_swept: bool,
-    ) -> Result<OpenHome> {
+    ) -> Result<OpenTree> {
         let (tree, settings) = (kind.id(name), self.settings);
         let dir = self.find_dir(kind, name).await?;
         let opened = blocking(move || {
@@ -97,7 +97,7 @@ impl Opener {
     }
 
     /// Makes a tree, or takes over one from before trees had ids.
-    async fn open_first(&self, kind: TreeKind, name: &str) -> Result<OpenHome> {
+    async fn open_first(&self, kind: TreeKind, name: &str) -> Result<OpenTree> {
         let (tree, settings) = (kind.id(name), self.settings);
         let dir = self.find_dir(kind, name).await?;
         let (folder, others) = (self.folder_of(kind), self.made_in_data_folder(kind));
@@ -113,7 +113,7 @@ impl Opener {
             if !is_existing && !others.is_empty() && !others.iter().any(is_there) {
                 return Err(known::missing());
             }
-            if !is_existing && super::super::folder::is_unmounted_within(&data, &dir) {
+            if !is_existing && super::super::data_folder::is_unmounted_within(&data, &dir) {
                 return Err(known::missing());
             }
             let opened = open_home(&dir, &tree, LocalTree::open(&dir, settings)?)?;
@@ -169,14 +169,14 @@ impl Opener {
     }
 
     /// Reserves the room again that unfinished uploads were promised.
-    async fn hold_uploads(&self, root: &Root) {
+    async fn restore_reservations(&self, root: &NamedTree) {
         for upload in self
             .uploads
             .in_root(&root.id)
             .into_iter()
             .filter(|it| it.record().published.is_none())
         {
-            if let Err(error) = hold(root, &upload).await {
+            if let Err(error) = restore_reservation(root, &upload).await {
                 tracing::warn!(upload = upload.id, %error, "the room for an unfinished upload is not reserved");
             }
         }
@@ -219,29 +219,29 @@ fn sync_folders(folders: &[&Path]) -> std::io::Result<()> {
         .try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
 }
 
-fn open_home(dir: &Path, id: &str, tree: Arc<LocalTree>) -> Result<OpenHome> {
+fn open_home(dir: &Path, id: &str, tree: Arc<LocalTree>) -> Result<OpenTree> {
     let inode =
         super::folders::inode_of(dir).map_err(|e| Error::io("look at the home folder", e))?;
-    let root = Arc::new(Root::new(id.into(), tree.clone()));
-    Ok(OpenHome {
+    let root = Arc::new(NamedTree::new(id.into(), tree.clone()));
+    Ok(OpenTree {
         root,
         tree,
-        look: Look::new(inode),
+        look: MovedCheck::new(inode),
     })
 }
 
-async fn hold(root: &Root, upload: &Unfinished) -> Result<()> {
+async fn restore_reservation(root: &NamedTree, upload: &ResumableUpload) -> Result<()> {
     let record = upload.record();
     let reserved = root
         .tree
-        .reserve(
+        .reserve_space(
             &record.place()?,
-            Room {
+            SpaceRequest {
                 len: Some(record.len),
                 limit: None,
             },
         )
         .await?;
-    Uploads::hold(upload, reserved);
+    Uploads::set_reservation(upload, reserved);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Homes on disks that do not answer.
 
 use super::*;
-use crate::app::{App, COUNT_PATIENCE};
+use crate::app::{App, COUNT_TIMEOUT};
 use crate::config::Durability;
 use crate::model::Role;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ async fn a_home_that_hangs_at_opening_closes_no_others_and_is_not_waited_for_lon
     let hung = homes.trees.entry(TreeKind::Home, "ana");
     let opening = tokio::spawn(async move {
         hung.cell
-            .get_or_try_init(std::future::pending::<Result<OpenHome>>)
+            .get_or_try_init(std::future::pending::<Result<OpenTree>>)
             .await
             .map(drop)
     });
@@ -48,7 +48,7 @@ async fn a_home_that_hangs_at_opening_closes_no_others_and_is_not_waited_for_lon
         Err(Error::Busy { .. })
     ));
     assert!(
-        began.elapsed() < 2 * DISK_PATIENCE,
+        began.elapsed() < 2 * DISK_TIMEOUT,
         "it is tried once: {:?}",
         began.elapsed()
     );
@@ -58,11 +58,7 @@ async fn a_home_that_hangs_at_opening_closes_no_others_and_is_not_waited_for_lon
         app.usage(&name("ana")).await,
         Err(Error::Busy { .. })
     ));
-    assert!(
-        began.elapsed() < 2 * COUNT_PATIENCE,
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < 2 * COUNT_TIMEOUT, "{:?}", began.elapsed());
     assert_eq!(app.usage_of_open_homes().await.unwrap(), 0);
     opening.abort();
 }

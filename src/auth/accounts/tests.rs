@@ -8,8 +8,8 @@ fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
 }
 
-fn record() -> Record {
-    Record::new("$argon2id$".into(), Role::User, Some(7), 1000).unwrap()
+fn record() -> AccountRecord {
+    AccountRecord::new("$argon2id$".into(), Role::User, Some(7), 1000).unwrap()
 }
 
 #[tokio::test]
@@ -191,11 +191,11 @@ async fn more_accounts_than_a_page_are_all_read() {
 
 /// What lay in the home of an earlier holder is on a disk that does not answer.
 #[derive(Debug)]
-struct Hung;
+struct HungCleanup;
 
 #[async_trait::async_trait]
-impl Vacate for Hung {
-    async fn vacate(&self, name: &AccountName) -> Result<()> {
+impl AccountCleanup for HungCleanup {
+    async fn clean_up(&self, name: &AccountName) -> Result<()> {
         match name.as_str() {
             "ana" => std::future::pending().await,
             "eve" => Err(Error::NoSpace),
@@ -207,7 +207,7 @@ impl Vacate for Hung {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_under_a_new_account_keeps_no_other_from_changing() {
     let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
-    accounts.vacate_by(Arc::new(Hung));
+    accounts.set_cleanup(Arc::new(HungCleanup));
     let hanging = accounts.clone();
     tokio::spawn(async move { hanging.insert(&name("ana"), record(), Batch::new()).await });
     tokio::task::yield_now().await;

@@ -2,15 +2,15 @@
 //! settings, so that a name that cannot be proven keeps no other from its certificate.
 
 mod challenge;
-mod directory;
-mod keeper;
+mod issuer;
+mod renewer;
 mod schedule;
 
 use super::{file, folder_in};
 use crate::config::{AcmeConfig, Config};
-pub use challenge::{Challenges, Proof, Shown};
-use directory::LetsEncrypt;
-use keeper::Keeper;
+pub use challenge::{ChallengeCertificate, ChallengeGuard, Challenges};
+use issuer::AcmeIssuer;
+use renewer::CertificateRenewer;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,12 +65,12 @@ impl Acme {
 
     /// Orders what is missing or due, for ever; calls `changed` after each certificate that was stored.
     pub async fn run(&self, changed: impl Fn() + Send + Sync + 'static) {
-        let directory = LetsEncrypt::new(
+        let directory = AcmeIssuer::new(
             self.config.clone(),
             self.folder.clone(),
             self.challenges.clone(),
         );
-        let keeper = Keeper::new(
+        let keeper = CertificateRenewer::new(
             &self.config.domains,
             &self.folder,
             directory,

@@ -12,7 +12,7 @@ const MOST: Duration = Duration::from_secs(12 * 3600);
 
 /// What is kept of tries that came to nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Note {
+pub(super) struct RetryState {
     /// How many in a row.
     pub failures: u32,
     /// When the last one was, in seconds since 1970.
@@ -21,7 +21,7 @@ pub(super) struct Note {
     pub wait: u64,
 }
 
-impl Note {
+impl RetryState {
     /// One more try, as if it will fail. `random` is any number.
     pub(super) fn of_try(before: Option<Self>, now: i64, random: u32) -> Self {
         let failures = before.map_or(0, |note| note.failures).saturating_add(1);
@@ -59,9 +59,9 @@ impl Note {
 }
 
 /// After a success, until the next order at least, whatever the clock says of the certificate; less for one that ends before.
-pub(super) fn rest(now: i64, (from, until): (i64, i64)) -> Note {
+pub(super) fn after_success(now: i64, (from, until): (i64, i64)) -> RetryState {
     let third = u64::try_from((until - from) / 3).unwrap_or(0);
-    Note {
+    RetryState {
         failures: 0,
         tried: now,
         wait: third.min(LEAST.as_secs()),
@@ -109,19 +109,19 @@ mod tests {
 
     #[test]
     fn a_note_holds_over_restarts_and_wrong_clocks() {
-        let note = Note::of_try(None, 1000, 500);
+        let note = RetryState::of_try(None, 1000, 500);
         assert_eq!(
             (note.failures, note.next(1000), note.soonest().next(1000)),
             (1, 1900, 1720)
         );
-        assert_eq!(Note::of_try(Some(note), 2000, 500).next(2000), 3800);
+        assert_eq!(RetryState::of_try(Some(note), 2000, 500).next(2000), 3800);
         assert_eq!(note.of_limit(500).next(1000), 1000 + 43_200);
         assert_eq!(note.next(10), 10, "the clock was ahead");
         assert_eq!(renewal(0, 90), 60);
         assert_eq!(
             (
-                rest(1000, (0, 90 * 86_400)).next(1000),
-                rest(1000, (0, 18)).next(1000)
+                after_success(1000, (0, 90 * 86_400)).next(1000),
+                after_success(1000, (0, 18)).next(1000)
             ),
             (1720, 1006)
         );

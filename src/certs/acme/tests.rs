@@ -1,7 +1,7 @@
 //! The keeping of certificates against a directory that is made for the test, on a clock that the test turns.
 
-use super::directory::{Directory, Refusal};
-use super::keeper::Keeper;
+use super::issuer::{CertificateIssuer, IssueError};
+use super::renewer::CertificateRenewer;
 use super::*;
 use parking_lot::Mutex;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
@@ -33,22 +33,24 @@ fn certificate(name: &str, from: u64) -> String {
 
 /// A directory that writes down who asks, and answers as a test says.
 #[derive(Clone)]
-struct Played<A> {
+struct FakeIssuer<A> {
     asked: Arc<Mutex<Vec<(String, u64)>>>,
     now: Arc<dyn Fn() -> u64 + Send + Sync>,
     answer: A,
 }
 
-impl<A: Fn(&str, u64) -> Result<String, Refusal> + Send + Sync> Directory for Played<A> {
-    async fn obtain(&self, domain: &str) -> Result<String, Refusal> {
+impl<A: Fn(&str, u64) -> Result<String, IssueError> + Send + Sync> CertificateIssuer
+    for FakeIssuer<A>
+{
+    async fn obtain(&self, domain: &str) -> Result<String, IssueError> {
         let now = (self.now)();
         self.asked.lock().push((domain.to_owned(), now));
         (self.answer)(domain, now)
     }
 }
 
-fn away(is_limit: bool) -> Result<String, Refusal> {
-    Err(Refusal {
+fn away(is_limit: bool) -> Result<String, IssueError> {
+    Err(IssueError {
         why: "nobody answers".into(),
         is_limit,
     })
@@ -57,7 +59,7 @@ fn away(is_limit: bool) -> Result<String, Refusal> {
 /// Keeps certificates for so long; returns who was asked for, and when.
 async fn keep<A>(folder: &Path, domains: &[&str], long: u64, answer: A) -> Vec<(String, u64)>
 where
-    A: Fn(&str, u64) -> Result<String, Refusal> + Send + Sync,
+    A: Fn(&str, u64) -> Result<String, IssueError> + Send + Sync,
 {
     keep_from(clock(), folder, domains, long, answer).await
 }
@@ -70,7 +72,7 @@ async fn keep_from<A>(
     answer: A,
 ) -> Vec<(String, u64)>
 where
-    A: Fn(&str, u64) -> Result<String, Refusal> + Send + Sync,
+    A: Fn(&str, u64) -> Result<String, IssueError> + Send + Sync,
 {
     let (asked, domains) = (
         Arc::default(),
@@ -80,12 +82,12 @@ where
             .collect::<Vec<_>>(),
     );
     let now = clock.clone();
-    let played = Played {
+    let played = FakeIssuer {
         asked: Arc::clone(&asked),
         now: Arc::new(move || seconds(now())),
         answer,
     };
-    let keeper = Keeper::new(&domains, folder, played, clock, Arc::new(|| ()));
+    let keeper = CertificateRenewer::new(&domains, folder, played, clock, Arc::new(|| ()));
     let _ = tokio::time::timeout(Duration::from_secs(long), keeper.run(&Notify::new())).await;
     asked.lock().clone()
 }
@@ -214,14 +216,14 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
     let domains = ["nest.example".to_owned()];
     let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
     let now = clock.clone();
-    let played = Played {
+    let played = FakeIssuer {
         asked: asked.clone(),
         now: Arc::new(move || seconds(now())),
         answer: |_: &str, _| away(true),
     };
     let notify = Arc::new(Notify::new());
     let by = notify.clone();
-    let keeper = Keeper::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
+    let keeper = CertificateRenewer::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
     let task = tokio::spawn(async move { keeper.run(&by).await });
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(asked.lock().len(), 1);
@@ -244,14 +246,14 @@ async fn a_certificate_that_is_lost_or_damaged_is_ordered_anew() {
     let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
     let now = clock.clone();
     let answer = |name: &str, now| Ok(certificate(name, now));
-    let played = Played {
+    let played = FakeIssuer {
         asked: asked.clone(),
         now: Arc::new(move || seconds(now())),
         answer,
     };
     let notify = Arc::new(Notify::new());
     let by = notify.clone();
-    let keeper = Keeper::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
+    let keeper = CertificateRenewer::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
     let task = tokio::spawn(async move { keeper.run(&by).await });
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(asked.lock().len(), 1);

@@ -1,15 +1,15 @@
 //! Another tree becomes a folder of this one, and its history a part of this one's: former contents go where the labels of its files
 //! look for them, what lies in its trash comes to the trash.
 
-use super::chronicle::{self, Event};
-use super::fill::entries;
-use super::os::{self, Errno, Lookup, fd};
-use super::overflow::{self, mounted};
-use super::root::{Root, explain};
-use super::stage::remove_tree;
+use super::change_log::{self, LoggedChange};
+use super::copy_content::entries;
+use super::overflow::{self, inner_mounts};
+use super::root::{TreeRoot, map_errno};
+use super::staging::remove_tree;
+use super::sys::{self, Errno, Lookup, fd};
 use super::trash::{self, path_line, write_small};
-use super::trashed::{NOTE, note_in, path_in};
-use super::{apart, leave, own, relocated, walk};
+use super::trash_items::{TRASHINFO, path_in, trashinfo_in};
+use super::{internal_dirs, reassign_ids, relocated, trash_pending, walk};
 use crate::model::{Error, RelPath, Result};
 use std::ffi::{CString, OsStr};
 use std::io::Read as _;
@@ -19,100 +19,101 @@ use std::path::Path;
 const DOING: &str = "take over the history";
 
 /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename; then its history. `Exists`.
-pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
+pub(super) fn adopt(root: &TreeRoot, folder: &Path, to: &RelPath) -> Result<()> {
     let (Some(outside), Some(name)) = (folder.parent(), folder.file_name().and_then(OsStr::to_str))
     else {
         return Err(Error::NotFound);
     };
-    let outside = os::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
-    let mut target = root.place(to)?;
+    let outside = sys::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
+    let mut target = root.open_parent(to)?;
     // Nothing is noted about a folder that cannot come there.
     if target.find()?.1.is_some() {
         return Err(Error::Exists);
     }
     // If it is not adopted they are loose. Until it is, nothing is swept.
-    let _unswept = root.overflow.hold();
-    root.overflow.note_loose();
+    let _unswept = root.overflow.pause_sweep();
+    root.overflow.note_unreferenced();
     overflow::adopt(root, folder)?;
-    mounted::adopt(root, folder, to)?;
-    if let Ok(kept) = os::open_root(&folder.join(chronicle::OWN)) {
-        let given = Root::open(folder, root.settings)?;
+    inner_mounts::adopt(root, folder, to)?;
+    if let Ok(kept) = sys::open_root(&folder.join(change_log::OWN)) {
+        let given = TreeRoot::open(folder, root.settings)?;
         trash::finish_swaps(&given)?;
-        leave::finish(&given)?;
-        relocated::settle(&given)?;
-        apart::set_apart(root, &given)?;
-        os::set_given(fd(&kept)).map_err(|e| explain("mark its history", e))?;
+        trash_pending::recover(&given)?;
+        relocated::relabel(&given)?;
+        reassign_ids::reassign_shared_ids(root, &given)?;
+        sys::set_adopted(fd(&kept)).map_err(|e| map_errno("mark its history", e))?;
     }
     // Until the history has come along, the tree says that one is to come.
-    let note = Note::write(root, to)?;
+    let note = AdoptionMarker::write(root, to)?;
     {
-        let _guard = root.guard();
+        let _guard = root.lock_names();
         target.refresh()?;
         let (new_name, there) = target.find()?;
         if there.is_some() {
             return Err(Error::Exists);
         }
-        root.rename_new((fd(&outside), name), (target.dir(), &new_name))
-            .map_err(|e| explain("move it", e))?;
+        root.rename_noreplace((fd(&outside), name), (target.dir(), &new_name))
+            .map_err(|e| map_errno("move it", e))?;
         root.note_move();
-        root.ledger.forget(root);
-        root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
+        root.usage.invalidate(root);
+        root.change_log
+            .append(root, &[LoggedChange::Made(to.as_str().to_owned())]);
     }
-    root.settle(target.dir())?;
-    root.settle(fd(&outside))?;
+    root.sync_if_strict(target.dir())?;
+    root.sync_if_strict(fd(&outside))?;
     // The files are there, and what is left of their history is told.
-    if let Err(error) = take_history(root, to) {
+    if let Err(error) = adopt_history(root, to) {
         let folder = to.as_str();
         tracing::error!(%error, folder, "the history of adopted files was not taken over whole; the next start goes on");
-        note.stay();
+        note.keep();
     }
     Ok(())
 }
 
 /// How notes about adoptions under way begin below the root; the rest makes their names unique. Each holds the path of the folder.
-const NOTE_OF: &str = "adopting-";
+const MARKER_PREFIX: &str = "adopting-";
 
 /// Says that a folder is about to come with a history; taken away when dropped.
-struct Note<'a> {
-    root: &'a Root,
+struct AdoptionMarker<'a> {
+    root: &'a TreeRoot,
     name: String,
 }
 
-impl<'a> Note<'a> {
-    fn write(root: &'a Root, to: &RelPath) -> Result<Self> {
-        let own = own::open(fd(&root.dir), chronicle::OWN)?;
+impl<'a> AdoptionMarker<'a> {
+    fn write(root: &'a TreeRoot, to: &RelPath) -> Result<Self> {
+        let own = internal_dirs::open(fd(&root.dir), change_log::OWN)?;
         let note = Self {
             root,
-            name: format!("{NOTE_OF}{}", root.stamp()),
+            name: format!("{MARKER_PREFIX}{}", root.new_stamp()),
         };
         write_small(root, fd(&own), &note.name, to.as_str())?;
         Ok(note)
     }
 
-    fn stay(self) {
+    fn keep(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Note<'_> {
+impl Drop for AdoptionMarker<'_> {
     fn drop(&mut self) {
         // What stays is looked at by the next start, which finds nothing to do.
-        let _ = os::unlink_file(
+        let _ = sys::unlink_file(
             fd(&self.root.dir),
-            &format!("{}/{}", chronicle::OWN, self.name),
+            &format!("{}/{}", change_log::OWN, self.name),
         );
     }
 }
 
 /// Goes on with adoptions that a crash, or a failure, has cut after the files had come.
-pub(super) fn finish(root: &Root) -> Result<()> {
-    let own = own::open(fd(&root.dir), chronicle::OWN)?;
+pub(super) fn recover(root: &TreeRoot) -> Result<()> {
+    let own = internal_dirs::open(fd(&root.dir), change_log::OWN)?;
     for name in names(fd(&own))?
         .into_iter()
-        .filter(|name| name.starts_with(NOTE_OF))
+        .filter(|name| name.starts_with(MARKER_PREFIX))
     {
         let mut path = String::new();
-        let file = os::open_read(fd(&own), &name, Lookup::Full).map_err(failed)?;
+        let file = sys::open_read(fd(&own), &name, Lookup::Full).map_err(failed)?;
         std::fs::File::from(file)
             .read_to_string(&mut path)
             .map_err(|e| Error::io(DOING, e))?;
@@ -124,30 +125,31 @@ pub(super) fn finish(root: &Root) -> Result<()> {
                 .flat_map(|name| RelPath::parse(name)),
         );
         for folder in folders {
-            match take_history(root, &folder) {
+            match adopt_history(root, &folder) {
                 Ok(()) | Err(Error::NotFound | Error::NotFolder) => {}
                 Err(error) => return Err(error),
             }
         }
-        os::unlink_file(fd(&own), &name).map_err(failed)?;
+        sys::unlink_file(fd(&own), &name).map_err(failed)?;
     }
     Ok(())
 }
 
 /// Takes over the history of a tree that has become the folder `to`, or what a crash has left of it. `NotFound` for no folder.
-pub(super) fn take_history(root: &Root, to: &RelPath) -> Result<()> {
+pub(super) fn adopt_history(root: &TreeRoot, to: &RelPath) -> Result<()> {
     let dir = root
-        .look(to, Lookup::Full, os::open_folder)?
+        .open_path(to, Lookup::Full, sys::open_folder)?
         .ok_or(Error::NotFound)?;
-    let Some(own) = folder(fd(&dir), chronicle::OWN)?.filter(|own| os::is_given(fd(own))) else {
+    let Some(own) = folder(fd(&dir), change_log::OWN)?.filter(|own| sys::is_adopted(fd(own)))
+    else {
         return Ok(());
     };
-    let mut left = take_versions(root, fd(&own))?;
-    left.items = take_trash(root, fd(&own), to)?;
+    let mut left = adopt_versions(root, fd(&own))?;
+    left.items = adopt_trash(root, fd(&own), to)?;
     for kept in [&root.versions, &root.trash_files, &root.trash_info] {
-        root.settle(fd(kept))?;
+        root.sync_if_strict(fd(kept))?;
     }
-    root.overflow.note_loose();
+    root.overflow.note_unreferenced();
     if left.items + left.versions > 0 {
         tracing::warn!(
             folder = to.as_str(),
@@ -157,30 +159,30 @@ pub(super) fn take_history(root: &Root, to: &RelPath) -> Result<()> {
         );
         return Ok(());
     }
-    remove_tree(fd(&dir), chronicle::OWN, &mut |_, _| {})
+    remove_tree(fd(&dir), change_log::OWN, &mut |_, _| {})
 }
 
 /// How much could not be taken over.
 #[derive(Debug, Default)]
-struct Left {
+struct AdoptionRemainder {
     items: usize,
     versions: usize,
 }
 
-fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
+fn adopt_versions(root: &TreeRoot, own: BorrowedFd<'_>) -> Result<AdoptionRemainder> {
     let Some(from) = folder(own, "versions")? else {
-        return Ok(Left::default());
+        return Ok(AdoptionRemainder::default());
     };
     for history in names(fd(&from))? {
-        match root.rename_new((fd(&from), &history), (fd(&root.versions), &history)) {
+        match root.rename_noreplace((fd(&from), &history), (fd(&root.versions), &history)) {
             // Its file was overwritten before this.
-            Err(Errno::EXIST) => merge(root, fd(&from), &history)?,
+            Err(Errno::EXIST) => merge_versions(root, fd(&from), &history)?,
             renamed => renamed.map_err(failed)?,
         }
     }
-    let mut left = Left::default();
+    let mut left = AdoptionRemainder::default();
     for (history, _) in entries(fd(&from))? {
-        let dir = os::open_folder_raw(fd(&from), &history);
+        let dir = sys::open_folder_raw(fd(&from), &history);
         left.versions += dir.map_or(Ok(1), |dir| {
             entries(fd(&dir)).map(|versions| versions.len())
         })?;
@@ -188,32 +190,32 @@ fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
     Ok(left)
 }
 
-fn merge(root: &Root, from: BorrowedFd<'_>, history: &str) -> Result<()> {
+fn merge_versions(root: &TreeRoot, from: BorrowedFd<'_>, history: &str) -> Result<()> {
     let (Some(here), Some(there)) = (folder(from, history)?, folder(fd(&root.versions), history)?)
     else {
         return Ok(());
     };
     for version in names(fd(&here))? {
-        match root.rename_new((fd(&here), &version), (fd(&there), &version)) {
+        match root.rename_noreplace((fd(&here), &version), (fd(&there), &version)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),
         }
     }
     if let Ok(history) = CString::new(history) {
         // What is left is counted.
-        let _ = os::remove_folder(from, &history);
+        let _ = sys::remove_folder(from, &history);
     }
     Ok(())
 }
 
 /// Returns how many items could not be taken over.
-fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
+fn adopt_trash(root: &TreeRoot, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
     let (Some(files), Some(info)) = (folder(own, "trash/files")?, folder(own, "trash/info")?)
     else {
         return Ok(0);
     };
     for item in names(fd(&files))? {
-        let text = note_in(fd(&info), &item)
+        let text = trashinfo_in(fd(&info), &item)
             .map_err(failed)?
             .unwrap_or_default();
         let path = path_in(&text)
@@ -221,30 +223,30 @@ fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
             .beneath(to);
         let is_taken = [
             (&root.trash_files, item.clone()),
-            (&root.trash_info, format!("{item}{NOTE}")),
+            (&root.trash_info, format!("{item}{TRASHINFO}")),
         ]
         .iter()
-        .any(|(dir, name)| os::stat_at(fd(*dir), name).is_ok());
+        .any(|(dir, name)| sys::stat_at(fd(*dir), name).is_ok());
         let id = if is_taken {
-            trash::name_of(root, path.name().unwrap_or_default())
+            trash::new_trash_name(root, path.name().unwrap_or_default())
         } else {
             item.clone()
         };
-        let note = format!("{id}{NOTE}");
-        write_small(root, fd(&root.trash_info), &note, &moved(&text, &path))?;
-        if let Err(e) = root.rename_new((fd(&files), &item), (fd(&root.trash_files), &id)) {
-            let _ = os::unlink_file(fd(&root.trash_info), &note);
+        let note = format!("{id}{TRASHINFO}");
+        write_small(root, fd(&root.trash_info), &note, &with_path(&text, &path))?;
+        if let Err(e) = root.rename_noreplace((fd(&files), &item), (fd(&root.trash_files), &id)) {
+            let _ = sys::unlink_file(fd(&root.trash_info), &note);
             return Err(failed(e));
         }
     }
-    root.inventory.forget();
+    root.trash_index.invalidate();
     Ok(entries(fd(&files))?.len())
 }
 
 /// The note about an item, as of another path.
-fn moved(note: &str, path: &RelPath) -> String {
+fn with_path(note: &str, path: &RelPath) -> String {
     if path_in(note).is_none() {
-        return trash::note_of(path.as_str());
+        return trash::trashinfo_of(path.as_str());
     }
     let line = |line: &str| {
         if line.starts_with("Path=") {
@@ -257,7 +259,7 @@ fn moved(note: &str, path: &RelPath) -> String {
 }
 
 fn folder(dir: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
-    own::find(dir, name).map_err(failed)
+    internal_dirs::find(dir, name).map_err(failed)
 }
 
 fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
@@ -265,15 +267,15 @@ fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 }
 
 fn failed(errno: Errno) -> Error {
-    explain(DOING, errno)
+    map_errno(DOING, errno)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::check::{Care, look_over};
+    use super::super::check::{TreeCheckOptions, check_tree};
     use super::super::{LocalTree, tests::RELAXED};
     use super::*;
-    use crate::content::contract::{Tree, commit, content, path, put};
+    use crate::content::contract::{TestTree, commit, content, path, put};
     use std::fs;
     use std::sync::Arc;
     use tempfile::TempDir;
@@ -281,7 +283,7 @@ mod tests {
     /// A tree with versions of two files, one of them in the trash.
     async fn other() -> TempDir {
         let dir = TempDir::new().unwrap();
-        let tree: Tree = LocalTree::open(dir.path(), RELAXED).unwrap();
+        let tree: TestTree = LocalTree::open(dir.path(), RELAXED).unwrap();
         for file in ["file", "gone"] {
             for content in [b"1", b"2"] {
                 put(&tree, file, content).await;
@@ -293,25 +295,25 @@ mod tests {
 
     /// What is at `theirs` has its history in this tree.
     async fn is_whole(tree: &Arc<LocalTree>, dir: &TempDir, items: usize) {
-        let tree: Tree = tree.clone();
+        let tree: TestTree = tree.clone();
         assert_eq!(tree.versions(&path("theirs/file")).await.unwrap().len(), 1);
-        let trashed = tree.trashed(None, 9).await.unwrap();
+        let trashed = tree.list_trash(None, 9).await.unwrap();
         assert_eq!(trashed.len(), items);
         let item = trashed
             .into_iter()
             .find(|item| item.path == path("theirs/gone"))
             .unwrap();
-        assert_eq!(item.who.unwrap().as_str(), "ada");
-        assert!(item.when.is_some());
-        tree.untrash(&item.id, &path("back"), commit())
+        assert_eq!(item.deleted_by.unwrap().as_str(), "ada");
+        assert!(item.deleted_at.is_some());
+        tree.restore(&item.id, &path("back"), commit())
             .await
             .unwrap();
         assert_eq!(content(&tree, "back").await, b"2");
         assert_eq!(tree.versions(&path("back")).await.unwrap().len(), 1);
         assert!(!dir.path().join("home/theirs/.sarang").exists());
-        let findings = look_over(
+        let findings = check_tree(
             &dir.path().join("home"),
-            Care {
+            TreeCheckOptions {
                 served: false,
                 repair: None,
             },
@@ -361,8 +363,8 @@ mod tests {
         let (dir, other) = (TempDir::new().unwrap(), other().await);
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         let (noted, kept) = (
-            other.path().join(mounted::MOUNTED),
-            dir.path().join("home").join(mounted::MOUNTED),
+            other.path().join(inner_mounts::MOUNTED),
+            dir.path().join("home").join(inner_mounts::MOUNTED),
         );
         fs::write(&noted, "[").unwrap();
         let refused = tree.adopt(other.path(), &path("theirs")).await;
@@ -387,8 +389,8 @@ mod tests {
             tree.adopt_history(&path("theirs")).await,
             Err(Error::NotFound)
         ));
-        let own = os::open_root(&other.path().join(".sarang")).unwrap();
-        os::set_given(fd(&own)).unwrap();
+        let own = sys::open_root(&other.path().join(".sarang")).unwrap();
+        sys::set_adopted(fd(&own)).unwrap();
         fs::rename(other.path(), home.join("theirs")).unwrap();
         std::mem::forget(other);
         tree.adopt_history(&path("theirs")).await.unwrap();
@@ -403,12 +405,14 @@ mod tests {
             let (dir, other) = (TempDir::new().unwrap(), other().await);
             let home = dir.path().join("home");
             let tree = LocalTree::open(&home, RELAXED).unwrap();
-            Note::write(&tree.root, &path("theirs")).unwrap().stay();
+            AdoptionMarker::write(&tree.root, &path("theirs"))
+                .unwrap()
+                .keep();
             drop(tree);
-            os::set_given(fd(&os::open_root(&other.path().join(".sarang")).unwrap())).unwrap();
+            sys::set_adopted(fd(&sys::open_root(&other.path().join(".sarang")).unwrap())).unwrap();
             fs::rename(other.path(), home.join(name)).unwrap();
             std::mem::forget(other);
-            let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+            let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
             assert_eq!(
                 tree.versions(&path(&format!("{name}/file")))
                     .await
@@ -416,14 +420,14 @@ mod tests {
                     .len(),
                 1
             );
-            assert_eq!(tree.trashed(None, 9).await.unwrap().len(), 1);
+            assert_eq!(tree.list_trash(None, 9).await.unwrap().len(), 1);
             assert!(!home.join(name).join(".sarang").exists());
             let own = fs::read_dir(home.join(".sarang"))
                 .unwrap()
                 .map(|entry| entry.unwrap().file_name());
             assert!(
                 !own.into_iter()
-                    .any(|name| name.to_str().unwrap().starts_with(NOTE_OF))
+                    .any(|name| name.to_str().unwrap().starts_with(MARKER_PREFIX))
             );
         }
     }
@@ -462,8 +466,8 @@ mod tests {
             fs::create_dir(&taken).unwrap();
             fs::write(taken.join(version), "own").unwrap();
         }
-        let own = os::open_root(&other.path().join(".sarang")).unwrap();
-        os::set_given(fd(&own)).unwrap();
+        let own = sys::open_root(&other.path().join(".sarang")).unwrap();
+        sys::set_adopted(fd(&own)).unwrap();
         fs::rename(other.path(), home.join("theirs")).unwrap();
         std::mem::forget(other);
         tree.adopt_history(&path("theirs")).await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{LocalSettings, LocalTree};
 use crate::content::contract::{commit, path};
-use crate::content::{ContentTree, Room, Start};
+use crate::content::{ContentTree, InitialContent, SpaceRequest};
 use crate::model::RelPath;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ async fn single_operations() {
     let body = Bytes::from(vec![7; 4096]);
     let put = async |at: RelPath| {
         let mut upload = tree
-            .begin_put(&at, Start::Empty, Room::of(4096))
+            .begin_upload(&at, InitialContent::Empty, SpaceRequest::of(4096))
             .await
             .unwrap();
         upload.write(body.clone()).await.unwrap();

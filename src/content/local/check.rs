@@ -3,15 +3,15 @@
 
 mod props;
 
-use super::label::Label;
-use super::lacks::Lacks;
-use super::os::{self, Errno, Kind, Lookup, fd};
+use super::file_meta::FileMeta;
+use super::missing_features::MissingFeatureSet;
 use super::overflow::{self, PROPS};
-use super::relocated::{self, Lies};
-use super::root::{TMP, explain, stat_name};
-use super::spelled::spelling;
-use super::trash::{Name, leaving, note_of};
-use super::trashed::{NOTE, note_in, path_in};
+use super::relocated::{self, TreeLocation};
+use super::root::{TMP, map_errno, stat_name};
+use super::stored_path::resolve_name;
+use super::sys::{self, Errno, FileKind, Lookup, fd};
+use super::trash::{NameAt, pending_name, trashinfo_of};
+use super::trash_items::{TRASHINFO, path_in, trashinfo_in};
 use super::{LocalSettings, LocalTree, probe, props as stored, versions};
 use crate::content::{DeadProp, FileId, Node};
 use crate::model::{RelPath, Result};
@@ -31,7 +31,7 @@ const UNDER_WAY: Duration = Duration::from_secs(60);
 
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckFinding {
     /// What, as the rest of a sentence about the tree.
     pub what: String,
     /// Whether it is as it should be now.
@@ -40,7 +40,7 @@ pub struct Finding {
 
 /// How a tree is looked over.
 #[derive(Clone, Copy, Debug)]
-pub struct Care {
+pub struct TreeCheckOptions {
     /// Whether a server works in it meanwhile: then what is young is not judged.
     pub served: bool,
     /// With which settings repairs are made; `None` for none. Ignored while a server works in it.
@@ -49,78 +49,78 @@ pub struct Care {
 
 /// What was seen in a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct TreeCheckReport {
     /// What is not as it should be.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
     /// What may well be meant so, as the rest of a sentence about the tree.
     pub notes: Vec<String>,
     /// What its file system lacks.
-    pub lacks: Lacks,
+    pub lacks: MissingFeatureSet,
 }
 
 /// The history of a file.
-fn history_of(dir: BorrowedFd<'_>, name: &str, lies: Lies) -> os::Outcome<String> {
-    let (label, node) = (Label::of_name(dir, name)?, os::stat_at(dir, name)?.node);
-    Ok(label.handed_over(lies, &node, &node).history(&node))
+fn history_of(dir: BorrowedFd<'_>, name: &str, lies: TreeLocation) -> sys::SysResult<String> {
+    let (label, node) = (FileMeta::of_name(dir, name)?, sys::stat_at(dir, name)?.node);
+    Ok(label.for_tree_copy(lies, &node, &node).history(&node))
 }
 
 /// What is to be told of the tree below `dir`.
-pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
-    let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
-    let care = Care {
+pub fn check_tree(dir: &Path, care: TreeCheckOptions) -> Result<TreeCheckReport> {
+    let root = sys::open_root(dir).map_err(|e| map_errno(DOING, e))?;
+    let care = TreeCheckOptions {
         repair: care.repair.filter(|_| !care.served),
         ..care
     };
-    let lacks = probe::lacks_below(fd(&root))?;
-    let mut tree = Tree {
+    let lacks = probe::missing_features_below(fd(&root))?;
+    let mut tree = TreeChecker {
         root,
-        care,
+        options: care,
         findings: Vec::new(),
         notes: Vec::new(),
     };
-    tree.check_notes()?;
-    tree.check_things()?;
+    tree.check_trash_notes()?;
+    tree.check_trash_items()?;
     tree.check_versions()?;
     tree.check_props()?;
     tree.note_unshown()?;
     if !care.served {
         tree.check_leftovers(dir)?;
     }
-    Ok(Seen {
+    Ok(TreeCheckReport {
         findings: tree.findings,
         notes: tree.notes,
         lacks,
     })
 }
 
-struct Tree {
+struct TreeChecker {
     root: OwnedFd,
-    care: Care,
-    findings: Vec<Finding>,
+    options: TreeCheckOptions,
+    findings: Vec<CheckFinding>,
     notes: Vec<String>,
 }
 
-impl Tree {
+impl TreeChecker {
     /// Notes must be about something.
-    fn check_notes(&mut self) -> Result<()> {
+    fn check_trash_notes(&mut self) -> Result<()> {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
             return Ok(());
         };
         let tmp = self.folder(TMP)?;
         for name in names_in(fd(&info))? {
-            let thing = name.strip_suffix(NOTE).unwrap_or(&name);
-            if self.is_under_way(fd(&info), &name)
+            let thing = name.strip_suffix(TRASHINFO).unwrap_or(&name);
+            if self.is_in_progress(fd(&info), &name)
                 || exists(fd(&files), thing)?
                 || !exists(fd(&info), &name)?
             {
                 continue;
             }
             if let Some(tmp) = &tmp
-                && exists(fd(tmp), &leaving(thing))?
+                && exists(fd(tmp), &pending_name(thing))?
             {
                 continue;
             }
-            let repaired = self.is_repairing() && os::unlink_file(fd(&info), &name).is_ok();
+            let repaired = self.is_repairing() && sys::unlink_file(fd(&info), &name).is_ok();
             self.add(
                 format!("the note {name:?} in the trash is about nothing that is there"),
                 repaired,
@@ -130,27 +130,28 @@ impl Tree {
     }
 
     /// What lies in the trash must have a note that says where it lay.
-    fn check_things(&mut self) -> Result<()> {
+    fn check_trash_items(&mut self) -> Result<()> {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
             return Ok(());
         };
         for name in names_in(fd(&files))? {
-            let note = format!("{name}{NOTE}");
-            let text = note_in(fd(&info), &name).map_err(|e| explain(DOING, e))?;
+            let note = format!("{name}{TRASHINFO}");
+            let text = trashinfo_in(fd(&info), &name).map_err(|e| map_errno(DOING, e))?;
             let why = match text.as_deref().map(path_in) {
                 Some(Some(path)) => {
-                    self.check_second_name((fd(&files), &name), (fd(&info), &note), &path)?;
+                    self.check_not_live((fd(&files), &name), (fd(&info), &note), &path)?;
                     continue;
                 }
                 Some(None) => "has a note that cannot be read",
                 None => "has no note",
             };
-            if self.is_under_way(fd(&files), &name) || !exists(fd(&files), &name)? {
+            if self.is_in_progress(fd(&files), &name) || !exists(fd(&files), &name)? {
                 continue;
             }
             let leaf = without_stamp(&name);
-            let _ = self.is_repairing() && os::unlink_file(fd(&info), &note).is_ok();
-            let repaired = self.is_repairing() && write(fd(&info), &note, &note_of(leaf)).is_ok();
+            let _ = self.is_repairing() && sys::unlink_file(fd(&info), &note).is_ok();
+            let repaired =
+                self.is_repairing() && write(fd(&info), &note, &trashinfo_of(leaf)).is_ok();
             self.add(
                 format!("{name:?} in the trash {why}: nobody sees it, and it never expires"),
                 repaired,
@@ -160,8 +161,14 @@ impl Tree {
     }
 
     /// What lies in the trash must not be the very file that still stands where its note says.
-    fn check_second_name(&mut self, thing: Name<'_>, note: Name<'_>, path: &RelPath) -> Result<()> {
-        let Some(trashed) = stat_name(thing.0, thing.1)?.filter(|found| found.kind == Kind::File)
+    fn check_not_live(
+        &mut self,
+        thing: NameAt<'_>,
+        note: NameAt<'_>,
+        path: &RelPath,
+    ) -> Result<()> {
+        let Some(trashed) =
+            stat_name(thing.0, thing.1)?.filter(|found| found.kind == FileKind::File)
         else {
             return Ok(());
         };
@@ -175,7 +182,7 @@ impl Tree {
         let repaired = self.is_repairing()
             && [thing, note]
                 .into_iter()
-                .all(|(dir, name)| os::unlink_file(dir, name).is_ok());
+                .all(|(dir, name)| sys::unlink_file(dir, name).is_ok());
         let (thing, path) = (thing.1, path.as_str());
         self.add(
             format!("{thing:?} in the trash is {path:?} itself, which nobody has deleted"),
@@ -191,7 +198,7 @@ impl Tree {
         };
         let mut histories = names_in(fd(&shelves))?;
         // A file that is moved meanwhile may be missed once.
-        for _ in 0..if self.care.served { 2 } else { 1 } {
+        for _ in 0..if self.options.served { 2 } else { 1 } {
             if histories.is_empty() {
                 return Ok(());
             }
@@ -199,17 +206,17 @@ impl Tree {
             histories.retain(|history| !named.contains(history));
         }
         for history in histories {
-            if self.is_under_way(fd(&shelves), &history) {
+            if self.is_in_progress(fd(&shelves), &history) {
                 continue;
             }
             if versions::of_history(fd(&shelves), &history)?.is_empty() {
                 // What a crash has left there: nothing that anybody has saved.
                 if self.is_repairing() {
-                    versions::tidy(fd(&shelves), &history)?;
+                    versions::sweep_leftovers(fd(&shelves), &history)?;
                 }
                 continue;
             }
-            let repaired = self.is_repairing() && self.bury(fd(&shelves), &history)?;
+            let repaired = self.is_repairing() && self.move_to_trash(fd(&shelves), &history)?;
             self.add(
                 format!("the versions in .sarang/versions/{history} are of no file that is there"),
                 repaired,
@@ -219,7 +226,7 @@ impl Tree {
     }
 
     /// Moves versions without a file to the trash.
-    fn bury(&self, versions: BorrowedFd<'_>, history: &str) -> Result<bool> {
+    fn move_to_trash(&self, versions: BorrowedFd<'_>, history: &str) -> Result<bool> {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
             return Ok(false);
         };
@@ -229,15 +236,19 @@ impl Tree {
             .unwrap_or_default()
             .as_nanos();
         let name = format!("{leaf}.{stamp:x}");
-        write(fd(&info), &format!("{name}{NOTE}"), &note_of(&leaf))?;
-        Ok(os::rename_over((versions, history), (fd(&files), &name)).is_ok())
+        write(
+            fd(&info),
+            &format!("{name}{TRASHINFO}"),
+            &trashinfo_of(&leaf),
+        )?;
+        Ok(sys::rename_over((versions, history), (fd(&files), &name)).is_ok())
     }
 
     /// The histories that files name, wherever they lie.
     fn named_histories(&self) -> Result<HashSet<String>> {
-        let lies = relocated::lies(fd(&self.root))
-            .map_err(|e| explain(DOING, e))?
-            .unwrap_or(Lies::Here);
+        let lies = relocated::locate(fd(&self.root))
+            .map_err(|e| map_errno(DOING, e))?
+            .unwrap_or(TreeLocation::Unmoved);
         let mut named = HashSet::new();
         let mut waiting = vec![String::new(), FILES.to_owned(), TMP.to_owned()];
         while let Some(path) = waiting.pop() {
@@ -251,11 +262,11 @@ impl Tree {
                     format!("{path}/{name}")
                 };
                 match kind {
-                    Kind::Folder if below != OWN => waiting.push(below),
-                    Kind::File => match history_of(fd(&dir), &name, lies) {
+                    FileKind::Folder if below != OWN => waiting.push(below),
+                    FileKind::File => match history_of(fd(&dir), &name, lies) {
                         Ok(history) => drop(named.insert(history)),
                         Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {}
-                        Err(e) => return Err(explain(DOING, e)),
+                        Err(e) => return Err(map_errno(DOING, e)),
                     },
                     _ => {}
                 }
@@ -273,7 +284,7 @@ impl Tree {
         if count == 0 {
             return Ok(());
         }
-        let repaired = match self.care.repair {
+        let repaired = match self.options.repair {
             Some(settings) => {
                 LocalTree::open(dir, settings).is_ok() && names_in(fd(&tmp))?.is_empty()
             }
@@ -287,66 +298,66 @@ impl Tree {
     }
 
     fn is_repairing(&self) -> bool {
-        self.care.repair.is_some()
+        self.options.repair.is_some()
     }
 
     fn add(&mut self, what: String, repaired: bool) {
-        self.findings.push(Finding { what, repaired });
+        self.findings.push(CheckFinding { what, repaired });
     }
 
     /// Whether something may be part of a change that a server is making just now.
-    fn is_under_way(&self, dir: BorrowedFd<'_>, name: &str) -> bool {
+    fn is_in_progress(&self, dir: BorrowedFd<'_>, name: &str) -> bool {
         let young = |file: OwnedFd| {
             let now = SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default();
-            os::facts_fd(fd(&file))
+            sys::facts_fd(fd(&file))
                 .is_ok_and(|facts| now < Duration::from_nanos(facts.changed) + UNDER_WAY)
         };
-        self.care.served && os::open_any(dir, name, Lookup::Full).is_ok_and(young)
+        self.options.served && sys::open_any(dir, name, Lookup::Full).is_ok_and(young)
     }
 
     /// A folder of the tree; `None` when there is none, as in one that was never used.
     fn folder(&self, path: &str) -> Result<Option<OwnedFd>> {
-        match os::open_folder(fd(&self.root), path, Lookup::Full) {
+        match sys::open_folder(fd(&self.root), path, Lookup::Full) {
             Ok(dir) => Ok(Some(dir)),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {
                 Ok(None)
             }
-            Err(e) => Err(explain(DOING, e)),
+            Err(e) => Err(map_errno(DOING, e)),
         }
     }
 }
 
 /// What stands at a path in the tree below `dir`, which file or folder that is, and its properties; `None` for nothing.
-pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<DeadProp>)>> {
-    let mut at = match os::open_root(dir) {
+pub fn inspect(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<DeadProp>)>> {
+    let mut at = match sys::open_root(dir) {
         Ok(root) => root,
         Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(explain(DOING, e)),
+        Err(e) => return Err(map_errno(DOING, e)),
     };
-    let lies = relocated::lies(fd(&at))
-        .map_err(|e| explain(DOING, e))?
-        .unwrap_or(Lies::Here);
+    let lies = relocated::locate(fd(&at))
+        .map_err(|e| map_errno(DOING, e))?
+        .unwrap_or(TreeLocation::Unmoved);
     for name in path.names() {
-        let (spelled, found) = spelling(fd(&at), name)?;
-        if found.is_none_or(|found| found.kind == Kind::Other) {
+        let (spelled, found) = resolve_name(fd(&at), name)?;
+        if found.is_none_or(|found| found.kind == FileKind::Other) {
             return Ok(None);
         }
-        match os::open_read(fd(&at), &spelled, Lookup::Full) {
+        match sys::open_read(fd(&at), &spelled, Lookup::Full) {
             Ok(opened) => at = opened,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {
                 return Ok(None);
             }
-            Err(e) => return Err(explain(DOING, e)),
+            Err(e) => return Err(map_errno(DOING, e)),
         }
     }
-    let found = os::stat_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
-    let props = os::props_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
-    let folder = os::open_root(&dir.join(PROPS)).ok();
+    let found = sys::stat_fd(fd(&at)).map_err(|e| map_errno(DOING, e))?;
+    let props = sys::props_fd(fd(&at)).map_err(|e| map_errno(DOING, e))?;
+    let folder = sys::open_root(&dir.join(PROPS)).ok();
     let load = |name: &str| overflow::load(fd(folder.as_ref().unwrap_or(&at)), name);
     let props = stored::decode_by(load, props.as_deref());
-    let label = Label::of_file(fd(&at)).unwrap_or_default();
+    let label = FileMeta::of_file(fd(&at)).unwrap_or_default();
     let id = label.id_where(lies, &found.node);
     Ok(Some((found.node, id, props.unwrap_or_default())))
 }
@@ -365,28 +376,28 @@ fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
 }
 
 fn write(dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
-    let written = os::create_file(dir, name).and_then(|file| {
-        os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)?;
-        os::sync(fd(&file))?;
-        os::sync(dir)
+    let written = sys::create_file(dir, name).and_then(|file| {
+        sys::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)?;
+        sys::sync(fd(&file))?;
+        sys::sync(dir)
     });
-    written.map_err(|e| explain("write a note for the trash", e))
+    written.map_err(|e| map_errno("write a note for the trash", e))
 }
 
 fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
     Ok(entries(dir)?.into_iter().map(|(name, _)| name).collect())
 }
 
-fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, Kind)>> {
+fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, FileKind)>> {
     let (mut names, mut buffer) = (Vec::new(), Vec::new());
     // A fresh descriptor, since reading moves the one shared with others.
-    let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
-        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, kind| {
+    let read = sys::open_folder(dir, "", Lookup::Full).and_then(|dir| {
+        sys::read_dir(fd(&dir), &mut buffer, usize::MAX, |name, kind| {
             let Ok(text) = name.to_str() else {
                 return Ok(());
             };
             match kind.map_or_else(
-                || os::stat_entry(fd(&dir), name).map(|found| found.kind),
+                || sys::stat_entry(fd(&dir), name).map(|found| found.kind),
                 Ok,
             ) {
                 Ok(kind) => names.push((text.to_owned(), kind)),
@@ -396,6 +407,6 @@ fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, Kind)>> {
             Ok::<_, Errno>(())
         })
     });
-    read.map_err(|e| explain(DOING, e))?;
+    read.map_err(|e| map_errno(DOING, e))?;
     Ok(names)
 }

@@ -1,7 +1,7 @@
 //! Content hashes: BLAKE3 of a file as it comes, or as it lies there.
 
-use super::os;
-use super::root::explain;
+use super::root::map_errno;
+use super::sys;
 use crate::content::Digest;
 use crate::model::{Error, Result};
 use std::os::fd::BorrowedFd;
@@ -10,10 +10,11 @@ use std::os::fd::BorrowedFd;
 const CHUNK: usize = 256 << 10;
 
 /// The hash of what a file holds now.
-pub(super) fn read(file: BorrowedFd<'_>) -> Result<Digest> {
+pub(super) fn hash_file(file: BorrowedFd<'_>) -> Result<Digest> {
     let (mut hasher, mut room, mut offset) = (blake3::Hasher::new(), vec![0; CHUNK], 0_u64);
     loop {
-        let count = os::read(file, &mut room, offset).map_err(|e| explain("read the file", e))?;
+        let count =
+            sys::read(file, &mut room, offset).map_err(|e| map_errno("read the file", e))?;
         if count == 0 {
             return Ok(*hasher.finalize().as_bytes());
         }
@@ -24,9 +25,9 @@ pub(super) fn read(file: BorrowedFd<'_>) -> Result<Digest> {
 
 /// The hash of an upload on its way.
 #[derive(Default)]
-pub(super) enum Sum {
+pub(super) enum RunningHash {
     /// All bytes have come one after the other.
-    Begun(Box<blake3::Hasher>),
+    Hashing(Box<blake3::Hasher>),
     /// The content was hashed before.
     Known(Digest),
     /// Bytes came in another order.
@@ -34,24 +35,24 @@ pub(super) enum Sum {
     Unknown,
 }
 
-impl Sum {
+impl RunningHash {
     /// Of nothing yet.
-    pub fn begun() -> Self {
-        Self::Begun(Box::default())
+    pub fn start() -> Self {
+        Self::Hashing(Box::default())
     }
 
     /// Adds bytes that come next.
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub fn update(&mut self, bytes: &[u8]) {
         match self {
-            Self::Begun(hasher) => drop(hasher.update(bytes)),
+            Self::Hashing(hasher) => drop(hasher.update(bytes)),
             Self::Known(_) | Self::Unknown => *self = Self::Unknown,
         }
     }
 
     /// The hash, where it is known.
-    pub fn finish(&self) -> Option<Digest> {
+    pub fn finalize(&self) -> Option<Digest> {
         match self {
-            Self::Begun(hasher) => Some(*hasher.finalize().as_bytes()),
+            Self::Hashing(hasher) => Some(*hasher.finalize().as_bytes()),
             Self::Known(digest) => Some(*digest),
             Self::Unknown => None,
         }

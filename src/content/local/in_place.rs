@@ -4,9 +4,9 @@
 
 pub(super) mod mounts;
 
-use super::os;
-pub use super::stage::purge_folder;
-use mounts::{mounts, on};
+pub use super::staging::purge_folder;
+use super::sys;
+use mounts::{locate, mounts};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{Error, ErrorKind, Result as IoResult};
@@ -20,19 +20,19 @@ const STICKY: u32 = 0o1000;
 
 /// Why a folder cannot be served where it lies.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum InPlaceError {
     /// The path is not one that says where it is.
     #[error("{} is no whole path: write it from the root on, without “..”.", .0.display())]
-    NotWhole(PathBuf),
+    NotAbsolute(PathBuf),
     /// Nothing is there.
     #[error("There is no folder {}: make it first, or mount its disk.", .0.display())]
-    Absent(PathBuf),
+    NotFound(PathBuf),
     /// Something else is there.
     #[error("{} is no folder.", .0.display())]
-    NoFolder(PathBuf),
+    NotFolder(PathBuf),
     /// The server cannot look there.
     #[error("The server cannot look at {}: {source}.", .path.display())]
-    Unseen {
+    Unreadable {
         /// Where.
         path: PathBuf,
         /// Why not.
@@ -43,14 +43,14 @@ pub enum Unfit {
         "The path leads through the link {}, which others than root and the server's user may change: give the real path.",
         .0.display()
     )]
-    Link(PathBuf),
+    UntrustedLink(PathBuf),
     /// Something on the way can be replaced.
     #[error(
         "Others than root and the server's user may replace {}, which the path leads through: nobody else may own the folders above \
          the one that is served, or write there.",
         .0.display()
     )]
-    Replaceable(PathBuf),
+    UntrustedParent(PathBuf),
     /// The process may not use it.
     #[error(
         "The server may not read and write in {} ({source}): give its user the right, and in a systemd unit add the folder to \
@@ -75,30 +75,30 @@ pub enum Unfit {
 
 /// Where a folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
+pub struct FolderLocation {
     /// Its path without links.
     pub path: PathBuf,
     /// Device and inode of each folder from the root down to it.
-    line: Vec<(u64, u64)>,
+    ancestors: Vec<(u64, u64)>,
     /// The file system, and where on it.
-    on: Option<(String, PathBuf)>,
+    file_system: Option<(String, PathBuf)>,
 }
 
-impl Site {
+impl FolderLocation {
     /// Goes to a folder, link by link, and says where it is; `server` is the user that it is to be served by, beside root the only one
     /// that may have a hand in the way.
-    pub fn find(path: &Path, server: u32) -> Result<Self, Unfit> {
-        let mut way = Way::from_root(server)?;
-        way.go(whole(path)?)?;
-        Ok(way.end())
+    pub fn resolve(path: &Path, server: u32) -> Result<Self, InPlaceError> {
+        let mut way = PathResolver::from_root(server)?;
+        way.walk(absolute_names(path)?)?;
+        Ok(way.finish())
     }
 
     /// As [`find`](Self::find), of a folder that this process is to serve: it must be able to.
-    pub fn find_usable(path: &Path) -> Result<Self, Unfit> {
-        let site = Self::find(path, os::own_user())?;
-        match os::may_use(&site.path) {
+    pub fn resolve_usable(path: &Path) -> Result<Self, InPlaceError> {
+        let site = Self::resolve(path, sys::own_user())?;
+        match sys::may_use(&site.path) {
             Ok(()) => Ok(site),
-            Err(e) => Err(Unfit::NoAccess {
+            Err(e) => Err(InPlaceError::NoAccess {
                 path: site.path,
                 source: e.into(),
             }),
@@ -113,8 +113,12 @@ impl Site {
             line.push(identity(&fs::symlink_metadata(above)?));
         }
         line.reverse();
-        let on = mounts().and_then(|mounts| on(&path, &mounts));
-        Ok(Self { path, line, on })
+        let on = mounts().and_then(|mounts| locate(&path, &mounts));
+        Ok(Self {
+            path,
+            ancestors: line,
+            file_system: on,
+        })
     }
 
     /// The folders that are mounted somewhere below it.
@@ -132,8 +136,12 @@ impl Site {
     /// Whether one is, holds or lies in the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         let nested = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
-        let within = |a: &Self, b: &Self| b.line.last().is_some_and(|end| a.line.contains(end));
-        let on_one = match (&self.on, &other.on) {
+        let within = |a: &Self, b: &Self| {
+            b.ancestors
+                .last()
+                .is_some_and(|end| a.ancestors.contains(end))
+        };
+        let on_one = match (&self.file_system, &other.file_system) {
             (Some((disk, at)), Some((other_disk, other_at))) => {
                 disk == other_disk && nested(at, other_at)
             }
@@ -151,34 +159,34 @@ pub fn owner_of(data_dir: &Path) -> IoResult<u32> {
 }
 
 /// The names of a path from the root, the last one first.
-fn whole(path: &Path) -> Result<Vec<OsString>, Unfit> {
+fn absolute_names(path: &Path) -> Result<Vec<OsString>, InPlaceError> {
     let mut names = Vec::new();
     for component in path.components() {
         match component {
             Component::RootDir => {}
             Component::Normal(name) if path.is_absolute() => names.push(name.to_owned()),
-            _ => return Err(Unfit::NotWhole(path.to_owned())),
+            _ => return Err(InPlaceError::NotAbsolute(path.to_owned())),
         }
     }
     if path.to_str().is_none() || !path.is_absolute() {
-        return Err(Unfit::NotWhole(path.to_owned()));
+        return Err(InPlaceError::NotAbsolute(path.to_owned()));
     }
     names.reverse();
     Ok(names)
 }
 
 /// A way from the root to a folder, as far as it was gone.
-struct Way {
+struct PathResolver {
     server: u32,
     at: PathBuf,
     /// What the folders are that it leads through, the present one last.
     folders: Vec<Metadata>,
 }
 
-impl Way {
-    fn from_root(server: u32) -> Result<Self, Unfit> {
+impl PathResolver {
+    fn from_root(server: u32) -> Result<Self, InPlaceError> {
         let at = PathBuf::from("/");
-        let folders = vec![look(&at)?];
+        let folders = vec![lstat(&at)?];
         Ok(Self {
             server,
             at,
@@ -186,7 +194,7 @@ impl Way {
         })
     }
 
-    fn go(&mut self, mut names: Vec<OsString>) -> Result<(), Unfit> {
+    fn walk(&mut self, mut names: Vec<OsString>) -> Result<(), InPlaceError> {
         let mut links = 0;
         while let Some(name) = names.pop() {
             if name == ".." {
@@ -194,18 +202,18 @@ impl Way {
                 continue;
             }
             let next = self.at.join(&name);
-            let facts = look(&next)?;
+            let facts = lstat(&next)?;
             if facts.is_symlink() {
                 links += 1;
                 if links > MAX_LINKS {
-                    return Err(Unfit::NoFolder(next));
+                    return Err(InPlaceError::NotFolder(next));
                 }
                 self.follow(&next, &mut names)?;
                 continue;
             }
             self.check_step(&next, &facts)?;
             if !facts.is_dir() {
-                return Err(Unfit::NoFolder(next));
+                return Err(InPlaceError::NotFolder(next));
             }
             self.at = next;
             self.folders.push(facts);
@@ -220,15 +228,15 @@ impl Way {
     }
 
     /// Goes where a link leads.
-    fn follow(&mut self, link: &Path, names: &mut Vec<OsString>) -> Result<(), Unfit> {
+    fn follow(&mut self, link: &Path, names: &mut Vec<OsString>) -> Result<(), InPlaceError> {
         if self
             .folders
             .last()
             .is_none_or(|above| !self.is_ours(above) || others_write(above))
         {
-            return Err(Unfit::Link(link.to_owned()));
+            return Err(InPlaceError::UntrustedLink(link.to_owned()));
         }
-        let target = fs::read_link(link).map_err(|source| Unfit::Unseen {
+        let target = fs::read_link(link).map_err(|source| InPlaceError::Unreadable {
             path: link.to_owned(),
             source,
         })?;
@@ -250,7 +258,7 @@ impl Way {
 
     /// Refuses a step that others can lead elsewhere: what lies in a folder is theirs to replace who may write to that, but, where that
     /// is sticky, for what belongs to us.
-    fn check_step(&self, next: &Path, facts: &Metadata) -> Result<(), Unfit> {
+    fn check_step(&self, next: &Path, facts: &Metadata) -> Result<(), InPlaceError> {
         let Some(above) = self.folders.last() else {
             return Ok(());
         };
@@ -258,20 +266,20 @@ impl Way {
         if self.is_ours(above) && (!others_write(above) || is_held) {
             return Ok(());
         }
-        Err(Unfit::Replaceable(next.to_owned()))
+        Err(InPlaceError::UntrustedParent(next.to_owned()))
     }
 
     fn is_ours(&self, facts: &Metadata) -> bool {
         facts.uid() == 0 || facts.uid() == self.server
     }
 
-    fn end(self) -> Site {
+    fn finish(self) -> FolderLocation {
         let line = self.folders.iter().map(identity).collect();
-        let on = mounts().and_then(|mounts| on(&self.at, &mounts));
-        Site {
+        let on = mounts().and_then(|mounts| locate(&self.at, &mounts));
+        FolderLocation {
             path: self.at,
-            line,
-            on,
+            ancestors: line,
+            file_system: on,
         }
     }
 }
@@ -285,11 +293,11 @@ fn identity(facts: &Metadata) -> (u64, u64) {
     (facts.dev(), facts.ino())
 }
 
-fn look(path: &Path) -> Result<Metadata, Unfit> {
+fn lstat(path: &Path) -> Result<Metadata, InPlaceError> {
     fs::symlink_metadata(path).map_err(|source| match source.kind() {
-        ErrorKind::NotFound => Unfit::Absent(path.to_owned()),
-        ErrorKind::NotADirectory => Unfit::NoFolder(path.to_owned()),
-        _ => Unfit::Unseen {
+        ErrorKind::NotFound => InPlaceError::NotFound(path.to_owned()),
+        ErrorKind::NotADirectory => InPlaceError::NotFolder(path.to_owned()),
+        _ => InPlaceError::Unreadable {
             path: path.to_owned(),
             source,
         },
@@ -302,8 +310,8 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    fn find(path: &Path) -> Result<Site, Unfit> {
-        Site::find_usable(path)
+    fn find(path: &Path) -> Result<FolderLocation, InPlaceError> {
+        FolderLocation::resolve_usable(path)
     }
 
     fn mode(path: &Path, mode: u32) {
@@ -320,14 +328,17 @@ mod tests {
         let site = find(&top.join("a/b")).unwrap();
         assert_eq!(site.path, top.join("a/b"));
         assert_eq!(find(&top.join("whole")).unwrap(), site);
-        assert_eq!(Site::of_own(&top.join("whole")).unwrap(), site);
+        assert_eq!(FolderLocation::of_own(&top.join("whole")).unwrap(), site);
         symlink("round", top.join("round")).unwrap();
-        assert!(matches!(find(&top.join("round")), Err(Unfit::NoFolder(_))));
+        assert!(matches!(
+            find(&top.join("round")),
+            Err(InPlaceError::NotFolder(_))
+        ));
         // Whoever may write there can lead the link elsewhere, sticky or not.
         for open in [0o777, 0o1777, 0o770] {
             mode(&top, open);
             assert!(
-                matches!(find(&top.join("whole")), Err(Unfit::Link(link)) if link == top.join("whole")),
+                matches!(find(&top.join("whole")), Err(InPlaceError::UntrustedLink(link)) if link == top.join("whole")),
                 "{open:o}"
             );
             mode(&top, 0o700);
@@ -345,7 +356,7 @@ mod tests {
         for open in [0o777, 0o775] {
             mode(&top.join("open"), open);
             assert!(
-                matches!(find(&folder), Err(Unfit::Replaceable(step)) if step == top.join("open/a")),
+                matches!(find(&folder), Err(InPlaceError::UntrustedParent(step)) if step == top.join("open/a")),
                 "{open:o}"
             );
         }
@@ -353,9 +364,9 @@ mod tests {
         // What is served may well be open to others.
         mode(&folder, 0o2777);
         find(&folder).unwrap();
-        let other = Site::find(&folder, os::own_user() + 1);
+        let other = FolderLocation::resolve(&folder, sys::own_user() + 1);
         assert!(
-            os::own_user() == 0 || matches!(other, Err(Unfit::Replaceable(_))),
+            sys::own_user() == 0 || matches!(other, Err(InPlaceError::UntrustedParent(_))),
             "{other:?}"
         );
     }
@@ -365,15 +376,21 @@ mod tests {
         let place = TempDir::new().unwrap();
         let top = fs::canonicalize(place.path()).unwrap();
         fs::write(top.join("file"), "").unwrap();
-        assert!(matches!(find(&top.join("none")), Err(Unfit::Absent(_))));
-        assert!(matches!(find(&top.join("file")), Err(Unfit::NoFolder(_))));
+        assert!(matches!(
+            find(&top.join("none")),
+            Err(InPlaceError::NotFound(_))
+        ));
+        assert!(matches!(
+            find(&top.join("file")),
+            Err(InPlaceError::NotFolder(_))
+        ));
         assert!(matches!(
             find(&top.join("file/below")),
-            Err(Unfit::NoFolder(_))
+            Err(InPlaceError::NotFolder(_))
         ));
         for path in ["relative", "", "/srv/../etc", "./x"] {
             assert!(
-                matches!(find(Path::new(path)), Err(Unfit::NotWhole(_))),
+                matches!(find(Path::new(path)), Err(InPlaceError::NotAbsolute(_))),
                 "{path}"
             );
         }
@@ -381,10 +398,10 @@ mod tests {
 
     #[test]
     fn folders_overlap_by_path_by_inode_and_by_file_system() {
-        let site = |path: &str, line: &[(u64, u64)], on: Option<(&str, &str)>| Site {
+        let site = |path: &str, line: &[(u64, u64)], on: Option<(&str, &str)>| FolderLocation {
             path: path.into(),
-            line: line.to_vec(),
-            on: on.map(|(disk, at)| (disk.to_owned(), at.into())),
+            ancestors: line.to_vec(),
+            file_system: on.map(|(disk, at)| (disk.to_owned(), at.into())),
         };
         let ana = site(
             "/srv/ana",

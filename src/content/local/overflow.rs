@@ -3,13 +3,13 @@
 //! Several files may name one (a version and the file it is of, a copy made beside the server): `sweep` deletes what none names. Each is on
 //! the books, as bytes of its tree, from when it is named until it is deleted.
 
-pub(super) mod mounted;
+pub(super) mod inner_mounts;
 mod sweep;
 
-use super::ledger::Growth;
-use super::os::{self, Errno, Lookup, fd};
-use super::root::{Root, explain, stat_name};
-use super::waiting::on_thread;
+use super::blocking::run_blocking;
+use super::root::{TreeRoot, map_errno, stat_name};
+use super::sys::{self, Errno, Lookup, fd};
+use super::usage_counter::UsageDelta;
 use crate::model::{Error, Result};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 use tokio::runtime::Handle;
 
-pub(super) use sweep::{Sweep, references, sweep};
+pub(super) use sweep::{SweepMode, references, sweep};
 
 /// Where overflow files lie, below the root.
 pub(super) const PROPS: &str = ".sarang/props";
@@ -39,11 +39,11 @@ pub(super) const REFERENCE: usize = BEFORE.len() + NAME + AFTER.len();
 
 /// The overflow files of a tree.
 #[derive(Debug)]
-pub(super) struct Overflow {
+pub(super) struct OverflowFiles {
     /// Written, and not yet named by an attribute.
-    unnamed: Mutex<HashSet<String>>,
+    unreferenced_new: Mutex<HashSet<String>>,
     /// How many may have lost what named them since the last sweep.
-    loose: AtomicUsize,
+    unreferenced: AtomicUsize,
     /// Whether there have been any.
     has_any: AtomicBool,
     /// Whether a sweep waits for its time or is being made.
@@ -54,14 +54,14 @@ pub(super) struct Overflow {
     mounted: Mutex<()>,
 }
 
-impl Overflow {
+impl OverflowFiles {
     /// Those in an open folder. It is not kept open: few homes have any, and each descriptor is one for every home.
     /// A crash may have left some that nothing names.
     pub fn new(dir: BorrowedFd<'_>) -> Result<Self> {
         let is_empty = names(dir)?.is_empty();
         Ok(Self {
-            unnamed: Mutex::default(),
-            loose: AtomicUsize::new(usize::from(!is_empty)),
+            unreferenced_new: Mutex::default(),
+            unreferenced: AtomicUsize::new(usize::from(!is_empty)),
             has_any: AtomicBool::new(!is_empty),
             is_awaited: AtomicBool::new(false),
             due: Mutex::default(),
@@ -71,34 +71,34 @@ impl Overflow {
     }
 
     /// Lets nothing be swept while this is held.
-    pub fn hold(&self) -> MutexGuard<'_, ()> {
+    pub fn pause_sweep(&self) -> MutexGuard<'_, ()> {
         self.sweeping.lock()
     }
 
     /// Says that every overflow file is named by something, as it was when the tree was closed.
     pub fn note_swept(&self) {
-        self.loose.store(0, Ordering::Relaxed);
+        self.unreferenced.store(0, Ordering::Relaxed);
     }
 
     /// Whether there are overflow files, and every one is named by something.
     pub fn is_swept(&self) -> bool {
-        self.has_any.load(Ordering::Relaxed) && self.loose.load(Ordering::Relaxed) == 0
+        self.has_any.load(Ordering::Relaxed) && self.unreferenced.load(Ordering::Relaxed) == 0
     }
 
     /// Says that something which may have named an overflow file names it no more.
-    pub fn note_loose(&self) {
-        self.loose.fetch_add(1, Ordering::Relaxed);
+    pub fn note_unreferenced(&self) {
+        self.unreferenced.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 /// Opens the folder of a tree's overflow files.
-fn folder(root: &Root) -> Result<OwnedFd> {
-    os::open_folder(fd(&root.dir), PROPS, Lookup::Full).map_err(failed)
+fn folder(root: &TreeRoot) -> Result<OwnedFd> {
+    sys::open_folder(fd(&root.dir), PROPS, Lookup::Full).map_err(failed)
 }
 
 /// Gives all overflow files of the tree in `other` a second name in this one, durably: what names them comes into this tree.
-pub(super) fn adopt(root: &Root, other: &Path) -> Result<()> {
-    let from = match os::open_root(&other.join(PROPS)) {
+pub(super) fn adopt(root: &TreeRoot, other: &Path) -> Result<()> {
+    let from = match sys::open_root(&other.join(PROPS)) {
         Ok(from) => from,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
         Err(e) => return Err(failed(e)),
@@ -106,16 +106,16 @@ pub(super) fn adopt(root: &Root, other: &Path) -> Result<()> {
     let dir = folder(root)?;
     root.overflow.has_any.store(true, Ordering::Relaxed);
     for name in names(fd(&from))? {
-        match root.name_again((fd(&from), &name), (fd(&dir), &name)) {
+        match root.link_or_copy((fd(&from), &name), (fd(&dir), &name)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),
         }
     }
-    os::sync(fd(&dir)).map_err(failed)
+    sys::sync(fd(&dir)).map_err(failed)
 }
 
 /// The overflow file that the value of an attribute names; `None` for properties themselves.
-pub(super) fn named(stored: &[u8]) -> Option<&str> {
+pub(super) fn parse_reference(stored: &[u8]) -> Option<&str> {
     let name = stored.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
     let is_name = name.len() == NAME && name.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(name).ok().filter(|_| is_name)
@@ -127,13 +127,14 @@ pub(super) fn reference(name: &str) -> Vec<u8> {
 }
 
 /// What an overflow file of a tree holds; `NotFound`.
-pub(super) fn load_of(root: &Root, name: &str) -> Result<Vec<u8>> {
+pub(super) fn load_of(root: &TreeRoot, name: &str) -> Result<Vec<u8>> {
     load(fd(&folder(root)?), name)
 }
 
 /// What an overflow file in an open folder holds; `NotFound`.
 pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
-    let file = os::open_read(dir, name, Lookup::Full).map_err(|e| explain("read properties", e))?;
+    let file =
+        sys::open_read(dir, name, Lookup::Full).map_err(|e| map_errno("read properties", e))?;
     let mut text = Vec::new();
     let read = std::fs::File::from(file)
         .take(LARGEST)
@@ -143,14 +144,14 @@ pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
 }
 
 /// Bytes of all overflow files of a tree that are named.
-pub(super) fn bytes(root: &Root) -> Result<u64> {
+pub(super) fn bytes(root: &TreeRoot) -> Result<u64> {
     if !root.overflow.has_any.load(Ordering::Relaxed) {
         return Ok(0);
     }
     let dir = folder(root)?;
     let mut sum = 0;
     for name in names(fd(&dir))? {
-        if !root.overflow.unnamed.lock().contains(&name) {
+        if !root.overflow.unreferenced_new.lock().contains(&name) {
             sum += stat_name(fd(&dir), &name)?.map_or(0, |found| found.node.len);
         }
     }
@@ -159,36 +160,36 @@ pub(super) fn bytes(root: &Root) -> Result<u64> {
 
 /// The names of all overflow files.
 fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
-    super::walk::names(dir).map_err(|e| explain("list the overflow files of properties", e))
+    super::walk::names(dir).map_err(|e| map_errno("list the overflow files of properties", e))
 }
 
 /// An overflow file that was written; deleted when dropped unless an attribute names it.
-pub(super) struct Written<'a> {
-    root: &'a Root,
+pub(super) struct NewOverflowFile<'a> {
+    root: &'a TreeRoot,
     name: String,
     pub len: u64,
-    is_named: bool,
+    is_referenced: bool,
 }
 
-impl<'a> Written<'a> {
+impl<'a> NewOverflowFile<'a> {
     /// Writes properties to a new file. `is_synced` puts it on the disk: an attribute must not reach it before the file does.
-    pub fn new(root: &'a Root, props: &[u8], is_synced: bool) -> Result<Self> {
-        root.check_room(props.len() as u64, 0)?;
-        let name = new_name()?;
+    pub fn new(root: &'a TreeRoot, props: &[u8], is_synced: bool) -> Result<Self> {
+        root.ensure_space(props.len() as u64, 0)?;
+        let name = random_name()?;
         root.overflow.has_any.store(true, Ordering::Relaxed);
-        root.overflow.unnamed.lock().insert(name.clone());
+        root.overflow.unreferenced_new.lock().insert(name.clone());
         let written = Self {
             root,
             name,
             len: props.len() as u64,
-            is_named: false,
+            is_referenced: false,
         };
         let dir = folder(root)?;
-        let file = os::create_file(fd(&dir), &written.name).map_err(failed)?;
-        os::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
+        let file = sys::create_file(fd(&dir), &written.name).map_err(failed)?;
+        sys::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
         if is_synced {
-            os::sync(fd(&file))
-                .and_then(|()| os::sync(fd(&dir)))
+            sys::sync(fd(&file))
+                .and_then(|()| sys::sync(fd(&dir)))
                 .map_err(failed)?;
         }
         Ok(written)
@@ -200,35 +201,43 @@ impl<'a> Written<'a> {
     }
 
     /// Says that an attribute names it now: it is on the books.
-    pub fn keep(&mut self) {
-        self.is_named = true;
-        self.root.overflow.unnamed.lock().remove(&self.name);
-        self.root.ledger.note(
+    pub fn mark_referenced(&mut self) {
+        self.is_referenced = true;
+        self.root
+            .overflow
+            .unreferenced_new
+            .lock()
+            .remove(&self.name);
+        self.root.usage.apply(
             self.root,
-            Growth {
-                new: self.len,
-                old: 0,
+            UsageDelta {
+                added: self.len,
+                removed: 0,
             },
         );
     }
 }
 
-impl Drop for Written<'_> {
+impl Drop for NewOverflowFile<'_> {
     fn drop(&mut self) {
-        if !self.is_named {
+        if !self.is_referenced {
             // What stays is swept.
-            let _ = folder(self.root).map(|dir| os::unlink_file(fd(&dir), &self.name));
+            let _ = folder(self.root).map(|dir| sys::unlink_file(fd(&dir), &self.name));
         }
-        self.root.overflow.unnamed.lock().remove(&self.name);
+        self.root
+            .overflow
+            .unreferenced_new
+            .lock()
+            .remove(&self.name);
     }
 }
 
 fn failed(errno: Errno) -> Error {
-    explain("store properties", errno)
+    map_errno("store properties", errno)
 }
 
 /// A name that no overflow file has.
-pub(super) fn new_name() -> Result<String> {
+pub(super) fn random_name() -> Result<String> {
     let mut bytes = [0; NAME / 2];
     getrandom::fill(&mut bytes)
         .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
@@ -239,7 +248,7 @@ pub(super) fn new_name() -> Result<String> {
 }
 
 /// Has overflow files that nothing names deleted, in a while and by somebody else.
-pub(super) fn sweep_props(root: &Arc<Root>) {
+pub(super) fn schedule_sweep(root: &Arc<TreeRoot>) {
     let Ok(runtime) = Handle::try_current() else {
         return;
     };
@@ -252,8 +261,8 @@ pub(super) fn sweep_props(root: &Arc<Root>) {
         tokio::time::sleep_until(due.into()).await;
         let Some(root) = root.upgrade() else { return };
         // Only a runtime that is shutting down cuts it short; the next start sweeps.
-        let swept = on_thread(&root, |root| {
-            sweep(root, Sweep::Beside);
+        let swept = run_blocking(&root, |root| {
+            sweep(root, SweepMode::Concurrent);
             Ok(())
         });
         let _ = swept.await;
@@ -266,18 +275,18 @@ mod tests {
 
     #[test]
     fn only_a_random_name_is_a_reference() {
-        let name = new_name().unwrap();
+        let name = random_name().unwrap();
         let reference = [BEFORE, name.as_bytes(), AFTER].concat();
-        assert_eq!(named(&reference), Some(name.as_str()));
+        assert_eq!(parse_reference(&reference), Some(name.as_str()));
         assert!(serde_json::from_slice::<serde_json::Value>(&reference).is_ok());
-        assert_ne!(name, new_name().unwrap());
+        assert_ne!(name, random_name().unwrap());
         for other in [
             "[]",
             r#"[{"ns":"","name":"a","xml":"<a/>"}]"#,
             r#"{"file":"../../../../etc/passwd"}"#,
             r#"{"file":""}"#,
         ] {
-            assert_eq!(named(other.as_bytes()), None, "{other}");
+            assert_eq!(parse_reference(other.as_bytes()), None, "{other}");
         }
     }
 }

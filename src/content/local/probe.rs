@@ -2,10 +2,10 @@
 //! nothing is safe the tree stays closed.
 
 use super::LocalTree;
-use super::lacks::{Lack, Lacks};
-use super::os::{self, Errno, Kind, Outcome, fd};
-use super::own;
-use super::root::explain;
+use super::internal_dirs;
+use super::missing_features::{MissingFeature, MissingFeatureSet};
+use super::root::map_errno;
+use super::sys::{self, Errno, FileKind, SysResult, fd};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -18,7 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 /// What was found out, by device and mount.
-static KNOWN: LazyLock<Mutex<HashMap<(u64, u64), Lacks>>> = LazyLock::new(Mutex::default);
+static KNOWN: LazyLock<Mutex<HashMap<(u64, u64), MissingFeatureSet>>> =
+    LazyLock::new(Mutex::default);
 /// So that no two that try at once use the same names.
 static TRIES: AtomicU64 = AtomicU64::new(0);
 /// How the names begin that are used.
@@ -34,29 +35,33 @@ const UNFIT: Error = Error::Unfit(
 );
 
 /// What the file system below a tree lacks. `Unfit`.
-pub(super) fn lacks(top: BorrowedFd<'_>) -> Result<Lacks> {
-    let failed = |e| explain("look what its file system can do", e);
-    let at = os::mount_of(top).map_err(failed)?;
+pub(super) fn detect(top: BorrowedFd<'_>) -> Result<MissingFeatureSet> {
+    let failed = |e| map_errno("look what its file system can do", e);
+    let at = sys::mount_of(top).map_err(failed)?;
     if let Some(known) = KNOWN
         .lock()
         .get(&at)
         .copied()
         .filter(|_| is_remembered(top))
     {
-        return Ok(known.and(Lack::Case, folds_case(top)));
+        return Ok(known.with(MissingFeature::CaseSensitivity, folds_case(top)));
     }
-    let tmp = own::open(top, own::TMP)?;
-    let found = match Try::new(fd(&tmp)).lacks() {
+    let tmp = internal_dirs::open(top, internal_dirs::TMP)?;
+    let found = match FsProbe::new(fd(&tmp)).detect() {
         Ok(found) => found,
         Err(Errno::INVAL | Errno::EXIST) => return Err(UNFIT),
         // Full, or read-only: it is no reason to keep anybody from their files, and what is lacking is noticed where it is needed.
-        Err(_) => return Ok(Lacks::default().and(Lack::Case, folds_case(top))),
+        Err(_) => {
+            return Ok(
+                MissingFeatureSet::default().with(MissingFeature::CaseSensitivity, folds_case(top))
+            );
+        }
     };
     if is_remembered(top) {
         KNOWN.lock().insert(at, found);
     }
-    let found = found.and(Lack::Case, folds_case(top));
-    for lack in found.tell() {
+    let found = found.with(MissingFeature::CaseSensitivity, folds_case(top));
+    for lack in found.describe() {
         tracing::warn!(disk = at.0, "the file system of a drive has no {lack}");
     }
     Ok(found)
@@ -70,22 +75,22 @@ const fn is_remembered(_: BorrowedFd<'_>) -> bool {
 
 #[cfg(test)]
 fn is_remembered(top: BorrowedFd<'_>) -> bool {
-    !os::pretend::is_pretended(top)
+    !sys::fake_fs::is_fake(top)
 }
 
 /// Whether the folder of a tree takes upper and lower case for the same: some file systems let each folder decide.
 fn folds_case(top: BorrowedFd<'_>) -> bool {
-    let inode = |name| os::stat_at(top, name).ok().map(|found| found.inode);
+    let inode = |name| sys::stat_at(top, name).ok().map(|found| found.inode);
     inode(".SARANG").is_some_and(|other| inode(".sarang") == Some(other))
 }
 
 /// A folder to try in, and the names that go again.
-struct Try<'a> {
+struct FsProbe<'a> {
     dir: BorrowedFd<'a>,
     prefix: String,
 }
 
-impl<'a> Try<'a> {
+impl<'a> FsProbe<'a> {
     fn new(dir: BorrowedFd<'a>) -> Self {
         let try_number = TRIES.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -99,33 +104,36 @@ impl<'a> Try<'a> {
     }
 
     /// `EINVAL` or `EEXIST` where a rename does not replace.
-    fn lacks(&self) -> Outcome<Lacks> {
+    fn detect(&self) -> SysResult<MissingFeatureSet> {
         let (one, other) = (self.name("a"), self.name("b"));
-        let file = os::create_file(self.dir, &one)?;
-        os::write_all(fd(&file), &mut [IoSlice::new(b"probe")], 0)?;
-        drop(os::create_file(self.dir, &other)?);
+        let file = sys::create_file(self.dir, &one)?;
+        sys::write_all(fd(&file), &mut [IoSlice::new(b"probe")], 0)?;
+        drop(sys::create_file(self.dir, &other)?);
         self.check_replaces(&one, &other)?;
-        let file = os::open_write(self.dir, &other)?;
-        os::set_modified(fd(&file), UNIX_EPOCH + FINE)?;
-        let node = os::stat_fd(fd(&file))?.node;
+        let file = sys::open_write(self.dir, &other)?;
+        sys::set_modified(fd(&file), UNIX_EPOCH + FINE)?;
+        let node = sys::stat_fd(fd(&file))?.node;
         let [_, born] = node.inode();
-        Ok(Lacks::default()
-            .and(Lack::Fractions, node.modified != UNIX_EPOCH + FINE)
-            .and(Lack::Birth, born == 0)
-            .and(Lack::Attributes, !keeps_attributes(fd(&file)))
-            .and(Lack::Room, !os::can_reserve(fd(&file)))
-            .and(Lack::Unnamed, !self.has_unnamed())
-            .and(Lack::Links, !self.has_links(&other))
-            .and(Lack::NoReplace, !self.has_no_replace(&other))
-            .and(Lack::Exchange, !self.has_exchange(&other)))
+        Ok(MissingFeatureSet::default()
+            .with(
+                MissingFeature::SubsecondTimes,
+                node.modified != UNIX_EPOCH + FINE,
+            )
+            .with(MissingFeature::BirthTime, born == 0)
+            .with(MissingFeature::Xattrs, !keeps_attributes(fd(&file)))
+            .with(MissingFeature::Fallocate, !sys::can_preallocate(fd(&file)))
+            .with(MissingFeature::TmpFile, !self.has_unnamed())
+            .with(MissingFeature::HardLinks, !self.has_links(&other))
+            .with(MissingFeature::NoReplace, !self.has_no_replace(&other))
+            .with(MissingFeature::Exchange, !self.has_exchange(&other)))
     }
 
     /// Moves a file of five bytes over an empty one.
-    fn check_replaces(&self, from: &str, to: &str) -> Outcome<()> {
-        os::rename_over((self.dir, from), (self.dir, to))?;
-        let found = os::stat_at(self.dir, to)?;
-        let is_gone = matches!(os::stat_at(self.dir, from), Err(Errno::NOENT));
-        if found.kind == Kind::File && found.node.len == 5 && is_gone {
+    fn check_replaces(&self, from: &str, to: &str) -> SysResult<()> {
+        sys::rename_over((self.dir, from), (self.dir, to))?;
+        let found = sys::stat_at(self.dir, to)?;
+        let is_gone = matches!(sys::stat_at(self.dir, from), Err(Errno::NOENT));
+        if found.kind == FileKind::File && found.node.len == 5 && is_gone {
             Ok(())
         } else {
             Err(Errno::INVAL)
@@ -134,71 +142,75 @@ impl<'a> Try<'a> {
 
     fn has_unnamed(&self) -> bool {
         let name = self.name("c");
-        let named = os::create_unnamed(self.dir)
-            .and_then(|file| os::link_open(fd(&file), (self.dir, &name)));
-        named.is_ok() && os::stat_at(self.dir, &name).is_ok()
+        let named = sys::create_tmpfile(self.dir)
+            .and_then(|file| sys::link_tmpfile(fd(&file), (self.dir, &name)));
+        named.is_ok() && sys::stat_at(self.dir, &name).is_ok()
     }
 
     fn has_links(&self, of: &str) -> bool {
         let name = self.name("d");
-        os::link((self.dir, of), (self.dir, &name)).is_ok()
-            && os::stat_at(self.dir, &name).is_ok_and(|found| found.links == 2)
+        sys::link((self.dir, of), (self.dir, &name)).is_ok()
+            && sys::stat_at(self.dir, &name).is_ok_and(|found| found.links == 2)
     }
 
     /// There are some that know the flag and do not heed it.
     fn has_no_replace(&self, there: &str) -> bool {
         let (name, moved) = (self.name("e"), self.name("f"));
-        os::create_file(self.dir, &name).is_ok()
-            && os::rename_new((self.dir, &name), (self.dir, there)) == Err(Errno::EXIST)
-            && os::rename_new((self.dir, &name), (self.dir, &moved)).is_ok()
-            && os::stat_at(self.dir, &moved).is_ok()
+        sys::create_file(self.dir, &name).is_ok()
+            && sys::rename_noreplace((self.dir, &name), (self.dir, there)) == Err(Errno::EXIST)
+            && sys::rename_noreplace((self.dir, &name), (self.dir, &moved)).is_ok()
+            && sys::stat_at(self.dir, &moved).is_ok()
     }
 
     fn has_exchange(&self, with: &str) -> bool {
         let name = self.name("g");
-        let len = |name: &str| os::stat_at(self.dir, name).ok().map(|found| found.node.len);
-        os::create_file(self.dir, &name).is_ok()
-            && os::exchange((self.dir, &name), (self.dir, with)).is_ok()
+        let len = |name: &str| {
+            sys::stat_at(self.dir, name)
+                .ok()
+                .map(|found| found.node.len)
+        };
+        sys::create_file(self.dir, &name).is_ok()
+            && sys::exchange((self.dir, &name), (self.dir, with)).is_ok()
             && (len(&name), len(with)) == (Some(5), Some(0))
     }
 }
 
-impl Drop for Try<'_> {
+impl Drop for FsProbe<'_> {
     fn drop(&mut self) {
         for name in ["a", "b", "c", "d", "e", "f", "g"] {
             if let Ok(name) = CString::new(self.name(name)) {
                 // What stays is swept when the tree is opened.
-                let _ = os::unlink(self.dir, &name);
+                let _ = sys::unlink(self.dir, &name);
             }
         }
     }
 }
 
 fn keeps_attributes(file: BorrowedFd<'_>) -> bool {
-    let is_kept = os::set_label(file, &LABEL).is_ok()
-        && os::label_fd::<63>(file).is_ok_and(|kept| kept.is_some_and(|kept| kept == LABEL));
-    is_kept && os::clear_label(file).is_ok()
+    let is_kept = sys::set_meta(file, &LABEL).is_ok()
+        && sys::meta_fd::<63>(file).is_ok_and(|kept| kept.is_some_and(|kept| kept == LABEL));
+    is_kept && sys::clear_meta(file).is_ok()
 }
 
 impl LocalTree {
     /// What the file system that it lies on lacks.
-    pub fn lacks(&self) -> Lacks {
-        self.root.lacks
+    pub fn missing_features(&self) -> MissingFeatureSet {
+        self.root.missing_features
     }
 
     /// As [`lacks`](Self::lacks), of the tree below `dir`, which may be in use; nothing where there is none to try in. `Unfit`.
-    pub fn lacks_at(dir: &Path) -> Result<Lacks> {
-        let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
-        lacks_below(fd(&dir))
+    pub fn missing_features_at(dir: &Path) -> Result<MissingFeatureSet> {
+        let dir = sys::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
+        missing_features_below(fd(&dir))
     }
 }
 
 /// As [`LocalTree::lacks_at`], of an open folder.
-pub(super) fn lacks_below(top: BorrowedFd<'_>) -> Result<Lacks> {
-    let has_one = own::find(top, own::TMP).is_ok_and(|found| found.is_some());
+pub(super) fn missing_features_below(top: BorrowedFd<'_>) -> Result<MissingFeatureSet> {
+    let has_one = internal_dirs::find(top, internal_dirs::TMP).is_ok_and(|found| found.is_some());
     if has_one {
-        lacks(top)
+        detect(top)
     } else {
-        Ok(Lacks::default())
+        Ok(MissingFeatureSet::default())
     }
 }

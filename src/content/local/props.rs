@@ -1,13 +1,15 @@
 //! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved; or in an overflow file that
 //! the attribute names, where they are larger than the file system lets an attribute be.
 
-use super::label;
-use super::ledger::Growth;
-use super::os::{self, Errno, Lookup, fd};
-use super::overflow::{self, Sweep, Written, mounted};
-use super::reservation::Reservation;
-use super::root::{Root, change, existing, explain};
-use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, draw_time};
+use super::file_meta;
+use super::overflow::{self, NewOverflowFile, SweepMode, inner_mounts};
+use super::reservation::LocalReservation;
+use super::root::{TreeRoot, apply_checked, map_errno, require_file_or_folder};
+use super::sys::{self, Errno, Lookup, fd};
+use super::usage_counter::UsageDelta;
+use crate::content::{
+    DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime,
+};
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, RelPath, Result};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -18,13 +20,22 @@ const TRIES: usize = 100;
 const TOO_LARGE: &str = "The properties of one file or folder may have 64 KiB of values, and as much again of names and tags.";
 
 /// The dead properties of a path; `None` when looking would wait and `lookup` forbids it.
-pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option<Vec<DeadProp>>> {
-    let Some(opened) = root.look(path, lookup, os::open_read)? else {
+pub(super) fn read(
+    root: &TreeRoot,
+    path: &RelPath,
+    lookup: Lookup,
+) -> Result<Option<Vec<DeadProp>>> {
+    let Some(opened) = root.open_path(path, lookup, sys::open_read)? else {
         return Ok(None);
     };
-    existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
+    require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno("look at it", e))?)?;
     let stored = stored_of(fd(&opened))?;
-    if lookup == Lookup::Cached && stored.as_deref().and_then(overflow::named).is_some() {
+    if lookup == Lookup::Cached
+        && stored
+            .as_deref()
+            .and_then(overflow::parse_reference)
+            .is_some()
+    {
         return Ok(None);
     }
     match decode(root, stored.as_deref()) {
@@ -35,8 +46,12 @@ pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option
 }
 
 /// The dead properties of a name in a folder, for a listing; none where they cannot be read.
-pub(super) fn read_at(root: &Root, dir: BorrowedFd<'_>, name: &str) -> os::Outcome<Vec<DeadProp>> {
-    let look = || match os::props_at(dir, name) {
+pub(super) fn read_at(
+    root: &TreeRoot,
+    dir: BorrowedFd<'_>,
+    name: &str,
+) -> sys::SysResult<Vec<DeadProp>> {
+    let look = || match sys::props_at(dir, name) {
         // What the server may not read, it may still name.
         Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Ok(None),
         stored => stored,
@@ -52,22 +67,22 @@ pub(super) fn read_at(root: &Root, dir: BorrowedFd<'_>, name: &str) -> os::Outco
 }
 
 /// How properties are stored.
-enum Value<'a> {
+enum StoredProps<'a> {
     /// In the attribute.
     Attribute(Vec<u8>),
     /// In an overflow file that the attribute names.
-    Overflow(Written<'a>),
+    Overflow(NewOverflowFile<'a>),
 }
 
 /// Properties as they are to be, and what the attribute held that they are made from.
-struct Draft<'a> {
+struct PropsUpdate<'a> {
     before: Option<Vec<u8>>,
     /// Until it is stored.
-    value: Option<Result<Value<'a>>>,
+    value: Option<Result<StoredProps<'a>>>,
 }
 
 /// What became of a change.
-enum Switched {
+enum PropsSwap {
     Done(OwnedFd),
     /// An attribute does not take so much.
     TooLarge,
@@ -78,45 +93,48 @@ enum Switched {
 /// Changes the dead properties of a path, and its modification time if the commit says so. Whatever comes between, what is stored is what
 /// was or what is to be. `None` when that would wait for the disk and `lookup` forbids it.
 pub(super) fn set(
-    root: &Root,
+    root: &TreeRoot,
     path: &RelPath,
     changes: &[PropChange],
-    commit: &Commit,
+    commit: &WriteOptions,
     lookup: Lookup,
 ) -> Result<Option<()>> {
-    if lookup == Lookup::Full && root.overflow.is_crowded() {
-        overflow::sweep(root, Sweep::Beside);
+    if lookup == Lookup::Full && root.overflow.must_sweep_now() {
+        overflow::sweep(root, SweepMode::Concurrent);
     }
     let mut is_too_large = false;
     for _ in 0..TRIES {
         let opened = open(root, path)?;
         let before = stored_of(fd(&opened))?;
-        let is_overflow = before.as_deref().and_then(overflow::named).is_some();
+        let is_overflow = before
+            .as_deref()
+            .and_then(overflow::parse_reference)
+            .is_some();
         if lookup == Lookup::Cached && is_overflow {
             return Ok(None);
         }
         if is_too_large {
-            mounted::note(root, path, fd(&opened))?;
+            inner_mounts::note(root, path, fd(&opened))?;
         }
         let value = value_of(root, before.as_deref(), changes, is_too_large);
         match switch(
             root,
             path,
-            Draft {
+            PropsUpdate {
                 before,
                 value: Some(value),
             },
             commit,
         )? {
-            Switched::Done(opened) => {
+            PropsSwap::Done(opened) => {
                 if is_overflow {
-                    root.overflow.note_loose();
+                    root.overflow.note_unreferenced();
                 }
-                return root.settle(fd(&opened)).map(Some);
+                return root.sync_if_strict(fd(&opened)).map(Some);
             }
-            Switched::TooLarge if lookup == Lookup::Cached => return Ok(None),
-            Switched::TooLarge => is_too_large = true,
-            Switched::Outdated => {}
+            PropsSwap::TooLarge if lookup == Lookup::Cached => return Ok(None),
+            PropsSwap::TooLarge => is_too_large = true,
+            PropsSwap::Outdated => {}
         }
     }
     Err(Error::Conflict)
@@ -124,11 +142,11 @@ pub(super) fn set(
 
 /// What is to be stored once `changes` are made to what an attribute holds.
 fn value_of<'a>(
-    root: &'a Root,
+    root: &'a TreeRoot,
     before: Option<&[u8]>,
     changes: &[PropChange],
     is_too_large: bool,
-) -> Result<Value<'a>> {
+) -> Result<StoredProps<'a>> {
     let mut props = decode(root, before)?;
     let old = size_of(&props);
     changes
@@ -142,44 +160,50 @@ fn value_of<'a>(
     }
     let text = encode(&props)?;
     if is_too_large {
-        Written::new(root, &text, true).map(Value::Overflow)
+        NewOverflowFile::new(root, &text, true).map(StoredProps::Overflow)
     } else {
-        Ok(Value::Attribute(text))
+        Ok(StoredProps::Attribute(text))
     }
 }
 
 /// Lets the attribute hold a new value, if it holds what that was made from. The judge comes first: only whom it lets through hears what
 /// is wrong with the value.
-fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) -> Result<Switched> {
-    let _guard = root.guard();
+fn switch(
+    root: &TreeRoot,
+    path: &RelPath,
+    mut draft: PropsUpdate<'_>,
+    commit: &WriteOptions,
+) -> Result<PropsSwap> {
+    let _guard = root.lock_names();
     let opened = open(root, path)?;
-    let found = existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
+    let found =
+        require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno("look at it", e))?)?;
     let mut undone = None;
-    let outcome = change(commit, Some(&found.node), &mut || {
+    let outcome = apply_checked(commit, Some(&found.node), &mut || {
         if stored_of(fd(&opened))? != draft.before {
-            undone = Some(Switched::Outdated);
+            undone = Some(PropsSwap::Outdated);
             return Err(Error::Conflict);
         }
         let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
-        if let Value::Overflow(written) = &value {
+        if let StoredProps::Overflow(written) = &value {
             // What it replaces is given back only when it is swept, and a version may name it.
-            root.ledger.admit(
+            root.usage.check_limit(
                 root,
-                Growth {
-                    new: written.len,
-                    old: 0,
+                UsageDelta {
+                    added: written.len,
+                    removed: 0,
                 },
                 commit.limit,
             )?;
         }
         let stored = match &value {
-            Value::Attribute(text) => os::set_props(fd(&opened), text),
-            Value::Overflow(written) => os::set_props(fd(&opened), &written.reference()),
+            StoredProps::Attribute(text) => sys::set_props(fd(&opened), text),
+            StoredProps::Overflow(written) => sys::set_props(fd(&opened), &written.reference()),
         };
-        if let (Err(errno), Value::Attribute(_)) = (stored, &value)
+        if let (Err(errno), StoredProps::Attribute(_)) = (stored, &value)
             && is_refused_for_size(errno)
         {
-            undone = Some(Switched::TooLarge);
+            undone = Some(PropsSwap::TooLarge);
         }
         stored.map_err(explain_store)?;
         // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
@@ -187,49 +211,55 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
             .modified
             .map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
         if set.is_err() {
-            let _ = os::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
+            let _ = sys::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
             // A sweep that has met the file in between must not count.
-            root.ledger.note(root, Growth { new: 0, old: 0 });
+            root.usage.apply(
+                root,
+                UsageDelta {
+                    added: 0,
+                    removed: 0,
+                },
+            );
         } else {
-            value.keep();
+            value.mark_stored();
         }
         set
     });
     match (outcome, undone) {
-        (Ok(()), _) => Ok(Switched::Done(opened)),
+        (Ok(()), _) => Ok(PropsSwap::Done(opened)),
         (Err(_), Some(undone)) => Ok(undone),
         (Err(error), None) => Err(error),
     }
 }
 
-impl Value<'_> {
+impl StoredProps<'_> {
     /// Says that it is what is stored now.
-    fn keep(self) {
+    fn mark_stored(self) {
         if let Self::Overflow(mut written) = self {
-            written.keep();
+            written.mark_referenced();
         }
     }
 }
 
 /// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is on the books.
-pub(super) type Promise<'a> = &'a dyn Fn(u64) -> Result<Option<Reservation>>;
+pub(super) type ReserveOverflow<'a> = &'a dyn Fn(u64) -> Result<Option<LocalReservation>>;
 
 /// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
 /// [`Written::new`].
 pub(super) fn copy(
-    (from_root, from): (&Root, BorrowedFd<'_>),
-    (to_root, to): (&Root, BorrowedFd<'_>),
+    (from_root, from): (&TreeRoot, BorrowedFd<'_>),
+    (to_root, to): (&TreeRoot, BorrowedFd<'_>),
     is_synced: bool,
-    promise: Promise<'_>,
+    promise: ReserveOverflow<'_>,
 ) -> Result<()> {
     let Some(stored) = stored_of(from)? else {
         return Ok(());
     };
-    let text = match overflow::named(&stored) {
+    let text = match overflow::parse_reference(&stored) {
         Some(name) => match overflow::load_of(from_root, name) {
             // They are lost for both, as `sarang check` tells; or were changed between the two looks.
             Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
-                return os::set_props(to, &stored).map_err(explain_store);
+                return sys::set_props(to, &stored).map_err(explain_store);
             }
             Err(Error::NotFound) => {
                 return copy((from_root, from), (to_root, to), is_synced, promise);
@@ -238,22 +268,22 @@ pub(super) fn copy(
         },
         None => stored,
     };
-    store((to_root, to), &without_marks(text)?, is_synced, promise)
+    store((to_root, to), &without_link_tags(text)?, is_synced, promise)
 }
 
 /// Stores properties with a file that nobody else sees yet.
 fn store(
-    (root, to): (&Root, BorrowedFd<'_>),
+    (root, to): (&TreeRoot, BorrowedFd<'_>),
     text: &[u8],
     is_synced: bool,
-    promise: Promise<'_>,
+    promise: ReserveOverflow<'_>,
 ) -> Result<()> {
-    match os::set_props(to, text) {
+    match sys::set_props(to, text) {
         Err(errno) if is_refused_for_size(errno) => {
             let _promised = promise(text.len() as u64)?;
-            let mut written = Written::new(root, text, is_synced)?;
-            os::set_props(to, &written.reference()).map_err(explain_store)?;
-            written.keep();
+            let mut written = NewOverflowFile::new(root, text, is_synced)?;
+            sys::set_props(to, &written.reference()).map_err(explain_store)?;
+            written.mark_referenced();
             Ok(())
         }
         stored => stored.map_err(explain_store),
@@ -262,26 +292,33 @@ fn store(
 
 /// Gives a folder the properties of another in the place of its own; called under the guard.
 pub(super) fn copy_onto(
-    root: &Root,
+    root: &TreeRoot,
     from: BorrowedFd<'_>,
     to: BorrowedFd<'_>,
     limit: Option<u64>,
 ) -> Result<()> {
     if stored_of(from)?.is_none() {
-        os::set_props(to, &[]).map_err(explain_store)?;
+        sys::set_props(to, &[]).map_err(explain_store)?;
     }
     let admit = |new| {
-        root.ledger
-            .admit(root, Growth { new, old: 0 }, limit)
+        root.usage
+            .check_limit(
+                root,
+                UsageDelta {
+                    added: new,
+                    removed: 0,
+                },
+                limit,
+            )
             .map(|()| None)
     };
     copy((root, from), (root, to), true, &admit)?;
-    root.overflow.note_loose();
+    root.overflow.note_unreferenced();
     Ok(())
 }
 
 /// Properties without those that say which file this is.
-fn without_marks(text: Vec<u8>) -> Result<Vec<u8>> {
+fn without_link_tags(text: Vec<u8>) -> Result<Vec<u8>> {
     let own = OWN_NAMESPACE.as_bytes();
     if !text.windows(own.len()).any(|bytes| bytes == own) {
         return Ok(text);
@@ -290,33 +327,33 @@ fn without_marks(text: Vec<u8>) -> Result<Vec<u8>> {
     encode(
         &props
             .into_iter()
-            .filter(|prop| !prop.is_mark())
+            .filter(|prop| !prop.is_link_tag())
             .collect::<Vec<_>>(),
     )
 }
 
-fn open(root: &Root, path: &RelPath) -> Result<OwnedFd> {
-    root.look(path, Lookup::Full, os::open_read)?
+fn open(root: &TreeRoot, path: &RelPath) -> Result<OwnedFd> {
+    root.open_path(path, Lookup::Full, sys::open_read)?
         .ok_or(Error::NotFound)
 }
 
 fn stored_of(file: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
-    os::props_fd(file).map_err(|e| explain("read properties", e))
+    sys::props_fd(file).map_err(|e| map_errno("read properties", e))
 }
 
 /// Sets the modification time; the hash of the content is still known after it. A file that has the wanted second already stays as it is.
 fn set_time(file: BorrowedFd<'_>, old: &Node, wanted: SystemTime) -> Result<()> {
-    let failed = |e| explain("set the time of the file", e);
+    let failed = |e| map_errno("set the time of the file", e);
     let is_same = wanted == from_unix_seconds(unix_seconds(old.modified));
     let time = match old.folder {
         false if is_same => return Ok(()),
-        false => draw_time(Some(wanted), Some(old.modified))?,
+        false => unique_mtime(Some(wanted), Some(old.modified))?,
         true => wanted,
     };
-    os::set_modified(file, time).map_err(failed)?;
-    let new = os::stat_fd(file).map_err(failed)?.node;
+    sys::set_modified(file, time).map_err(failed)?;
+    let new = sys::stat_fd(file).map_err(failed)?.node;
     // Without it the hash is only not known.
-    let _ = label::carry_digest(file, old, &new);
+    let _ = file_meta::carry_digest(file, old, &new);
     Ok(())
 }
 
@@ -340,7 +377,7 @@ fn apply(props: &mut Vec<DeadProp>, change: PropChange) {
 fn size_of(props: &[DeadProp]) -> (usize, usize) {
     props
         .iter()
-        .filter(|prop| !prop.is_mark())
+        .filter(|prop| !prop.is_link_tag())
         .fold((0, 0), |(values, all), prop| {
             (
                 values + prop.value().len(),
@@ -350,7 +387,7 @@ fn size_of(props: &[DeadProp]) -> (usize, usize) {
 }
 
 /// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
-pub(super) fn decode(root: &Root, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
+pub(super) fn decode(root: &TreeRoot, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
     decode_by(|name| overflow::load_of(root, name), stored)
 }
 
@@ -362,7 +399,7 @@ pub(super) fn decode_by(
     let Some(stored) = stored else {
         return Ok(Vec::new());
     };
-    match overflow::named(stored) {
+    match overflow::parse_reference(stored) {
         Some(name) => match load(name) {
             Ok(text) => parse(&text),
             Err(Error::NotFound) => Err(unreadable()),
@@ -403,6 +440,6 @@ pub(super) fn explain_store(errno: Errno) -> Error {
     if is_refused_for_size(errno) {
         Error::NoSpace
     } else {
-        explain("store properties", errno)
+        map_errno("store properties", errno)
     }
 }

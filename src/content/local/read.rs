@@ -1,9 +1,9 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
-use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::root::{Root, explain};
-use super::waiting::Lasting;
-use super::{label, looked, pictures};
+use super::blocking::DeferredClose;
+use super::root::{TreeRoot, map_errno};
+use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
+use super::{file_meta, run_read, thumbnails};
 use crate::content::{Digest, Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -28,26 +28,28 @@ pub(super) const TICK: Duration = Duration::from_millis(20);
 
 /// Whether something was written beside the server so lately that it may be written once more and have the same time.
 pub(super) fn may_change_unseen(node: &Node) -> bool {
-    !node.folder && !node.etag.is_drawn() && node.modified.elapsed().is_ok_and(|age| age < TICK)
+    !node.folder
+        && !node.etag.has_unique_mtime()
+        && node.modified.elapsed().is_ok_and(|age| age < TICK)
 }
 
 static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// A file being read.
 pub(super) struct LocalReader {
-    root: Arc<Root>,
-    file: Arc<Lasting>,
+    root: Arc<TreeRoot>,
+    file: Arc<DeferredClose>,
     node: Node,
     digest: Option<Digest>,
 }
 
 impl LocalReader {
     /// Opens a file; `None` when that would wait and `lookup` forbids it.
-    pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
-        let Some(file) = root.look(path, lookup, os::open_read)? else {
+    pub fn open(root: &Arc<TreeRoot>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
+        let Some(file) = root.open_path(path, lookup, sys::open_read)? else {
             return Ok(None);
         };
-        let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+        let found = sys::stat_fd(fd(&file)).map_err(|e| map_errno("look at the file", e))?;
         if !may_change_unseen(&found.node) {
             return Self::of(root, file, found).map(Some);
         }
@@ -56,28 +58,28 @@ impl LocalReader {
         }
         // Else two contents that somebody has read could have one tag.
         std::thread::sleep(TICK);
-        Self::over(root, file).map(Some)
+        Self::from_file(root, file).map(Some)
     }
 
     /// Reads an open file; `IsFolder`, `NotFound`.
-    pub fn over(root: &Arc<Root>, file: OwnedFd) -> Result<Self> {
-        let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+    pub fn from_file(root: &Arc<TreeRoot>, file: OwnedFd) -> Result<Self> {
+        let found = sys::stat_fd(fd(&file)).map_err(|e| map_errno("look at the file", e))?;
         Self::of(root, file, found)
     }
 
-    fn of(root: &Arc<Root>, file: OwnedFd, found: Found) -> Result<Self> {
+    fn of(root: &Arc<TreeRoot>, file: OwnedFd, found: FileStat) -> Result<Self> {
         match found.kind {
-            Kind::File => {
-                let digest = label::digest_of(fd(&file), &found.node);
+            FileKind::File => {
+                let digest = file_meta::digest_of(fd(&file), &found.node);
                 Ok(Self {
                     root: Arc::clone(root),
-                    file: Arc::new(Lasting::new(root, file)),
+                    file: Arc::new(DeferredClose::new(root, file)),
                     node: found.node,
                     digest,
                 })
             }
-            Kind::Folder => Err(Error::IsFolder),
-            Kind::Other => Err(Error::NotFound),
+            FileKind::Folder => Err(Error::IsFolder),
+            FileKind::Other => Err(Error::NotFound),
         }
     }
 
@@ -100,43 +102,45 @@ impl Reader for LocalReader {
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         // A file that has grown since is still read, a small piece at a time.
         let known = usize::try_from(self.node.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut buffer = Buffer::new(len.min(known.max(4096)));
-        if self.root.has_cached_reads.load(Ordering::Relaxed) && self.root.waiting.may_look() {
-            match os::read_cached(self.file(), buffer.bytes(), offset) {
+        let mut buffer = ReadBuffer::new(len.min(known.max(4096)));
+        if self.root.has_cached_reads.load(Ordering::Relaxed)
+            && self.root.disk_access.can_read_inline()
+        {
+            match sys::read_cached(self.file(), buffer.bytes(), offset) {
                 Ok(count) => return Ok(buffer.filled(count)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
                     self.root.has_cached_reads.store(false, Ordering::Relaxed);
                 }
-                Err(e) => return Err(explain("read the file", e)),
+                Err(e) => return Err(map_errno("read the file", e)),
             }
         }
         let file = Arc::clone(&self.file);
-        looked(&self.root, move |_| {
-            let count = os::read(file.fd(), buffer.bytes(), offset)
-                .map_err(|e| explain("read the file", e))?;
+        run_read(&self.root, move |_| {
+            let count = sys::read(file.fd(), buffer.bytes(), offset)
+                .map_err(|e| map_errno("read the file", e))?;
             if count == BUFFER {
-                os::read_ahead(file.fd(), offset + count as u64, AHEAD);
+                sys::read_ahead(file.fd(), offset + count as u64, AHEAD);
             }
             Ok(buffer.filled(count))
         })
         .await
     }
 
-    async fn kept_picture(&self, size: u32) -> Result<Option<Bytes>> {
+    async fn cached_thumbnail(&self, size: u32) -> Result<Option<Bytes>> {
         let (file, node) = (Arc::clone(&self.file), self.node.clone());
         // Where the disk does not answer in time, it is done without.
-        Ok(looked(&self.root, move |root| {
-            Ok(pictures::find(root, file.fd(), &node, size))
+        Ok(run_read(&self.root, move |root| {
+            Ok(thumbnails::find(root, file.fd(), &node, size))
         })
         .await
         .unwrap_or_default())
     }
 
-    async fn keep_picture(&self, size: u32, picture: Bytes) {
+    async fn cache_thumbnail(&self, size: u32, picture: Bytes) {
         let (file, node) = (Arc::clone(&self.file), self.node.clone());
-        let kept = looked(&self.root, move |root| {
-            pictures::keep(root, file.fd(), &node, (size, &picture))
+        let kept = run_read(&self.root, move |root| {
+            thumbnails::store(root, file.fd(), &node, (size, &picture))
         })
         .await;
         if let Err(error) = kept {
@@ -146,24 +150,24 @@ impl Reader for LocalReader {
 }
 
 /// Where a read goes.
-enum Buffer {
+enum ReadBuffer {
     Small(Vec<u8>),
-    Large(Pooled),
+    Large(PooledBuffer),
 }
 
 /// A large buffer that returns to the pool.
-struct Pooled {
+struct PooledBuffer {
     buffer: Vec<u8>,
     len: usize,
 }
 
-impl Buffer {
+impl ReadBuffer {
     fn new(len: usize) -> Self {
         if len < LARGE {
             return Self::Small(vec![0; len]);
         }
         let buffer = POOL.lock().pop().unwrap_or_else(|| vec![0; BUFFER]);
-        Self::Large(Pooled {
+        Self::Large(PooledBuffer {
             buffer,
             len: len.min(BUFFER),
         })
@@ -194,13 +198,13 @@ impl Buffer {
     }
 }
 
-impl AsRef<[u8]> for Pooled {
+impl AsRef<[u8]> for PooledBuffer {
     fn as_ref(&self) -> &[u8] {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 }
 
-impl Drop for Pooled {
+impl Drop for PooledBuffer {
     fn drop(&mut self) {
         let mut pool = POOL.lock();
         if pool.len() < KEPT {

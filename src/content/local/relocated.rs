@@ -1,12 +1,12 @@
 //! A tree that was copied as a whole to other inodes, as by `cp -a` to another disk or by a restore: its files are still the same. The
 //! label of its own folder says for which inode it was written, like each file's, and so tells such a tree from a copy within one.
 
-use super::chronicle::{OWN, TRASH};
-use super::label::Label;
-use super::os::{self, Errno, Kind, Lookup, fd};
-use super::own;
-use super::root::{Root, explain, stat_name};
-use super::walk::{self, Met};
+use super::change_log::{OWN, TRASH};
+use super::file_meta::FileMeta;
+use super::internal_dirs;
+use super::root::{TreeRoot, map_errno, stat_name};
+use super::sys::{self, Errno, FileKind, Lookup, fd};
+use super::walk::{self, WalkEntry};
 use crate::content::{FileId, Node};
 use crate::model::{Error, Result};
 use std::collections::HashSet;
@@ -16,30 +16,34 @@ const DOING: &str = "look which files these are";
 
 /// Where a tree lies, as its labels say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lies {
+pub(super) enum TreeLocation {
     /// Where it did when they were written: what bears the label of another inode is a copy.
-    Here,
+    Unmoved,
     /// Elsewhere: all bears labels of other inodes.
-    Elsewhere,
+    Relocated,
 }
 
 /// Where the tree in a folder lies; `None` for a folder that is no tree.
-pub(super) fn lies(top: BorrowedFd<'_>) -> os::Outcome<Option<Lies>> {
-    let Some(own) = own::find(top, OWN)? else {
+pub(super) fn locate(top: BorrowedFd<'_>) -> sys::SysResult<Option<TreeLocation>> {
+    let Some(own) = internal_dirs::find(top, OWN)? else {
         return Ok(None);
     };
-    let node = os::stat_fd(fd(&own))?.node;
-    let is_here = match Label::of_file(fd(&own)) {
+    let node = sys::stat_fd(fd(&own))?.node;
+    let is_here = match FileMeta::of_file(fd(&own)) {
         Ok(label) => label.own_id(&node).is_some(),
         Err(Errno::OPNOTSUPP) => true,
         Err(e) => return Err(e),
     };
-    Ok(Some(if is_here { Lies::Here } else { Lies::Elsewhere }))
+    Ok(Some(if is_here {
+        TreeLocation::Unmoved
+    } else {
+        TreeLocation::Relocated
+    }))
 }
 
 /// The ids and histories that are taken.
 #[derive(Default)]
-struct Taken {
+struct TakenIds {
     ids: HashSet<FileId>,
     histories: HashSet<String>,
 }
@@ -48,46 +52,52 @@ struct Taken {
 /// of then, it is that one's whose label was written for where it lies: so it is in a tree into which a copy of it was laid, as from a
 /// backup. Else the first keeps it: the other was a copy there.
 /// It can be cut at any step and begun again.
-pub(super) fn settle(root: &Root) -> Result<()> {
-    if lies(fd(&root.dir)).map_err(|e| explain(DOING, e))? != Some(Lies::Elsewhere) {
+pub(super) fn relabel(root: &TreeRoot) -> Result<()> {
+    if locate(fd(&root.dir)).map_err(|e| map_errno(DOING, e))? != Some(TreeLocation::Relocated) {
         return Ok(());
     }
-    let (mut taken, mut is_changed) = (Taken::default(), false);
+    let (mut taken, mut is_changed) = (TakenIds::default(), false);
     each(root, |met| note_own(met, &mut taken))?;
     each(root, |met| {
         take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written)
     })?;
-    let own = os::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| explain(DOING, e))?;
-    let node = os::stat_fd(fd(&own)).map_err(|e| explain(DOING, e))?.node;
+    let own =
+        sys::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
+    let node = sys::stat_fd(fd(&own))
+        .map_err(|e| map_errno(DOING, e))?
+        .node;
     if is_changed && root.is_strict() {
-        os::sync_all(fd(&own)).map_err(|e| Error::io("write to the disk", e))?;
+        sys::sync_all(fd(&own)).map_err(|e| Error::io("write to the disk", e))?;
     }
-    Label::new(FileId::new()?, None, &node).offer(fd(&own))?;
-    root.settle(fd(&own))
+    FileMeta::new(FileId::new()?, None, &node).store_if_supported(fd(&own))?;
+    root.sync_if_strict(fd(&own))
 }
 
 /// Shows all that lies in a tree and its trash.
-fn each(root: &Root, mut visit: impl FnMut(&Met<'_>) -> Result<(), Failure>) -> Result<()> {
+fn each(
+    root: &TreeRoot,
+    mut visit: impl FnMut(&WalkEntry<'_>) -> Result<(), RelocateError>,
+) -> Result<()> {
     for (top, is_tree) in [("", true), (TRASH, false)] {
         let top =
-            os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
+            sys::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
         walk::everything(top, |met| {
-            if is_tree && met.is_own() {
+            if is_tree && met.is_internal_dir() {
                 return Ok(false);
             }
-            visit(met).map(|()| met.kind == Kind::Folder)
+            visit(met).map(|()| met.kind == FileKind::Folder)
         })
-        .map_err(|Failure(e)| e)?;
+        .map_err(|RelocateError(e)| e)?;
     }
     Ok(())
 }
 
 /// A file or folder, its label and what it is; `None` for what is neither, is gone or may not be read.
-pub(super) fn labelled(met: &Met<'_>) -> os::Outcome<Option<(OwnedFd, Label, Node)>> {
+pub(super) fn labelled(met: &WalkEntry<'_>) -> sys::SysResult<Option<(OwnedFd, FileMeta, Node)>> {
     let opened = match met.kind {
-        Kind::File => os::open_read_raw(met.dir, met.raw),
-        Kind::Folder => os::open_folder_raw(met.dir, met.raw),
-        Kind::Other => return Ok(None),
+        FileKind::File => sys::open_read_raw(met.dir, met.raw),
+        FileKind::Folder => sys::open_folder_raw(met.dir, met.raw),
+        FileKind::Other => return Ok(None),
     };
     let opened = match opened {
         Ok(opened) => opened,
@@ -96,16 +106,16 @@ pub(super) fn labelled(met: &Met<'_>) -> os::Outcome<Option<(OwnedFd, Label, Nod
         }
         Err(e) => return Err(e),
     };
-    let label = match Label::of_file(fd(&opened)) {
+    let label = match FileMeta::of_file(fd(&opened)) {
         Err(Errno::OPNOTSUPP) => return Ok(None),
         label => label?,
     };
-    let node = os::stat_fd(fd(&opened))?.node;
+    let node = sys::stat_fd(fd(&opened))?.node;
     Ok(Some((opened, label, node)))
 }
 
 /// Takes note of the id and history that a label says which was written for where it lies.
-fn note_own(met: &Met<'_>, taken: &mut Taken) -> Result<(), Failure> {
+fn note_own(met: &WalkEntry<'_>, taken: &mut TakenIds) -> Result<(), RelocateError> {
     if let Some((_, label, node)) = labelled(met)?
         && let Some(id) = label.own_id(&node)
     {
@@ -119,14 +129,18 @@ fn note_own(met: &Met<'_>, taken: &mut Taken) -> Result<(), Failure> {
 }
 
 /// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
-fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Failure> {
+fn take_over(
+    root: &TreeRoot,
+    met: &WalkEntry<'_>,
+    taken: &mut TakenIds,
+) -> Result<bool, RelocateError> {
     let Some((opened, label, node)) = labelled(met)? else {
         return Ok(false);
     };
-    let label = match (label.written_id(), label.former_history()) {
+    let label = match (label.stored_id(), label.legacy_history()) {
         (Some(_), _) if label.own_id(&node).is_some() => return Ok(false),
         (Some(id), _) => {
-            let label = label.handed_over(Lies::Elsewhere, &node, &node);
+            let label = label.for_tree_copy(TreeLocation::Relocated, &node, &node);
             let history = label.history(&node);
             let is_called_by_id = history == id.to_string();
             let has_other = !is_called_by_id && taken.histories.insert(history);
@@ -134,23 +148,25 @@ fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Fail
             let is_another = has_other
                 && (taken.ids.contains(&id)
                     || stat_name(fd(&root.versions), &id.to_string())
-                        .map_err(Failure)?
+                        .map_err(RelocateError)?
                         .is_some());
             match (
                 is_another || taken.ids.insert(id),
                 is_called_by_id || has_other,
             ) {
-                (true, _) if is_another => label.with_id(FileId::new().map_err(Failure)?, &node),
+                (true, _) if is_another => {
+                    label.with_id(FileId::new().map_err(RelocateError)?, &node)
+                }
                 (true, true) => label,
-                (true, false) => Label::new(id, label.digest(&node).as_ref(), &node),
+                (true, false) => FileMeta::new(id, label.digest(&node).as_ref(), &node),
                 (false, _) => return Ok(false),
             }
         }
         (None, Some(history)) if taken.histories.insert(history.to_owned()) => {
-            label.handed_over(Lies::Elsewhere, &node, &node)
+            label.for_tree_copy(TreeLocation::Relocated, &node, &node)
         }
         // A copy beside the server from when labels did not tell: the history is the first one's.
-        (None, Some(_)) => Label::new(label.id(&node), label.digest(&node).as_ref(), &node),
+        (None, Some(_)) => FileMeta::new(label.id(&node), label.digest(&node).as_ref(), &node),
         _ => return Ok(false),
     };
     match label.store(fd(&opened)) {
@@ -161,11 +177,11 @@ fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Fail
     }
 }
 
-struct Failure(Error);
+struct RelocateError(Error);
 
-impl From<Errno> for Failure {
+impl From<Errno> for RelocateError {
     fn from(errno: Errno) -> Self {
-        Self(explain(DOING, errno))
+        Self(map_errno(DOING, errno))
     }
 }
 
@@ -174,7 +190,7 @@ mod tests {
     use super::super::LocalTree;
     use super::super::tests::RELAXED;
     use super::*;
-    use crate::content::contract::{Tree, commit, path, put};
+    use crate::content::contract::{TestTree, commit, path, put};
     use std::fs;
 
     /// The label of a file with this history as it was before files had ids.
@@ -187,7 +203,7 @@ mod tests {
     async fn a_copy_from_before_files_had_ids_does_not_share_the_history_of_its_original() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
-        let open = || -> Tree { LocalTree::open(&home, RELAXED).unwrap() };
+        let open = || -> TestTree { LocalTree::open(&home, RELAXED).unwrap() };
         let tree = open();
         for (name, content) in [("one", b"1"), ("one", b"2"), ("other", b"2")] {
             put(&tree, name, content).await;
@@ -202,13 +218,13 @@ mod tests {
             .path();
         fs::rename(kept, versions.join(history)).unwrap();
         for name in ["one", "other"] {
-            os::set_label(
+            sys::set_meta(
                 fd(&fs::File::open(home.join(name)).unwrap()),
                 &former(history),
             )
             .unwrap();
         }
-        os::clear_label(fd(&fs::File::open(home.join(OWN)).unwrap())).unwrap();
+        sys::clear_meta(fd(&fs::File::open(home.join(OWN)).unwrap())).unwrap();
         let tree = open();
         let one = tree.versions(&path("one")).await.unwrap().len();
         assert_eq!(
@@ -234,7 +250,7 @@ mod tests {
     async fn what_was_laid_into_a_tree_beside_its_original_in_the_trash_has_another_history() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
-        let open = || -> Tree { LocalTree::open(&home, RELAXED).unwrap() };
+        let open = || -> TestTree { LocalTree::open(&home, RELAXED).unwrap() };
         let tree = open();
         for content in [b"1", b"2"] {
             put(&tree, "f", content).await;
@@ -252,7 +268,7 @@ mod tests {
             ..Node::unseen(true)
         };
         let own = fs::File::open(home.join(OWN)).unwrap();
-        Label::new(FileId::new().unwrap(), None, &elsewhere)
+        FileMeta::new(FileId::new().unwrap(), None, &elsewhere)
             .store(fd(&own))
             .unwrap();
         let tree = open();
@@ -263,7 +279,7 @@ mod tests {
             1,
             "what was saved since is its history"
         );
-        assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+        assert!(tree.list_trash(None, 9).await.unwrap().is_empty());
     }
 
     /// A copy of a file from a data folder of before, laid into the tree after its labels were written anew.
@@ -271,21 +287,23 @@ mod tests {
     async fn a_label_from_before_files_had_ids_that_comes_later_names_no_history() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
-        let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+        let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
         let history = "18d2c5b1e0a4f993";
         put(&tree, "copy", b"2").await;
         put(&tree, "file", b"1").await;
         let own = fs::File::open(home.join("file")).unwrap();
-        let node = os::stat_fd(fd(&own)).unwrap().node;
-        let label = Label::of_file(fd(&own)).unwrap();
-        os::set_label(fd(&own), &former(history)).unwrap();
-        let migrated = Label::of_file(fd(&own))
-            .unwrap()
-            .handed_over(Lies::Elsewhere, &node, &node);
+        let node = sys::stat_fd(fd(&own)).unwrap().node;
+        let label = FileMeta::of_file(fd(&own)).unwrap();
+        sys::set_meta(fd(&own), &former(history)).unwrap();
+        let migrated = FileMeta::of_file(fd(&own)).unwrap().for_tree_copy(
+            TreeLocation::Relocated,
+            &node,
+            &node,
+        );
         migrated.store(fd(&own)).unwrap();
         assert_ne!(migrated, label);
         put(&tree, "file", b"2").await;
-        os::set_label(
+        sys::set_meta(
             fd(&fs::File::open(home.join("copy")).unwrap()),
             &former(history),
         )

@@ -4,14 +4,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::chronicle::{self, Before, TRASH, is_own};
-use super::os::fd;
-use super::past::{Item, Members, Past, What, joined, split};
-use super::root::Root;
+use super::blocking::run_blocking;
+use super::change_log::{self, PreviousContent, TRASH, is_own};
+use super::past_tree::{PastContent, PastItem, PastMembers, PastTree, join_path, split_path};
+use super::root::TreeRoot;
 use super::spool::Spool;
-use super::waiting::on_thread;
-use super::{past, tally, told, versions};
-use crate::content::history::{Found, MOST_LOST, Rewind, Step, Steps};
+use super::sys::fd;
+use super::{count, log_replay, past_tree, versions};
+use crate::content::history::{MOST_LOST, RewindPlan, RewindSource, RewindStep, RewindSteps};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use std::collections::{HashMap, HashSet};
@@ -31,15 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[cfg(test)]
 static HOPS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
-struct Plan<'r> {
-    root: &'r Root,
-    now: Past<'r>,
+struct RewindPlanner<'r> {
+    root: &'r TreeRoot,
+    now: PastTree<'r>,
     /// Where things have come to lie that were moved by a step, by where they lie on the disk.
-    moved: HashMap<Box<str>, (Holder, Box<str>)>,
+    moved: HashMap<Box<str>, (RewindFolder, Box<str>)>,
     /// Which step has moved something to the trash, by the hash of where it lies on the disk.
     parked: HashMap<u64, usize>,
     hasher: RandomState,
-    steps: Spool<Step>,
+    steps: Spool<RewindStep>,
     discards: usize,
     needed: HashSet<usize>,
     lost: Vec<RelPath>,
@@ -49,7 +49,7 @@ struct Plan<'r> {
 }
 
 /// A folder.
-enum Holder {
+enum RewindFolder {
     /// That lies here on the disk, wherever the steps have moved it.
     OnDisk(Box<str>),
     /// That a step has made here.
@@ -58,23 +58,23 @@ enum Holder {
 
 /// The steps of a plan.
 #[derive(Debug)]
-struct Planned {
-    root: Arc<Root>,
-    steps: Arc<Spool<Step>>,
+struct PlannedSteps {
+    root: Arc<TreeRoot>,
+    steps: Arc<Spool<RewindStep>>,
 }
 
 #[async_trait]
-impl Steps for Planned {
-    async fn read(&self, at: u64) -> Result<(Vec<Step>, u64)> {
+impl RewindSteps for PlannedSteps {
+    async fn read(&self, at: u64) -> Result<(Vec<RewindStep>, u64)> {
         let steps = self.steps.clone();
-        on_thread(&self.root, move |_| steps.read(at)).await
+        run_blocking(&self.root, move |_| steps.read(at)).await
     }
 
-    async fn settle(&self) -> Result<()> {
+    async fn sync(&self) -> Result<()> {
         let steps = self.steps.clone();
-        on_thread(&self.root, move |root| {
+        run_blocking(&self.root, move |root| {
             if root.is_strict() {
-                steps.settle()
+                steps.sync_file_system()
             } else {
                 Ok(())
             }
@@ -86,11 +86,11 @@ impl Steps for Planned {
 /// What makes the items `only` of `folder`, or all of it, as they were at `moment`. `NotFound` when it was not there; `Busy` when too
 /// many are being planned.
 pub(super) async fn plan(
-    root: &Arc<Root>,
+    root: &Arc<TreeRoot>,
     folder: RelPath,
     moment: SystemTime,
     only: Vec<RelPath>,
-) -> Result<Rewind> {
+) -> Result<RewindPlan> {
     let busy = || Error::Busy {
         retry_after: PATIENCE,
     };
@@ -98,7 +98,7 @@ pub(super) async fn plan(
         .await
         .map_err(|_| busy())?
         .map_err(|_| busy())?;
-    on_thread(root, move |root| {
+    run_blocking(root, move |root| {
         let _turn = turn;
         make_plan(root, folder, moment, only)
     })
@@ -106,19 +106,20 @@ pub(super) async fn plan(
 }
 
 fn make_plan(
-    root: &Arc<Root>,
+    root: &Arc<TreeRoot>,
     folder: RelPath,
     moment: SystemTime,
     only: Vec<RelPath>,
-) -> Result<Rewind> {
-    let mut then = Past::now(root);
-    let since = told::since(root, chronicle::nanos(moment), |event| then.undo(event))?;
+) -> Result<RewindPlan> {
+    let mut then = PastTree::now(root);
+    let since =
+        log_replay::replay_since(root, change_log::nanos(moment), |event| then.undo(event))?;
     if then.find(folder.as_str())?.is_none() {
         return Err(Error::NotFound);
     }
-    let mut plan = Plan {
+    let mut plan = RewindPlanner {
         root,
-        now: Past::now(root),
+        now: PastTree::now(root),
         moved: HashMap::new(),
         parked: HashMap::new(),
         hasher: RandomState::new(),
@@ -138,19 +139,19 @@ fn make_plan(
         }
         match then.take(path.as_str())? {
             Some(mut want) => {
-                plan.make_way(split(path.as_str()).0)?;
+                plan.make_way(split_path(path.as_str()).0)?;
                 if !plan.move_free(path.as_str(), &mut want)? {
-                    plan.settle(path.as_str(), want)?;
+                    plan.plan_item(path.as_str(), want)?;
                 }
             }
-            None if plan.now.find(path.as_str())?.is_some() => plan.discard(path.as_str())?,
+            None if plan.now.find(path.as_str())?.is_some() => plan.plan_delete(path.as_str())?,
             None => {}
         }
         done.push(path);
     }
     plan.steps.write()?;
     let known = |nanos: u64| UNIX_EPOCH + Duration::from_nanos(nanos);
-    let Plan {
+    let RewindPlanner {
         steps,
         needed,
         lost,
@@ -159,11 +160,11 @@ fn make_plan(
         ..
     } = plan;
     let count = steps.count;
-    let steps = Box::new(Planned {
+    let steps = Box::new(PlannedSteps {
         root: root.clone(),
         steps: Arc::new(steps),
     });
-    Ok(Rewind {
+    Ok(RewindPlan {
         steps,
         count,
         needed,
@@ -175,12 +176,12 @@ fn make_plan(
     })
 }
 
-impl Plan<'_> {
+impl RewindPlanner<'_> {
     /// Makes the folders on a path that are not there.
     fn make_way(&mut self, path: &str) -> Result<()> {
         let mut way = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
-            way = joined(&way, name);
+            way = join_path(&way, name);
             if self.now.find(&way)?.is_none() {
                 self.make_folder(&way)?;
             }
@@ -189,35 +190,36 @@ impl Plan<'_> {
     }
 
     fn make_folder(&mut self, path: &str) -> Result<()> {
-        self.steps.push(&Step::Make {
+        self.steps.push(&RewindStep::Make {
             path: path_of(path),
         })?;
-        self.now.place(path, Item::missing_folder(split(path).1))
+        self.now
+            .place(path, PastItem::missing_folder(split_path(path).1))
     }
 
     /// Moves back what was elsewhere, where its old place is free: locks aside, that is all a rename needs undone. Whether nothing is left to
     /// do for it then.
-    fn move_free(&mut self, at: &str, want: &mut Item) -> Result<bool> {
+    fn move_free(&mut self, at: &str, want: &mut PastItem) -> Result<bool> {
         if let (None, Some(source)) = (self.now.find(at)?, &want.source) {
-            let from = self.whereabouts(source)?;
+            let from = self.current_path(source)?;
             let is_there = !is_own(&from) && self.now.find(&from)?.is_some();
-            if is_there && matches!(want.what, What::File(None)) {
+            if is_there && matches!(want.what, PastContent::File(None)) {
                 // Nobody looks for it again.
                 self.now.take(&from)?;
-                self.steps.push(&Step::Move {
+                self.steps.push(&RewindStep::Move {
                     from: found_at(&from),
                     to: path_of(at),
                 })?;
                 return Ok(true);
             }
             if is_there {
-                self.shift(&from, at, source)?;
+                self.plan_move(&from, at, source)?;
             }
         }
         if !self.stands(at, want)? {
             return Ok(false);
         }
-        let What::Folder(members) = &mut want.what else {
+        let PastContent::Folder(members) = &mut want.what else {
             return Ok(false);
         };
         let mut outcome = Ok(());
@@ -225,7 +227,7 @@ impl Plan<'_> {
             let Some(member) = member.as_deref_mut() else {
                 return true;
             };
-            let path = joined(at, &member.name);
+            let path = join_path(at, &member.name);
             if outcome.is_err() || is_own(&path) {
                 return true;
             }
@@ -241,17 +243,17 @@ impl Plan<'_> {
     }
 
     /// Makes what stands at a path as it was.
-    fn settle(&mut self, at: &str, want: Item) -> Result<()> {
-        if matches!(want.what, What::Gone) {
-            self.lose(at);
+    fn plan_item(&mut self, at: &str, want: PastItem) -> Result<()> {
+        if matches!(want.what, PastContent::Gone) {
+            self.note_lost(at);
             return Ok(());
         }
-        if !self.stands(at, &want)? && !self.bring(at, &want)? {
+        if !self.stands(at, &want)? && !self.plan_return(at, &want)? {
             return Ok(());
         }
         match want.what {
-            What::Folder(members) => self.settle_members(at, want.source.is_some(), members),
-            What::File(Some(before)) => self.rewrite(
+            PastContent::Folder(members) => self.plan_members(at, want.source.is_some(), members),
+            PastContent::File(Some(before)) => self.rewrite(
                 at,
                 (want.source.as_deref().unwrap_or_default(), want.len),
                 *before,
@@ -261,7 +263,7 @@ impl Plan<'_> {
     }
 
     /// Makes what is in a folder as it was; one that `is_same` as it was has what is not among `members` still.
-    fn settle_members(&mut self, at: &str, is_same: bool, members: Members) -> Result<()> {
+    fn plan_members(&mut self, at: &str, is_same: bool, members: PastMembers) -> Result<()> {
         let unwanted: Vec<Box<str>> = if is_same {
             members
                 .iter()
@@ -269,7 +271,11 @@ impl Plan<'_> {
                 .map(|(key, _)| key.clone())
                 .collect()
         } else {
-            let is_wanted = |name: &str| members.get(&past::key(name)).is_some_and(Option::is_some);
+            let is_wanted = |name: &str| {
+                members
+                    .get(&past_tree::name_key(name))
+                    .is_some_and(Option::is_some)
+            };
             self.now
                 .names_in(at)?
                 .into_iter()
@@ -278,23 +284,23 @@ impl Plan<'_> {
                 .collect()
         };
         for name in unwanted {
-            let path = joined(at, &name);
+            let path = join_path(at, &name);
             if !is_own(&path)
                 && let Some(item) = self.now.take_last(&path)?
             {
-                self.park(joined(at, &item.name), item)?;
+                self.plan_delete_item(join_path(at, &item.name), item)?;
             }
         }
         for member in members.into_values().flatten() {
-            let path = joined(at, &member.name);
+            let path = join_path(at, &member.name);
             if !is_own(&path) {
-                self.settle(&path, *member)?;
+                self.plan_item(&path, *member)?;
             }
         }
         Ok(())
     }
 
-    fn lose(&mut self, at: &str) {
+    fn note_lost(&mut self, at: &str) {
         self.lost_count += 1;
         if self.lost.len() < MOST_LOST {
             self.lost.push(path_of(at));
@@ -302,49 +308,52 @@ impl Plan<'_> {
     }
 
     /// Whether what stands at a path now is what stood there.
-    fn stands(&mut self, at: &str, want: &Item) -> Result<bool> {
+    fn stands(&mut self, at: &str, want: &PastItem) -> Result<bool> {
         let Some(now) = self.now.find(at)? else {
             return Ok(false);
         };
-        let is_folder = matches!((&now.what, &want.what), (What::Folder(_), What::Folder(_)));
+        let is_folder = matches!(
+            (&now.what, &want.what),
+            (PastContent::Folder(_), PastContent::Folder(_))
+        );
         Ok(now.source == want.source || (want.source.is_none() && is_folder))
     }
 
     /// Brings what stood at a path there; `false` when it is not kept.
-    fn bring(&mut self, at: &str, want: &Item) -> Result<bool> {
+    fn plan_return(&mut self, at: &str, want: &PastItem) -> Result<bool> {
         let Some(source) = &want.source else {
             if self.now.find(at)?.is_some() {
-                self.discard(at)?;
+                self.plan_delete(at)?;
             }
             return self.make_folder(at).map(|()| true);
         };
-        let from = self.whereabouts(source)?;
+        let from = self.current_path(source)?;
         if self.now.find(&from)?.is_none() {
-            self.lose(at);
+            self.note_lost(at);
             return Ok(false);
         }
         if self.now.find(at)?.is_some() {
-            self.discard(at)?;
+            self.plan_delete(at)?;
         }
         // It may have gone with what stood there.
-        let from = self.whereabouts(source)?;
-        self.shift(&from, at, source)?;
+        let from = self.current_path(source)?;
+        self.plan_move(&from, at, source)?;
         Ok(true)
     }
 
-    fn discard(&mut self, at: &str) -> Result<()> {
+    fn plan_delete(&mut self, at: &str) -> Result<()> {
         match self.now.take(at)? {
-            Some(item) => self.park(at.to_owned(), item),
+            Some(item) => self.plan_delete_item(at.to_owned(), item),
             None => Ok(()),
         }
     }
 
     /// Moves what lay at a path to the trash.
-    fn park(&mut self, at: String, item: Item) -> Result<()> {
+    fn plan_delete_item(&mut self, at: String, item: PastItem) -> Result<()> {
         let index = self.discards;
         self.discards += 1;
-        self.steps.push(&Step::Discard {
-            path: RelPath::restore(at),
+        self.steps.push(&RewindStep::Discard {
+            path: RelPath::from_stored(at),
         })?;
         let Some(source) = &item.source else {
             return self.now.place(&format!("{PARKED}/{index}"), item);
@@ -354,14 +363,14 @@ impl Plan<'_> {
         self.parked.insert(self.hasher.hash_one(&**source), index);
         // What is as on the disk can be looked up there.
         match &item.what {
-            What::Folder(changed) if !changed.is_empty() => {
+            PastContent::Folder(changed) if !changed.is_empty() => {
                 self.now.place(&format!("{PARKED}/{index}"), item)
             }
             _ => Ok(()),
         }
     }
 
-    fn shift(&mut self, from: &str, to: &str, source: &str) -> Result<()> {
+    fn plan_move(&mut self, from: &str, to: &str, source: &str) -> Result<()> {
         let Some(item) = self.now.take(from)? else {
             return Ok(());
         };
@@ -369,41 +378,49 @@ impl Plan<'_> {
             self.growth.0 = self.growth.0.saturating_add(self.weigh(&item)?);
         }
         let found = found_at(from);
-        if let Found::Discarded { index, .. } = &found {
+        if let RewindSource::Discarded { index, .. } = &found {
             self.needed.insert(*index);
         }
-        let (parent, name) = split(to);
+        let (parent, name) = split_path(to);
         let holder = self
             .now
             .find(parent)?
             .and_then(|folder| folder.source.clone());
-        let holder = holder.map_or_else(|| Holder::Made(parent.into()), Holder::OnDisk);
+        let holder = holder.map_or_else(|| RewindFolder::Made(parent.into()), RewindFolder::OnDisk);
         self.now.place(to, item)?;
         self.moved.insert(source.into(), (holder, name.into()));
         self.parked.remove(&self.hasher.hash_one(source));
-        self.steps.push(&Step::Move {
+        self.steps.push(&RewindStep::Move {
             from: found,
             to: path_of(to),
         })
     }
 
     /// Gives a file of `present` bytes the content it had, unless it has it.
-    fn rewrite(&mut self, at: &str, (source, present): (&str, u64), before: Before) -> Result<()> {
+    fn rewrite(
+        &mut self,
+        at: &str,
+        (source, present): (&str, u64),
+        before: PreviousContent,
+    ) -> Result<()> {
         let (step, len) = match before {
-            Before::Version(history, id) => {
-                let Some(len) = versions::differing(self.root, source, (&history, &id))? else {
+            PreviousContent::Version(history, id) => {
+                let Some(len) = versions::len_if_different(self.root, source, (&history, &id))?
+                else {
                     return Ok(());
                 };
                 (
-                    Step::Revert {
+                    RewindStep::Revert {
                         path: path_of(at),
                         version: id,
                     },
                     len,
                 )
             }
-            Before::Empty | Before::Unkept if present == 0 => return Ok(()),
-            Before::Empty | Before::Unkept => (Step::Blank { path: path_of(at) }, 0),
+            PreviousContent::Empty | PreviousContent::Unkept if present == 0 => return Ok(()),
+            PreviousContent::Empty | PreviousContent::Unkept => {
+                (RewindStep::Blank { path: path_of(at) }, 0)
+            }
         };
         self.growth = (
             self.growth.0.saturating_add(len),
@@ -413,7 +430,7 @@ impl Plan<'_> {
     }
 
     /// Where something lies after the steps so far, that lies at `source` on the disk now: where it or a folder that it is in was moved.
-    fn whereabouts(&mut self, source: &str) -> Result<String> {
+    fn current_path(&mut self, source: &str) -> Result<String> {
         let (mut at, mut below): (Box<str>, Vec<Box<str>>) = (source.into(), Vec::new());
         let top = loop {
             #[cfg(test)]
@@ -421,8 +438,8 @@ impl Plan<'_> {
             if let Some((holder, name)) = self.moved.get(&at) {
                 below.push(name.clone());
                 match holder {
-                    Holder::OnDisk(folder) => at = folder.clone(),
-                    Holder::Made(folder) => break folder.to_string(),
+                    RewindFolder::OnDisk(folder) => at = folder.clone(),
+                    RewindFolder::Made(folder) => break folder.to_string(),
                 }
                 continue;
             }
@@ -438,27 +455,27 @@ impl Plan<'_> {
             if at.is_empty() {
                 break String::new();
             }
-            let (parent, name) = split(&at);
+            let (parent, name) = split_path(&at);
             below.push(name.into());
             at = parent.into();
         };
         Ok(below
             .iter()
             .rev()
-            .fold(top, |path, name| joined(&path, name)))
+            .fold(top, |path, name| join_path(&path, name)))
     }
 
     /// Bytes of a file, or of all files in a folder.
-    fn weigh(&self, item: &Item) -> Result<u64> {
+    fn weigh(&self, item: &PastItem) -> Result<u64> {
         match (&item.what, &item.source) {
-            (What::Folder(_), Some(source)) => tally::bytes_in(fd(&self.root.dir), source),
+            (PastContent::Folder(_), Some(source)) => count::bytes_in(fd(&self.root.dir), source),
             _ => Ok(item.len),
         }
     }
 }
 
 /// Where a path of the plan is found when it is carried out.
-fn found_at(path: &str) -> Found {
+fn found_at(path: &str) -> RewindSource {
     let beneath = |folder: &str| {
         path.strip_prefix(folder)
             .and_then(|rest| rest.strip_prefix('/'))
@@ -468,18 +485,18 @@ fn found_at(path: &str) -> Found {
         (first.to_owned(), path_of(inner))
     };
     if let Some((index, inner)) = beneath(PARKED).map(parts) {
-        return Found::Discarded {
+        return RewindSource::Discarded {
             index: index.parse().unwrap_or(usize::MAX),
             inner,
         };
     }
     match beneath(TRASH).map(parts) {
-        Some((id, inner)) => Found::Trash { id, inner },
-        None => Found::Path(path_of(path)),
+        Some((id, inner)) => RewindSource::Trash { id, inner },
+        None => RewindSource::Path(path_of(path)),
     }
 }
 
 /// The names come from the disk or from paths that were checked.
 fn path_of(path: &str) -> RelPath {
-    RelPath::restore(path.to_owned())
+    RelPath::from_stored(path.to_owned())
 }

@@ -1,7 +1,7 @@
 //! A list too long for memory: records of JSON, a line each, in a file without a name that goes when it is closed.
 
-use super::os::{self, Errno, fd};
-use super::root::{Root, explain};
+use super::root::{TreeRoot, map_errno};
+use super::sys::{self, Errno, fd};
 use crate::model::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,16 +26,16 @@ pub(super) struct Spool<T> {
 
 impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// An empty list, on the file system of the tree.
-    pub fn new(root: &Root) -> Result<Self> {
-        let file = match os::create_unnamed(fd(&root.tmp)) {
+    pub fn new(root: &TreeRoot) -> Result<Self> {
+        let file = match sys::create_tmpfile(fd(&root.tmp)) {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-                let name = root.stamp();
-                let file = os::create_file(fd(&root.tmp), &name);
-                file.and_then(|file| os::unlink_file(fd(&root.tmp), &name).map(|()| file))
+                let name = root.new_stamp();
+                let file = sys::create_file(fd(&root.tmp), &name);
+                file.and_then(|file| sys::unlink_file(fd(&root.tmp), &name).map(|()| file))
             }
             made => made,
         };
-        let file = file.map_err(|e| explain(DOING, e))?;
+        let file = file.map_err(|e| map_errno(DOING, e))?;
         Ok(Self {
             file,
             end: 0,
@@ -59,8 +59,8 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
 
     /// Writes what has been added; records can be read then.
     pub fn write(&mut self) -> Result<()> {
-        os::write_all(fd(&self.file), &mut [IoSlice::new(&self.waiting)], self.end)
-            .map_err(|e| explain(DOING, e))?;
+        sys::write_all(fd(&self.file), &mut [IoSlice::new(&self.waiting)], self.end)
+            .map_err(|e| map_errno(DOING, e))?;
         self.end += self.waiting.len() as u64;
         self.waiting.clear();
         Ok(())
@@ -68,8 +68,8 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
 
     /// Waits until everything on its file system is on the disk. The file was opened before what is to be waited for was done: syncfs(2)
     /// tells of a write error once for each open file, and of none before it was opened.
-    pub fn settle(&self) -> Result<()> {
-        os::sync_all(fd(&self.file)).map_err(|e| Error::io("write to the disk", e))
+    pub fn sync_file_system(&self) -> Result<()> {
+        sys::sync_all(fd(&self.file)).map_err(|e| Error::io("write to the disk", e))
     }
 
     /// The records from a place on, at least one if there is one, and where the next begin.
@@ -77,8 +77,8 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         let mut piece = vec![0; PIECE];
         let mut filled = 0;
         while let Some(room) = piece.get_mut(filled..).filter(|room| !room.is_empty()) {
-            match os::read(fd(&self.file), room, at + filled as u64)
-                .map_err(|e| explain(DOING, e))?
+            match sys::read(fd(&self.file), room, at + filled as u64)
+                .map_err(|e| map_errno(DOING, e))?
             {
                 0 => break,
                 count => filled += count,
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn of_a_long_list_little_is_in_memory() {
         let dir = tempfile::tempdir().unwrap();
-        let root = Root::open(dir.path(), RELAXED).unwrap();
+        let root = TreeRoot::open(dir.path(), RELAXED).unwrap();
         let (mut spool, many) = (Spool::<u64>::new(&root).unwrap(), 100_000);
         for record in 0..many {
             spool.push(&record).unwrap();

@@ -1,9 +1,9 @@
 //! What plain files add to the contract: confinement, what lies in `.sarang`, and what is on the disk afterwards.
 
-use super::{LocalSettings, LocalTree, os};
+use super::{LocalSettings, LocalTree, sys};
 use crate::config::Durability;
 use crate::content::contract::{HOSTILE, commit, content, names, path, put};
-use crate::content::{Commit, ContentTree, Expect, Reach, Room, Start};
+use crate::content::{ContentTree, CopyDepth, Expect, InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{Error, RelPath};
 use bytes::Bytes;
 use std::fs;
@@ -52,7 +52,11 @@ fn open(settings: LocalSettings) -> (Arc<dyn ContentTree>, TempDir) {
 /// What is not kept on the file system that the tests run on: TMPDIR, as `tests/file-systems/run` sets it.
 fn not_kept_here() -> Vec<&'static str> {
     let dir = TempDir::new().unwrap();
-    lacking::not_kept(LocalTree::open(dir.path(), RELAXED).unwrap().lacks())
+    lacking::not_kept(
+        LocalTree::open(dir.path(), RELAXED)
+            .unwrap()
+            .missing_features(),
+    )
 }
 
 mod relaxed_durability {
@@ -135,12 +139,15 @@ async fn only_files_and_folders_exist() {
         );
         assert!(
             matches!(
-                tree.copy(&trap, &path("x"), Reach::Deep, commit()).await,
+                tree.copy(&trap, &path("x"), CopyDepth::Infinity, commit())
+                    .await,
                 Err(Error::NotFound)
             ),
             "{trap}"
         );
-        let upload = tree.begin_put(&trap, Start::Empty, Room::default()).await;
+        let upload = tree
+            .begin_upload(&trap, InitialContent::Empty, SpaceRequest::default())
+            .await;
         let put = match upload {
             Ok(upload) => upload.commit(commit()).await.map(drop),
             Err(e) => Err(e),
@@ -169,7 +176,7 @@ async fn only_files_and_folders_exist() {
             .unwrap()
             .is_symlink()
     );
-    tree.copy(&path("real"), &path("copy"), Reach::Deep, commit())
+    tree.copy(&path("real"), &path("copy"), CopyDepth::Infinity, commit())
         .await
         .unwrap();
     assert_eq!(names(&tree, "").await, ["copy", "real"]);
@@ -182,7 +189,7 @@ async fn links_in_a_tree_are_copied_and_not_followed() {
     fs::create_dir(&inner).unwrap();
     symlink("/etc/passwd", inner.join("link")).unwrap();
     fs::write(inner.join("f"), "f").unwrap();
-    tree.copy(&path("d"), &path("c"), Reach::Deep, commit())
+    tree.copy(&path("d"), &path("c"), CopyDepth::Infinity, commit())
         .await
         .unwrap();
     assert_eq!(
@@ -344,7 +351,7 @@ async fn what_is_deleted_or_replaced_lies_in_the_trash() {
                     put(&tree, name, name.as_bytes()).await;
                 }
             }
-            tree.copy(&path(from), &path(to), Reach::Deep, commit())
+            tree.copy(&path(from), &path(to), CopyDepth::Infinity, commit())
                 .await
                 .unwrap();
             tree.rename(&path(from), &path(to), commit()).await.unwrap();
@@ -362,19 +369,19 @@ async fn nothing_is_left_behind_by_what_fails() {
     put(&tree, "a", b"x").await;
     put(&tree, "b", b"x").await;
     tree.mkdir(&path("d"), commit()).await.unwrap();
-    let never = Commit {
+    let never = WriteOptions {
         expect: crate::content::Expect::Etag(vec![]),
         ..commit()
     };
     for size in [10, 3 << 20] {
         let mut dropped = tree
-            .begin_put(&path("a"), Start::Present, Room::default())
+            .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
             .await
             .unwrap();
         dropped.write(Bytes::from(vec![1; size])).await.unwrap();
         drop(dropped);
         let mut refused = tree
-            .begin_put(&path("a"), Start::Empty, Room::default())
+            .begin_upload(&path("a"), InitialContent::Empty, SpaceRequest::default())
             .await
             .unwrap();
         refused.write(Bytes::from(vec![1; size])).await.unwrap();
@@ -384,7 +391,7 @@ async fn nothing_is_left_behind_by_what_fails() {
     tree.rename(&path("a"), &path("b"), never.clone())
         .await
         .unwrap_err();
-    tree.copy(&path("d"), &path("b"), Reach::Deep, never)
+    tree.copy(&path("d"), &path("b"), CopyDepth::Infinity, never)
         .await
         .unwrap_err();
     let sarang = dir.path().join("home/.sarang");
@@ -404,12 +411,16 @@ async fn nothing_is_left_behind_by_what_fails() {
 async fn a_refused_overwrite_leaves_no_empty_history() {
     let (tree, dir) = relaxed();
     put(&tree, "file", b"1").await;
-    let refuse = Commit {
+    let refuse = WriteOptions {
         expect: Expect::Absent,
         ..commit()
     };
     let mut upload = tree
-        .begin_put(&path("file"), Start::Empty, Room::default())
+        .begin_upload(
+            &path("file"),
+            InitialContent::Empty,
+            SpaceRequest::default(),
+        )
         .await
         .unwrap();
     upload.write(Bytes::from_static(b"2")).await.unwrap();
@@ -423,10 +434,12 @@ async fn the_reserve_stays_free() {
         reserve: 1 << 60,
         ..RELAXED
     });
-    let early = tree.begin_put(&path("a"), Start::Empty, Room::of(1)).await;
+    let early = tree
+        .begin_upload(&path("a"), InitialContent::Empty, SpaceRequest::of(1))
+        .await;
     assert!(matches!(early.map(drop), Err(Error::NoSpace)));
     let mut unknown = tree
-        .begin_put(&path("a"), Start::Empty, Room::default())
+        .begin_upload(&path("a"), InitialContent::Empty, SpaceRequest::default())
         .await
         .unwrap();
     unknown.write(Bytes::from_static(b"x")).await.unwrap();
@@ -449,7 +462,7 @@ async fn portable_names_are_for_new_names_only() {
     put(&tree, "ok", b"x").await;
     let bad = path("what?");
     assert!(matches!(
-        tree.begin_put(&bad, Start::Empty, Room::default())
+        tree.begin_upload(&bad, InitialContent::Empty, SpaceRequest::default())
             .await
             .map(drop),
         Err(Error::BadName(_))
@@ -463,7 +476,8 @@ async fn portable_names_are_for_new_names_only() {
         Err(Error::BadName(_))
     ));
     assert!(matches!(
-        tree.copy(&path("ok"), &bad, Reach::Deep, commit()).await,
+        tree.copy(&path("ok"), &bad, CopyDepth::Infinity, commit())
+            .await,
         Err(Error::BadName(_))
     ));
     assert!(
@@ -472,7 +486,7 @@ async fn portable_names_are_for_new_names_only() {
             .unwrap()
     );
     assert_eq!(
-        tree.spelled(&RelPath::root()).await.unwrap(),
+        tree.stored_path(&RelPath::root()).await.unwrap(),
         RelPath::root()
     );
 }

@@ -1,24 +1,24 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
 mod draft;
-mod refusal;
-pub(super) mod revert;
-mod tag;
+mod etag_time;
+pub(super) mod restore_version;
+mod target_check;
 
-use super::behind::Behind;
-use super::digest::Sum;
-use super::os::{self, Kind, Lookup, fd};
-use super::reservation::Reservation;
-use super::resumed;
-use super::root::{Root, explain, replaceable};
-use super::stage::Stage;
-use super::{changed, on_thread, total};
-use crate::content::{Commit, Etag, Put, Room, Unjudged, Upload};
+use super::digest::RunningHash;
+use super::reservation::LocalReservation;
+use super::resumable;
+use super::root::{TreeRoot, map_errno, replaceable};
+use super::staging::StagedFile;
+use super::sys::{self, FileKind, Lookup, fd};
+use super::writeback::Writeback;
+use super::{run_blocking, run_change, total_usage};
+use crate::content::{Etag, NoPreconditions, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use refusal::check_path;
 use std::sync::Arc;
+use target_check::check_path;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
 const FLUSH: usize = 128 << 10;
@@ -31,33 +31,33 @@ const RESERVED: u64 = 1 << 20;
 
 /// A file being written.
 pub(super) struct LocalUpload {
-    draft: Draft,
+    draft: UploadDraft,
     position: u64,
     len: u64,
     written: u64,
     broken: bool,
-    behind: Behind,
-    reservation: Reservation,
+    writeback: Writeback,
+    reservation: LocalReservation,
 }
 
 /// What a commit needs of an upload.
-struct Draft {
-    root: Arc<Root>,
+struct UploadDraft {
+    root: Arc<TreeRoot>,
     path: RelPath,
     announced: Option<u64>,
     /// Whether there is room for what was announced: looked for or taken.
     has_room: bool,
-    base: Base,
-    stage: Option<Arc<Stage>>,
+    base: UploadBase,
+    staged: Option<Arc<StagedFile>>,
     chunks: Vec<Bytes>,
     collected: usize,
     /// Where the first collected chunk goes.
     offset: u64,
-    sum: Sum,
+    hasher: RunningHash,
 }
 
 /// What the upload was started from.
-enum Base {
+enum UploadBase {
     Nothing,
     /// The content that stood there: another one at commit means that somebody else's change would be lost.
     Present(Option<Etag>),
@@ -66,9 +66,9 @@ enum Base {
 impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
     pub fn begin(
-        root: &Arc<Root>,
+        root: &Arc<TreeRoot>,
         path: &RelPath,
-        bound: Room,
+        bound: SpaceRequest,
         lookup: Lookup,
     ) -> Result<Option<Self>> {
         check_path(root, path)?;
@@ -76,14 +76,16 @@ impl LocalUpload {
         let mut has_room = true;
         match (bound.len, lookup) {
             // To let go of the history takes its time, and so may taking room.
-            (Some(len), Lookup::Cached) if large.is_some() || root.missing_room(len)? > 0 => {
+            (Some(len), Lookup::Cached) if large.is_some() || root.missing_space(len)? > 0 => {
                 return Ok(None);
             }
-            (Some(len), Lookup::Full) if large.is_none() => has_room = root.expect_room(len)?,
+            (Some(len), Lookup::Full) if large.is_none() => {
+                has_room = root.check_announced_space(len)?
+            }
             _ => {}
         }
         if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
-            let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
+            let mut upload = Self::new(root, path, bound.len, LocalReservation::none(root));
             upload.draft.has_room = has_room;
             return Ok(Some(upload));
         }
@@ -100,7 +102,7 @@ impl LocalUpload {
             },
             Err(e) => return Err(e),
         }
-        let mut reservation = Reservation::new(root, bound.limit, old);
+        let mut reservation = LocalReservation::new(root, bound.limit, old);
         match (reservation.try_grow(bound.len.unwrap_or(0)), lookup) {
             (Some(outcome), _) => outcome?,
             (None, Lookup::Cached) => return Ok(None),
@@ -109,90 +111,105 @@ impl LocalUpload {
         let mut upload = Self::new(root, path, bound.len, reservation);
         upload.draft.has_room = has_room;
         if let Some(len) = large {
-            let stage = Stage::create(root)?;
-            upload.draft.has_room = root.take_free_room(stage.file(), len)?;
-            upload.draft.stage = Some(Arc::new(stage));
+            let stage = StagedFile::create(root)?;
+            upload.draft.has_room = root.allocate_free(stage.file(), len)?;
+            upload.draft.staged = Some(Arc::new(stage));
         }
         Ok(Some(upload))
     }
 
     /// Begins an upload from the present content, copied aside.
-    pub fn begin_from_present(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Self> {
+    pub fn begin_from_present(
+        root: &Arc<TreeRoot>,
+        path: &RelPath,
+        bound: SpaceRequest,
+    ) -> Result<Self> {
         check_path(root, path)?;
-        bound.len.map_or(Ok(true), |len| root.expect_room(len))?;
-        let place = root.place(path)?;
+        bound
+            .len
+            .map_or(Ok(true), |len| root.check_announced_space(len))?;
+        let place = root.open_parent(path)?;
         let (_, found) = place.find()?;
         let Some(found) = replaceable(found)? else {
             let mut upload = Self::new(
                 root,
                 path,
                 bound.len,
-                Reservation::new(root, bound.limit, 0),
+                LocalReservation::new(root, bound.limit, 0),
             );
-            upload.draft.base = Base::Present(None);
+            upload.draft.base = UploadBase::Present(None);
             return Ok(upload);
         };
-        if found.kind == Kind::Folder {
+        if found.kind == FileKind::Folder {
             return Err(Error::IsFolder);
         }
-        let Some(old) = root.look(path, Lookup::Full, os::open_read)? else {
+        let Some(old) = root.open_path(path, Lookup::Full, sys::open_read)? else {
             return Err(Error::NotFound);
         };
-        let old_node = os::stat_fd(fd(&old))
-            .map_err(|e| explain("look at the file", e))?
+        let old_node = sys::stat_fd(fd(&old))
+            .map_err(|e| map_errno("look at the file", e))?
             .node;
-        let mut reservation = Reservation::new(root, bound.limit, old_node.len);
+        let mut reservation = LocalReservation::new(root, bound.limit, old_node.len);
         reservation.grow(old_node.len)?;
-        let stage = Stage::create(root)?;
-        root.copy_into(stage.file(), fd(&old), old_node.len, &Unjudged)?;
+        let stage = StagedFile::create(root)?;
+        root.copy_into(stage.file(), fd(&old), old_node.len, &NoPreconditions)?;
         let mut upload = Self::new(root, path, bound.len, reservation);
-        upload.len = os::stat_fd(stage.file())
-            .map_err(|e| explain("look at the file", e))?
+        upload.len = sys::stat_fd(stage.file())
+            .map_err(|e| map_errno("look at the file", e))?
             .node
             .len;
-        upload.draft.base = Base::Present(Some(old_node.etag));
-        upload.draft.sum = Sum::Unknown;
-        upload.draft.stage = Some(Arc::new(stage));
+        upload.draft.base = UploadBase::Present(Some(old_node.etag));
+        upload.draft.hasher = RunningHash::Unknown;
+        upload.draft.staged = Some(Arc::new(stage));
         Ok(upload)
     }
 
     /// Goes on with an upload that was laid aside. Its room was reserved when it was begun.
-    pub fn resume(root: &Arc<Root>, id: &str, path: &RelPath, bound: Room) -> Result<Self> {
+    pub fn resume(
+        root: &Arc<TreeRoot>,
+        id: &str,
+        path: &RelPath,
+        bound: SpaceRequest,
+    ) -> Result<Self> {
         check_path(root, path)?;
-        let stage = Stage::resume(root, id)?;
-        let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
+        let stage = StagedFile::resume(root, id)?;
+        let mut upload = Self::new(root, path, bound.len, LocalReservation::none(root));
         // What a request that failed, or an earlier run, has left beyond it may not be on the disk: nobody must hear of it.
-        let whole = bound.len.filter(|len| os::has_room(stage.file(), *len));
-        upload.len = resumed::take_back(stage.file(), whole)?;
+        let whole = bound
+            .len
+            .filter(|len| sys::is_preallocated(stage.file(), *len));
+        upload.len = resumable::truncate_unsynced(stage.file(), whole)?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
-        upload.behind = Behind::from(upload.len);
+        upload.writeback = Writeback::resumed_at(upload.len);
         if upload.len > 0 {
-            upload.draft.sum = Sum::Unknown;
+            upload.draft.hasher = RunningHash::Unknown;
         }
-        upload.draft.has_room = bound.len.is_none_or(|len| os::has_room(stage.file(), len));
-        upload.draft.stage = Some(Arc::new(stage));
+        upload.draft.has_room = bound
+            .len
+            .is_none_or(|len| sys::is_preallocated(stage.file(), len));
+        upload.draft.staged = Some(Arc::new(stage));
         Ok(upload)
     }
 
     fn new(
-        root: &Arc<Root>,
+        root: &Arc<TreeRoot>,
         path: &RelPath,
         announced: Option<u64>,
-        reservation: Reservation,
+        reservation: LocalReservation,
     ) -> Self {
-        let (root, path, base) = (Arc::clone(root), path.clone(), Base::Nothing);
-        let draft = Draft {
+        let (root, path, base) = (Arc::clone(root), path.clone(), UploadBase::Nothing);
+        let draft = UploadDraft {
             root,
             path,
             announced,
             has_room: true,
             base,
-            stage: None,
+            staged: None,
             chunks: Vec::new(),
             collected: 0,
             offset: 0,
-            sum: Sum::begun(),
+            hasher: RunningHash::start(),
         };
         Self {
             draft,
@@ -200,7 +217,7 @@ impl LocalUpload {
             len: 0,
             written: 0,
             broken: false,
-            behind: Behind::default(),
+            writeback: Writeback::default(),
             reservation,
         }
     }
@@ -209,7 +226,10 @@ impl LocalUpload {
     async fn reserve(&mut self, len: u64) -> Result<()> {
         while self.reservation.try_grow(len).transpose()?.is_none() {
             let limit = self.reservation.limit();
-            on_thread(&self.draft.root, move |root| total::find_out(root, limit)).await?;
+            run_blocking(&self.draft.root, move |root| {
+                total_usage::count_if_unknown(root, limit)
+            })
+            .await?;
         }
         Ok(())
     }
@@ -221,12 +241,12 @@ impl LocalUpload {
             self.broken = true;
             part.make_room(part.ahead()).await?;
             let root = Arc::clone(&part.root);
-            let written = changed(&root, move |_| {
-                part.write_out().map(|stage| (stage, part.sum))
+            let written = run_change(&root, move |_| {
+                part.write_out().map(|stage| (stage, part.hasher))
             })
             .await?;
-            self.behind.follow(&written.0, self.position).await?;
-            (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
+            self.writeback.advance(&written.0, self.position).await?;
+            (self.draft.staged, self.draft.hasher) = (Some(written.0), written.1);
             self.broken = false;
         }
         self.draft.offset = self.position;
@@ -248,7 +268,7 @@ impl Upload for LocalUpload {
         }
         if offset != self.position {
             self.flush().await?;
-            self.draft.sum = Sum::Unknown;
+            self.draft.hasher = RunningHash::Unknown;
             self.position = offset;
             self.draft.offset = offset;
         }
@@ -278,57 +298,60 @@ impl Upload for LocalUpload {
 
     async fn truncate(&mut self, len: u64) -> Result<()> {
         self.flush().await?;
-        self.behind.catch_up().await?;
-        if let Some(stage) = self.draft.stage.clone() {
+        self.writeback.wait().await?;
+        if let Some(stage) = self.draft.staged.clone() {
             let whole = self
                 .draft
                 .announced
-                .filter(|_| stage.is_kept() && self.draft.has_room);
-            let shorten = move || resumed::shorten(stage.file(), len, whole);
-            on_thread(&self.draft.root, move |_| {
-                shorten().map_err(|e| explain("take back what came", e))
+                .filter(|_| stage.is_resumable() && self.draft.has_room);
+            let shorten = move || resumable::truncate(stage.file(), len, whole);
+            run_blocking(&self.draft.root, move |_| {
+                shorten().map_err(|e| map_errno("take back what came", e))
             })
             .await?;
         }
-        self.draft.sum = Sum::Unknown;
+        self.draft.hasher = RunningHash::Unknown;
         self.len = self.len.min(len);
         self.position = self.position.min(len);
         self.draft.offset = self.position;
         Ok(())
     }
 
-    async fn keep(mut self: Box<Self>) -> Result<u64> {
+    async fn persist(mut self: Box<Self>) -> Result<u64> {
         let flushed = if self.broken {
             Ok(())
         } else {
             self.flush().await
         };
-        self.behind.catch_up().await?;
+        self.writeback.wait().await?;
         // What could not be written, or was being written when the request ended, has not come.
         let len = if self.broken {
             self.draft.offset
         } else {
             self.len
         };
-        let stage = self.draft.stage.clone();
-        on_thread(&self.draft.root, move |_| {
-            stage.map_or(Ok(()), |stage| stage.keep(len))
+        let stage = self.draft.staged.clone();
+        run_blocking(&self.draft.root, move |_| {
+            stage.map_or(Ok(()), |stage| stage.persist(len))
         })
         .await?;
         flushed.map(|()| len)
     }
 
-    async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
+    async fn commit(self: Box<Self>, commit: WriteOptions) -> Result<PutOutcome> {
         let way = (self.draft.path.clone(), commit);
-        self.commit_beside(vec![way]).await
+        self.commit_first_free(vec![way]).await
     }
 
-    async fn commit_beside(self: Box<Self>, ways: Vec<(RelPath, Commit)>) -> Result<Put> {
+    async fn commit_first_free(
+        self: Box<Self>,
+        ways: Vec<(RelPath, WriteOptions)>,
+    ) -> Result<PutOutcome> {
         let Self {
             draft,
             written,
             broken,
-            mut behind,
+            writeback: mut behind,
             reservation,
             ..
         } = *self;
@@ -339,22 +362,22 @@ impl Upload for LocalUpload {
         {
             return Err(Error::Truncated);
         }
-        behind.catch_up().await?;
+        behind.wait().await?;
         let root = Arc::clone(&draft.root);
-        if root.waiting.may_look() {
+        if root.disk_access.can_read_inline() {
             if let Err(error) = draft.make_room(0).await {
-                return changed(&root, move |_| draft.keep().and(Err(error))).await;
+                return run_change(&root, move |_| draft.persist().and(Err(error))).await;
             }
-            return changed(&root, move |_| draft.publish(&ways, reservation)).await;
+            return run_change(&root, move |_| draft.publish(&ways, reservation)).await;
         }
         // All on one thread that may wait: a change that is begun goes on without its caller.
-        changed(&root, move |root| {
+        run_change(&root, move |root| {
             match draft
                 .unannounced()
-                .map_or(Ok(()), |more| root.check_room(more, 0))
+                .map_or(Ok(()), |more| root.ensure_space(more, 0))
             {
                 Ok(()) => draft.publish(&ways, reservation),
-                Err(error) => draft.keep().and(Err(error)),
+                Err(error) => draft.persist().and(Err(error)),
             }
         })
         .await

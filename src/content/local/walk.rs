@@ -1,6 +1,6 @@
 //! Every file in a folder and below it, whatever it is called, with one open folder a level and no recursion.
 
-use super::os::{self, Errno, Found, Kind, fd};
+use super::sys::{self, Errno, FileKind, FileStat, fd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -8,17 +8,17 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 const OWN: &CStr = c".sarang";
 
 /// Something that a walk has come to.
-pub(super) struct Met<'w> {
+pub(super) struct WalkEntry<'w> {
     /// The folder it is in.
     pub dir: BorrowedFd<'w>,
     /// Its name there, which need not be text.
     pub raw: &'w CStr,
     /// What it is.
-    pub kind: Kind,
-    above: &'w [Level],
+    pub kind: FileKind,
+    above: &'w [WalkFolder],
 }
 
-impl Met<'_> {
+impl WalkEntry<'_> {
     /// Its path from where the walk began, for people: what is no text is replaced.
     pub fn path(&self) -> String {
         let names = self.above.iter().skip(1).map(|level| level.name.as_c_str());
@@ -35,7 +35,7 @@ impl Met<'_> {
     }
 
     /// Whether it is what the tree at which the walk began keeps for itself.
-    pub fn is_own(&self) -> bool {
+    pub fn is_internal_dir(&self) -> bool {
         self.is_at(&[OWN])
     }
 
@@ -47,18 +47,18 @@ impl Met<'_> {
 }
 
 /// The names in a folder that are text.
-pub(super) fn names(dir: BorrowedFd<'_>) -> os::Outcome<Vec<String>> {
+pub(super) fn names(dir: BorrowedFd<'_>) -> sys::SysResult<Vec<String>> {
     let (mut names, mut buffer) = (Vec::new(), Vec::new());
     // A fresh descriptor, since reading moves the one shared with others.
-    let dir = os::open_folder(dir, "", os::Lookup::Full)?;
-    os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
+    let dir = sys::open_folder(dir, "", sys::Lookup::Full)?;
+    sys::read_dir(fd(&dir), &mut buffer, usize::MAX, |name, _| {
         names.extend(name.to_str().ok().map(str::to_owned));
         Ok::<_, Errno>(())
     })?;
     Ok(names)
 }
 
-struct Level {
+struct WalkFolder {
     dir: OwnedFd,
     name: CString,
     folders: Vec<CString>,
@@ -66,7 +66,7 @@ struct Level {
 
 /// Which part of a tree a walk begins at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Top {
+pub(super) enum WalkStart {
     /// At the tree itself: what it keeps for itself is left out.
     Tree,
     /// At a folder somewhere in it.
@@ -76,20 +76,21 @@ pub(super) enum Top {
 /// Shows every file of a tree to `visit`; not the history of a tree that was made a folder of another. What goes away meanwhile, or may not be read, is passed over.
 pub(super) fn files<E: From<Errno>>(
     top: OwnedFd,
-    at: Top,
-    mut visit: impl FnMut(&Met<'_>, &Found) -> Result<(), E>,
+    at: WalkStart,
+    mut visit: impl FnMut(&WalkEntry<'_>, &FileStat) -> Result<(), E>,
 ) -> Result<(), E> {
-    let is_given = |met: &Met<'_>| {
-        os::open_folder_raw(met.dir, met.raw).is_ok_and(|dir| os::is_given(fd(&dir)))
+    let is_given = |met: &WalkEntry<'_>| {
+        sys::open_folder_raw(met.dir, met.raw).is_ok_and(|dir| sys::is_adopted(fd(&dir)))
     };
-    let is_own =
-        |met: &Met<'_>| (at == Top::Tree && met.is_own()) || (met.raw == OWN && is_given(met));
-    let look = |met: &Met<'_>| {
-        if met.kind != Kind::File {
-            return Ok(met.kind == Kind::Folder && !is_own(met));
+    let is_own = |met: &WalkEntry<'_>| {
+        (at == WalkStart::Tree && met.is_internal_dir()) || (met.raw == OWN && is_given(met))
+    };
+    let look = |met: &WalkEntry<'_>| {
+        if met.kind != FileKind::File {
+            return Ok(met.kind == FileKind::Folder && !is_own(met));
         }
-        match os::stat_entry(met.dir, met.raw) {
-            Ok(found) if found.kind == Kind::File => visit(met, &found).map(|()| false),
+        match sys::stat_entry(met.dir, met.raw) {
+            Ok(found) if found.kind == FileKind::File => visit(met, &found).map(|()| false),
             Ok(_) | Err(Errno::NOENT) => Ok(false),
             Err(e) => Err(e.into()),
         }
@@ -107,7 +108,7 @@ pub(super) fn files<E: From<Errno>>(
 /// not be read makes it fail.
 pub(super) fn everything<E: From<Errno>>(
     top: OwnedFd,
-    visit: impl FnMut(&Met<'_>) -> Result<bool, E>,
+    visit: impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
     through(top, visit, |e| {
         matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
@@ -116,11 +117,11 @@ pub(super) fn everything<E: From<Errno>>(
 
 fn through<E: From<Errno>>(
     top: OwnedFd,
-    mut visit: impl FnMut(&Met<'_>) -> Result<bool, E>,
+    mut visit: impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
     is_passed_over: impl Fn(Errno) -> bool,
 ) -> Result<(), E> {
     let mut buffer = Vec::new();
-    let mut levels = vec![Level {
+    let mut levels = vec![WalkFolder {
         dir: top,
         name: CString::default(),
         folders: Vec::new(),
@@ -131,8 +132,8 @@ fn through<E: From<Errno>>(
             levels.pop();
             continue;
         };
-        match os::open_folder_raw(fd(&level.dir), &name) {
-            Ok(dir) => levels.push(Level {
+        match sys::open_folder_raw(fd(&level.dir), &name) {
+            Ok(dir) => levels.push(WalkFolder {
                 dir,
                 name,
                 folders: Vec::new(),
@@ -147,26 +148,27 @@ fn through<E: From<Errno>>(
 
 /// Shows what is in the lowest folder, and notes the folders to go on in.
 fn visit_level<E: From<Errno>>(
-    levels: &mut [Level],
+    levels: &mut [WalkFolder],
     buffer: &mut Vec<u8>,
-    visit: &mut impl FnMut(&Met<'_>) -> Result<bool, E>,
+    visit: &mut impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
     let Some(level) = levels.last() else {
         return Ok(());
     };
     let (dir, mut folders) = (fd(&level.dir), Vec::new());
-    os::read_names(dir, buffer, usize::MAX, |raw, kind| {
-        let kind = match kind.map_or_else(|| os::stat_entry(dir, raw).map(|found| found.kind), Ok) {
+    sys::read_dir(dir, buffer, usize::MAX, |raw, kind| {
+        let kind = match kind.map_or_else(|| sys::stat_entry(dir, raw).map(|found| found.kind), Ok)
+        {
             Ok(kind) => kind,
             Err(Errno::NOENT) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
-        if visit(&Met {
+        if visit(&WalkEntry {
             dir,
             raw,
             kind,
             above: levels,
-        })? && kind == Kind::Folder
+        })? && kind == FileKind::Folder
         {
             folders.push(raw.to_owned());
         }

@@ -21,53 +21,53 @@ const BATCH: usize = 128 << 10;
 
 /// A group, but for members that are in parts.
 #[derive(Debug, Serialize, Deserialize)]
-struct Head {
+struct GroupHead {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
     #[serde(default)]
     members: BTreeSet<AccountName>,
     created: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    parts: Option<Parts>,
+    parts: Option<GroupPartition>,
 }
 
 /// Version 1 had all members here.
-impl Record for Head {
+impl Record for GroupHead {
     const VERSION: u32 = 2;
 }
 
 /// Which parts the members of a group are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Parts {
+pub(super) struct GroupPartition {
     generation: u64,
     count: usize,
 }
 
 /// Some members of a group.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Part {
+struct GroupPart {
     members: BTreeSet<AccountName>,
 }
 
-impl Record for Part {
+impl Record for GroupPart {
     const VERSION: u32 = 1;
 }
 
 /// A group and how it is stored.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredGroup {
     pub group: Arc<Group>,
-    parts: Option<Parts>,
+    parts: Option<GroupPartition>,
 }
 
 /// The records of all groups.
 #[derive(Debug)]
-pub(super) struct Records {
-    heads: Table<Head>,
-    parts: Table<Part>,
+pub(super) struct GroupRecords {
+    heads: Table<GroupHead>,
+    parts: Table<GroupPart>,
 }
 
-impl Records {
+impl GroupRecords {
     pub fn new(store: Arc<dyn StateStore>) -> Self {
         Self {
             heads: Table::new(store.clone(), "group/"),
@@ -76,10 +76,10 @@ impl Records {
     }
 
     /// Reads every group, and removes parts that none has.
-    pub async fn read(&self) -> Result<BTreeMap<GroupName, Stored>> {
+    pub async fn read(&self) -> Result<BTreeMap<GroupName, StoredGroup>> {
         let mut all = BTreeMap::new();
         for (name, head) in self.heads.all().await? {
-            let Head {
+            let GroupHead {
                 id,
                 members,
                 created,
@@ -105,7 +105,7 @@ impl Records {
             }
         }
         self.parts.delete_all(&loose).await?;
-        let stored = |(group, parts)| Stored {
+        let stored = |(group, parts)| StoredGroup {
             group: Arc::new(group),
             parts,
         };
@@ -119,12 +119,12 @@ impl Records {
     pub async fn store(
         &self,
         name: &GroupName,
-        before: Option<&Stored>,
+        before: Option<&StoredGroup>,
         group: Group,
-    ) -> Result<Stored> {
+    ) -> Result<StoredGroup> {
         let old = before.and_then(|before| before.parts);
         let weight = weight_of(&group.members);
-        let head = |members, parts| Head {
+        let head = |members, parts| GroupHead {
             id: group.id.clone(),
             members,
             created: group.created,
@@ -132,8 +132,8 @@ impl Records {
         };
         if weight <= SMALL {
             let head = head(group.members.clone(), None);
-            self.settle(name, &head, old).await?;
-            return Ok(Stored {
+            self.commit_head(name, &head, old).await?;
+            return Ok(StoredGroup {
                 group: Arc::new(group),
                 parts: None,
             });
@@ -143,26 +143,26 @@ impl Records {
                 self.change(name, parts, (&before.group.members, &group.members))?
         {
             self.parts.commit(batch).await?;
-            return Ok(Stored {
+            return Ok(StoredGroup {
                 group: Arc::new(group),
                 parts: old,
             });
         }
-        let parts = Parts {
+        let parts = GroupPartition {
             generation: old.map_or(0, |old| old.generation) + 1,
             count: weight / PART + 1,
         };
         self.write(name, parts, &group.members).await?;
-        self.settle(name, &head(BTreeSet::new(), Some(parts)), old)
+        self.commit_head(name, &head(BTreeSet::new(), Some(parts)), old)
             .await?;
-        Ok(Stored {
+        Ok(StoredGroup {
             group: Arc::new(group),
             parts: Some(parts),
         })
     }
 
     /// Removes a group.
-    pub async fn remove(&self, name: &GroupName, stored: &Stored) -> Result<()> {
+    pub async fn remove(&self, name: &GroupName, stored: &StoredGroup) -> Result<()> {
         let batch = self.heads.delete_in(Batch::new(), name.as_str());
         self.heads
             .commit(self.without(batch, name, stored.parts))
@@ -170,12 +170,17 @@ impl Records {
     }
 
     /// Lets a head be the one that counts.
-    async fn settle(&self, name: &GroupName, head: &Head, old: Option<Parts>) -> Result<()> {
+    async fn commit_head(
+        &self,
+        name: &GroupName,
+        head: &GroupHead,
+        old: Option<GroupPartition>,
+    ) -> Result<()> {
         let batch = self.heads.put_in(Batch::new(), name.as_str(), head)?;
         self.heads.commit(self.without(batch, name, old)).await
     }
 
-    fn without(&self, batch: Batch, name: &GroupName, parts: Option<Parts>) -> Batch {
+    fn without(&self, batch: Batch, name: &GroupName, parts: Option<GroupPartition>) -> Batch {
         let ids = parts
             .into_iter()
             .flat_map(|parts| (0..parts.count).map(move |index| parts.id(name, index)));
@@ -186,16 +191,16 @@ impl Records {
     fn change(
         &self,
         name: &GroupName,
-        parts: Parts,
+        parts: GroupPartition,
         (old, new): (&BTreeSet<AccountName>, &BTreeSet<AccountName>),
     ) -> Result<Option<Batch>> {
         let touched: BTreeSet<usize> = old
             .symmetric_difference(new)
             .map(|member| parts.of(member))
             .collect();
-        let mut changed: BTreeMap<usize, Part> = touched
+        let mut changed: BTreeMap<usize, GroupPart> = touched
             .into_iter()
-            .map(|index| (index, Part::default()))
+            .map(|index| (index, GroupPart::default()))
             .collect();
         for member in new {
             if let Some(part) = changed.get_mut(&parts.of(member)) {
@@ -220,10 +225,10 @@ impl Records {
     async fn write(
         &self,
         name: &GroupName,
-        parts: Parts,
+        parts: GroupPartition,
         members: &BTreeSet<AccountName>,
     ) -> Result<()> {
-        let mut all: Vec<Part> = (0..parts.count).map(|_| Part::default()).collect();
+        let mut all: Vec<GroupPart> = (0..parts.count).map(|_| GroupPart::default()).collect();
         for member in members {
             if let Some(part) = all.get_mut(parts.of(member)) {
                 part.members.insert(member.clone());
@@ -242,7 +247,7 @@ impl Records {
     }
 }
 
-impl Parts {
+impl GroupPartition {
     /// In which part a member is.
     fn of(self, member: &AccountName) -> usize {
         let hash = member
@@ -282,7 +287,7 @@ fn weight_of(members: &BTreeSet<AccountName>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Bound, Groups};
+    use super::super::{GranteeRef, Groups};
     use super::*;
     use crate::store::memory::MemoryStore;
 
@@ -347,7 +352,7 @@ mod tests {
             .count();
         assert_eq!((after.len(), changed), (before.len(), 1));
         assert!(read().await.contains(&joined));
-        groups.end_account(&joined).await.unwrap();
+        groups.remove_account(&joined).await.unwrap();
         assert!(read().await == all);
         groups
             .set_members(&crew(), named(50_000..150_000))
@@ -414,11 +419,11 @@ mod tests {
             .unwrap();
         let groups = Groups::open(store.clone()).await.unwrap();
         let ana = AccountName::parse("ana").unwrap();
-        let record: Bound = serde_json::from_str(r#"{"to":{"group":"crew"}}"#).unwrap();
-        assert!(groups.includes(&record, &ana) && groups.stands(&record));
+        let record: GranteeRef = serde_json::from_str(r#"{"to":{"group":"crew"}}"#).unwrap();
+        assert!(groups.includes(&record, &ana) && groups.exists(&record));
         groups.remove(&crew()).await.unwrap();
         groups.create(&crew(), [ana.clone()].into()).await.unwrap();
-        assert!(!groups.includes(&record, &ana) && !groups.stands(&record));
+        assert!(!groups.includes(&record, &ana) && !groups.exists(&record));
         let again = Groups::open(store).await.unwrap();
         let new = groups.bind(&record.named).unwrap();
         assert!(again.includes(&new, &ana) && again.bind(&record.named) == Some(new));
@@ -430,7 +435,7 @@ mod tests {
         let groups = Groups::open(store.clone()).await.unwrap();
         groups.create(&crew(), named(0..5000)).await.unwrap();
         let before = records(&store).await.0;
-        let parts = Parts {
+        let parts = GroupPartition {
             generation: 2,
             count: 20,
         };

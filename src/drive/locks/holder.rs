@@ -1,13 +1,13 @@
 //! Who holds a lock. It counts only while whoever holds it may still change what it is on: that is asked at each look, so that a lock
 //! ends with the link, share, membership or app password it was taken by, whatever ended that.
 
-use super::Spot;
+use super::ResourceId;
 use crate::model::{AccountName, Identity, Via};
 use std::fmt;
 
 /// An account, or the visitors of one of its links: these act for the account, and are strangers to it and to those of other links.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct LockHolder {
     /// The account that acts, or is acted for.
     pub account: AccountName,
     /// What it signed in with.
@@ -19,10 +19,10 @@ pub struct Holder {
 /// Asks whether a lock still counts; looks into memory only, for it is asked while the locks are held still.
 pub trait HolderCheck: fmt::Debug + Send + Sync {
     /// Whether `holder` may still change what is at `spot`.
-    fn may_change(&self, holder: &Holder, spot: &Spot) -> bool;
+    fn may_change(&self, holder: &LockHolder, spot: &ResourceId) -> bool;
 }
 
-impl From<AccountName> for Holder {
+impl From<AccountName> for LockHolder {
     fn from(account: AccountName) -> Self {
         Self {
             account,
@@ -32,7 +32,7 @@ impl From<AccountName> for Holder {
     }
 }
 
-impl Holder {
+impl LockHolder {
     /// Who `identity` takes locks as.
     pub fn of(identity: &Identity) -> Self {
         let generation = match identity.via {
@@ -81,7 +81,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.link().is_some() {
             write!(f, "a visitor of a link of {}", self.account)

@@ -1,8 +1,8 @@
 //! The locks in memory: which cover a place, which lie below it, and whether a change may pass them.
 
-use super::{Holder, HolderCheck, Lock};
+use super::{HolderCheck, Lock, LockHolder};
 use crate::config::LocksConfig;
-use crate::drive::place::Spot;
+use crate::drive::resolved_path::ResourceId;
 use crate::model::{AccountName, Error, RelPath, Result};
 use parking_lot::RwLockReadGuard;
 use std::collections::hash_map::Entry;
@@ -15,25 +15,25 @@ const PER_LINK: usize = 50;
 
 /// Every lock, by place and by token.
 #[derive(Debug, Default)]
-pub(super) struct Index {
+pub(super) struct LockIndex {
     pub(super) by_root: HashMap<Arc<str>, BTreeMap<RelPath, Vec<Arc<Lock>>>>,
     pub(super) by_token: HashMap<String, Arc<Lock>>,
     /// When each ends, and its token.
     by_end: BTreeSet<(Instant, String)>,
     /// How many there are.
-    counts: HashMap<Counted, usize>,
+    counts: HashMap<LockLimitGroup, usize>,
 }
 
 /// Whose locks have a limit together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Counted {
+enum LockLimitGroup {
     Account(AccountName),
     VisitorsOf(String),
     VisitorsOfAll(AccountName),
 }
 
-impl Counted {
-    fn of(holder: &Holder) -> Vec<Self> {
+impl LockLimitGroup {
+    fn of(holder: &LockHolder) -> Vec<Self> {
         match holder.link() {
             None => vec![Self::Account(holder.account.clone())],
             Some(link) => vec![
@@ -68,46 +68,46 @@ impl Counted {
 }
 
 /// The locks as they stand while this is held: none is granted or ended meanwhile.
-pub struct Held<'a>(RwLockReadGuard<'a, Index>, Option<&'a dyn HolderCheck>);
+pub struct LocksGuard<'a>(RwLockReadGuard<'a, LockIndex>, Option<&'a dyn HolderCheck>);
 
 /// Tells the locks that count.
 #[derive(Clone, Copy)]
-pub(super) struct Alive<'a> {
+pub(super) struct LivenessCheck<'a> {
     pub(super) now: Instant,
     pub(super) check: Option<&'a dyn HolderCheck>,
 }
 
-impl Alive<'_> {
-    pub(super) fn counts(&self, lock: &Lock) -> bool {
+impl LivenessCheck<'_> {
+    pub(super) fn is_live(&self, lock: &Lock) -> bool {
         lock.is_live(self.now)
             && self
                 .check
-                .is_none_or(|check| check.may_change(&lock.holder, &lock.spot))
+                .is_none_or(|check| check.may_change(&lock.holder, &lock.resource))
     }
 }
 
-impl<'a> Held<'a> {
+impl<'a> LocksGuard<'a> {
     pub(super) fn new(
-        guard: RwLockReadGuard<'a, Index>,
+        guard: RwLockReadGuard<'a, LockIndex>,
         check: Option<&'a dyn HolderCheck>,
     ) -> Self {
         Self(guard, check)
     }
 
-    fn alive(&self, now: Instant) -> Alive<'a> {
-        Alive { now, check: self.1 }
+    fn alive(&self, now: Instant) -> LivenessCheck<'a> {
+        LivenessCheck { now, check: self.1 }
     }
 
     /// Whether a live lock with this token covers `spot`.
-    pub fn covers(&self, spot: &Spot, token: &str, now: Instant) -> bool {
+    pub fn covers(&self, spot: &ResourceId, token: &str, now: Instant) -> bool {
         self.0
             .by_token
             .get(token)
-            .is_some_and(|lock| lock.covers(spot) && self.alive(now).counts(lock))
+            .is_some_and(|lock| lock.covers(spot) && self.alive(now).is_live(lock))
     }
 
     /// The live locks that cover `spot`.
-    pub fn on(&self, spot: &Spot, now: Instant) -> Vec<Arc<Lock>> {
+    pub fn on(&self, spot: &ResourceId, now: Instant) -> Vec<Arc<Lock>> {
         self.0.covering(spot, self.alive(now)).cloned().collect()
     }
 
@@ -117,7 +117,7 @@ impl<'a> Held<'a> {
     }
 
     /// The tokens of all locks on `spot` and below it.
-    pub fn tokens_within(&self, spot: &Spot) -> Vec<String> {
+    pub fn tokens_within(&self, spot: &ResourceId) -> Vec<String> {
         self.0
             .below(spot)
             .flatten()
@@ -126,46 +126,46 @@ impl<'a> Held<'a> {
     }
 
     /// Whether `who`, submitting `tokens`, may change what is at `spot`; `Locked` says who may.
-    pub fn admit_content(
+    pub fn check_content(
         &self,
-        spot: &Spot,
-        who: &Holder,
+        spot: &ResourceId,
+        who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
-        admit_group(self.0.covering(spot, self.alive(now)), who, tokens)
+        check_group(self.0.covering(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may add or remove members of the folder at `spot`: a lock of any depth on it guards that.
-    pub fn admit_members(
+    pub fn check_members(
         &self,
-        spot: &Spot,
-        who: &Holder,
+        spot: &ResourceId,
+        who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
-        admit_group(self.0.at(spot, self.alive(now)), who, tokens)
+        check_group(self.0.at(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may take away everything below `spot`: every locked thing there asks for its own token.
-    pub fn admit_subtree(
+    pub fn check_subtree(
         &self,
-        spot: &Spot,
-        who: &Holder,
+        spot: &ResourceId,
+        who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
         let alive = self.alive(now);
         self.0.below(spot).try_for_each(|locks| {
-            admit_group(locks.iter().filter(|l| alive.counts(l)), who, tokens)
+            check_group(locks.iter().filter(|l| alive.is_live(l)), who, tokens)
         })
     }
 }
 
 /// Locks on one thing let through who submits the token of one of them.
-fn admit_group<'a>(
+fn check_group<'a>(
     locks: impl Iterator<Item = &'a Arc<Lock>>,
-    who: &Holder,
+    who: &LockHolder,
     tokens: &[&str],
 ) -> Result<()> {
     let mut holder = None;
@@ -178,15 +178,15 @@ fn admit_group<'a>(
     holder.map_or(Ok(()), |holder| Err(Error::Locked { holder }))
 }
 
-impl Index {
+impl LockIndex {
     pub(super) fn insert(&mut self, lock: Arc<Lock>) {
-        let places = self.by_root.entry(lock.spot.root.clone()).or_default();
+        let places = self.by_root.entry(lock.resource.root.clone()).or_default();
         places
-            .entry(lock.spot.path.clone())
+            .entry(lock.resource.path.clone())
             .or_default()
             .push(lock.clone());
         self.by_end.insert((lock.ends, lock.token.clone()));
-        for counted in Counted::of(&lock.holder) {
+        for counted in LockLimitGroup::of(&lock.holder) {
             *self.counts.entry(counted).or_default() += 1;
         }
         self.by_token.insert(lock.token.clone(), lock);
@@ -197,24 +197,24 @@ impl Index {
             return;
         };
         self.by_end.remove(&(lock.ends, lock.token.clone()));
-        for counted in Counted::of(&lock.holder) {
+        for counted in LockLimitGroup::of(&lock.holder) {
             self.count_one_less(counted);
         }
-        let Some(places) = self.by_root.get_mut(&lock.spot.root) else {
+        let Some(places) = self.by_root.get_mut(&lock.resource.root) else {
             return;
         };
-        if let Some(locks) = places.get_mut(&lock.spot.path) {
+        if let Some(locks) = places.get_mut(&lock.resource.path) {
             locks.retain(|l| l.token != token);
             if locks.is_empty() {
-                places.remove(&lock.spot.path);
+                places.remove(&lock.resource.path);
             }
         }
         if places.is_empty() {
-            self.by_root.remove(&lock.spot.root);
+            self.by_root.remove(&lock.resource.root);
         }
     }
 
-    fn count_one_less(&mut self, counted: Counted) {
+    fn count_one_less(&mut self, counted: LockLimitGroup) {
         if let Entry::Occupied(mut count) = self.counts.entry(counted) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -237,7 +237,11 @@ impl Index {
         tokens
     }
 
-    fn at<'a>(&'a self, spot: &Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
+    fn at<'a>(
+        &'a self,
+        spot: &ResourceId,
+        alive: LivenessCheck<'a>,
+    ) -> impl Iterator<Item = &'a Arc<Lock>> {
         let locks = self
             .by_root
             .get(&spot.root)
@@ -245,13 +249,13 @@ impl Index {
         locks
             .into_iter()
             .flatten()
-            .filter(move |lock| alive.counts(lock))
+            .filter(move |lock| alive.is_live(lock))
     }
 
     fn covering<'a>(
         &'a self,
-        spot: &'a Spot,
-        alive: Alive<'a>,
+        spot: &'a ResourceId,
+        alive: LivenessCheck<'a>,
     ) -> impl Iterator<Item = &'a Arc<Lock>> {
         let places = self
             .by_root
@@ -263,10 +267,10 @@ impl Index {
             .flat_map(move |places| ancestors.clone().filter_map(|path| places.get(&path)));
         chain
             .flatten()
-            .filter(move |lock| lock.covers(spot) && alive.counts(lock))
+            .filter(move |lock| lock.covers(spot) && alive.is_live(lock))
     }
 
-    fn below<'a>(&'a self, spot: &'a Spot) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
+    fn below<'a>(&'a self, spot: &'a ResourceId) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
         let places = self.by_root.get(&spot.root).into_iter();
         let from_here = places.flat_map(move |places| places.range(spot.path.clone()..));
         // Names sort such that a sibling like `a-b` stands between `a` and `a/b`: look on while the text still begins alike.
@@ -277,15 +281,15 @@ impl Index {
     }
 
     /// Takes out the locks in the way of a new one that count no more; returns their tokens.
-    pub(super) fn take_over(&mut self, new: &Lock, alive: &Alive<'_>) -> Vec<String> {
-        let all = Alive {
+    pub(super) fn take_over(&mut self, new: &Lock, alive: &LivenessCheck<'_>) -> Vec<String> {
+        let all = LivenessCheck {
             check: None,
             ..*alive
         };
-        let below = self.below(&new.spot).flatten().filter(|_| new.deep);
-        let met = self.covering(&new.spot, all).chain(below);
+        let below = self.below(&new.resource).flatten().filter(|_| new.deep);
+        let met = self.covering(&new.resource, all).chain(below);
         let over: Vec<_> = met
-            .filter(|lock| !alive.counts(lock))
+            .filter(|lock| !alive.is_live(lock))
             .map(|lock| lock.token.clone())
             .collect();
         for token in &over {
@@ -294,12 +298,17 @@ impl Index {
         over
     }
 
-    pub(super) fn admit(&self, new: &Lock, limits: &LocksConfig, alive: &Alive<'_>) -> Result<()> {
+    pub(super) fn check_grant(
+        &self,
+        new: &Lock,
+        limits: &LocksConfig,
+        alive: &LivenessCheck<'_>,
+    ) -> Result<()> {
         let below = self
-            .below(&new.spot)
+            .below(&new.resource)
             .flatten()
-            .filter(|l| new.deep && alive.counts(l));
-        for present in self.covering(&new.spot, *alive).chain(below) {
+            .filter(|l| new.deep && alive.is_live(l));
+        for present in self.covering(&new.resource, *alive).chain(below) {
             if !(present.shared && new.shared) {
                 return Err(Error::Locked {
                     holder: present.holder.to_string(),
@@ -309,13 +318,13 @@ impl Index {
         // Visitors of links have room of their own, and take none from whose files they are.
         let counts_here =
             |lock: &&Arc<Lock>| new.holder.link().is_some() || lock.holder.link().is_none();
-        if self.at(&new.spot, *alive).filter(counts_here).count() >= limits.per_resource {
+        if self.at(&new.resource, *alive).filter(counts_here).count() >= limits.per_resource {
             return Err(Error::LimitReached(
                 "This already has as many locks as one file may have.",
             ));
         }
         let count = |counted| self.counts.get(counted).copied().unwrap_or_default();
-        Counted::of(&new.holder)
+        LockLimitGroup::of(&new.holder)
             .iter()
             .try_for_each(|counted| counted.check(count(counted), limits))
     }

@@ -6,14 +6,14 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use super::place::Spot;
+use super::resolved_path::ResourceId;
 use crate::config::LocksConfig;
 use crate::model::{AccountName, Error, RelPath, Result, Via, time};
 use crate::store::table::DELETED_AT_ONCE;
 use crate::store::{Batch, StateStore};
-pub use holder::{Holder, HolderCheck};
-pub use index::Held;
-use index::{Alive, Index};
+pub use holder::{HolderCheck, LockHolder};
+pub use index::LocksGuard;
+use index::{LivenessCheck, LockIndex};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -30,11 +30,11 @@ pub struct Lock {
     /// `urn:uuid:…`
     pub token: String,
     /// The locked place.
-    pub spot: Spot,
+    pub resource: ResourceId,
     /// Whether a folder is locked.
     pub folder: bool,
     /// Whose it is.
-    pub holder: Holder,
+    pub holder: LockHolder,
     /// The `owner` element as the client sent it, or empty.
     pub owner: String,
     /// Shared instead of exclusive.
@@ -64,7 +64,7 @@ pub struct LockRequest {
 
 /// A lock as the store keeps it.
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct LockRecord {
     v: u32,
     root: String,
     path: String,
@@ -95,7 +95,7 @@ struct Record {
 pub struct Locks {
     store: Arc<dyn StateStore>,
     limits: LocksConfig,
-    index: RwLock<Index>,
+    index: RwLock<LockIndex>,
     check: OnceLock<Arc<dyn HolderCheck>>,
 }
 
@@ -123,18 +123,18 @@ impl Locks {
                 }
             }
         }
-        locks.forget(over).await;
+        locks.release_gone(over).await;
         Ok(locks)
     }
 
     /// Lets locks count only while `check` says so.
-    pub fn check_by(&self, check: Arc<dyn HolderCheck>) {
+    pub fn set_holder_check(&self, check: Arc<dyn HolderCheck>) {
         let _ = self.check.set(check);
     }
 
     /// What tells the locks that count now.
-    fn alive(&self, now: Instant) -> Alive<'_> {
-        Alive {
+    fn alive(&self, now: Instant) -> LivenessCheck<'_> {
+        LivenessCheck {
             now,
             check: self.check.get().map(AsRef::as_ref),
         }
@@ -142,7 +142,7 @@ impl Locks {
 
     /// The lock of a record; `None` when its time is over.
     fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
-        let record: Record = serde_json::from_str(text)
+        let record: LockRecord = serde_json::from_str(text)
             .map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
         if record.v > RECORD_VERSION {
             return Err(Error::Corrupt(format!(
@@ -158,9 +158,9 @@ impl Locks {
         let holder = record.holder();
         Ok(Some(Lock {
             token: token.to_owned(),
-            spot: Spot {
+            resource: ResourceId {
                 root: record.root.into(),
-                path: RelPath::restore(record.path),
+                path: RelPath::from_stored(record.path),
             },
             folder: record.folder,
             holder,
@@ -175,21 +175,21 @@ impl Locks {
     }
 
     /// The locks as they stand, for as long as the answer is held.
-    pub fn hold(&self) -> Held<'_> {
-        Held::new(self.index.read(), self.check.get().map(AsRef::as_ref))
+    pub fn read_guard(&self) -> LocksGuard<'_> {
+        LocksGuard::new(self.index.read(), self.check.get().map(AsRef::as_ref))
     }
 
     /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
     pub async fn grant(
         &self,
-        spot: Spot,
-        holder: &Holder,
+        spot: ResourceId,
+        holder: &LockHolder,
         request: LockRequest,
     ) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = Arc::new(Lock {
             token: new_token()?,
-            spot,
+            resource: spot,
             folder: request.folder,
             holder: holder.clone(),
             owner: request.owner,
@@ -203,13 +203,13 @@ impl Locks {
             let mut over = index.take_expired(now, DELETED_AT_ONCE);
             // What counts no more must not come back beside this one.
             over.extend(index.take_over(&lock, &alive));
-            let admitted = index.admit(&lock, &self.limits, &alive);
+            let admitted = index.check_grant(&lock, &self.limits, &alive);
             if admitted.is_ok() {
                 index.insert(lock.clone());
             }
             (admitted, over)
         };
-        self.forget(over).await;
+        self.release_gone(over).await;
         admitted?;
         if let Err(error) = self.grant_durably(&lock).await {
             self.index.write().remove(&lock.token);
@@ -222,8 +222,8 @@ impl Locks {
     /// power cut the lock may end at its former time.
     pub async fn refresh(
         &self,
-        spot: &Spot,
-        holder: &Holder,
+        spot: &ResourceId,
+        holder: &LockHolder,
         token: &str,
         timeout: Option<Duration>,
     ) -> Result<Arc<Lock>> {
@@ -231,7 +231,7 @@ impl Locks {
         let lock = {
             let (mut index, alive) = (self.index.write(), self.alive(now));
             let is_own = |lock: &&Arc<Lock>| {
-                alive.counts(lock) && lock.covers(spot) && lock.holder.is(holder)
+                alive.is_live(lock) && lock.covers(spot) && lock.holder.is(holder)
             };
             let present = index.by_token.get(token).filter(is_own);
             let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
@@ -248,13 +248,13 @@ impl Locks {
 
     /// Ends a lock that covers `spot`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
     /// cut the lock may be there again, for the rest of its time.
-    pub async fn end(&self, spot: &Spot, holder: &Holder, token: &str) -> Result<()> {
+    pub async fn release(&self, spot: &ResourceId, holder: &LockHolder, token: &str) -> Result<()> {
         {
             let (mut index, alive) = (self.index.write(), self.alive(Instant::now()));
             let present = index
                 .by_token
                 .get(token)
-                .filter(|lock| alive.counts(lock) && lock.covers(spot));
+                .filter(|lock| alive.is_live(lock) && lock.covers(spot));
             if !present.ok_or(Error::NoSuchLock)?.holder.is(holder) {
                 return Err(Error::Forbidden("This lock belongs to somebody else."));
             }
@@ -267,21 +267,21 @@ impl Locks {
 
     /// Ends locks whose object is gone. Whatever made it go has happened, so that a record that cannot be deleted is no
     /// failure of that: it may come back at the next start, for the rest of its time.
-    pub async fn forget(&self, tokens: Vec<String>) {
-        if let Err(error) = self.end_tokens(tokens).await {
+    pub async fn release_gone(&self, tokens: Vec<String>) {
+        if let Err(error) = self.release_tokens(tokens).await {
             tracing::warn!(%error, "locks have ended, and their records stay");
         }
     }
 
     /// Ends every lock that an account holds, or that lies in its root.
-    pub async fn end_account(&self, holder: &AccountName, root: &str) -> Result<()> {
-        self.end_all(|lock| lock.holder.account == *holder || &*lock.spot.root == root)
+    pub async fn release_account(&self, holder: &AccountName, root: &str) -> Result<()> {
+        self.release_all(|lock| lock.holder.account == *holder || &*lock.resource.root == root)
             .await
     }
 
     /// Ends every lock that lies in a root.
-    pub async fn end_root(&self, root: &str) -> Result<()> {
-        self.end_all(|lock| &*lock.spot.root == root).await
+    pub async fn release_root(&self, root: &str) -> Result<()> {
+        self.release_all(|lock| &*lock.resource.root == root).await
     }
 
     /// Every lock that counts, by place.
@@ -292,13 +292,13 @@ impl Locks {
             .read()
             .by_token
             .values()
-            .filter(|lock| alive.counts(lock))
+            .filter(|lock| alive.is_live(lock))
             .cloned()
             .collect();
         locks.sort_by_cached_key(|lock| {
             (
-                lock.spot.root.clone(),
-                lock.spot.path.clone(),
+                lock.resource.root.clone(),
+                lock.resource.path.clone(),
                 lock.token.clone(),
             )
         });
@@ -312,7 +312,7 @@ impl Locks {
             .read()
             .by_token
             .values()
-            .filter(|lock| alive.counts(lock))
+            .filter(|lock| alive.is_live(lock))
             .count()
     }
 
@@ -331,19 +331,23 @@ impl Locks {
     }
 
     /// Ends the locks on `spot` and below it whose holders have lost their right to it.
-    pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
-        let tokens: HashSet<_> = self.hold().tokens_within(spot).into_iter().collect();
-        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock))
+    pub async fn release_within(
+        &self,
+        spot: &ResourceId,
+        lost: impl Fn(&Lock) -> bool,
+    ) -> Result<()> {
+        let tokens: HashSet<_> = self.read_guard().tokens_within(spot).into_iter().collect();
+        self.release_all(|lock| tokens.contains(&lock.token) && lost(lock))
             .await
     }
 
     /// Ends the locks that count no more, for good: their time is over, or whoever holds them has lost the right to.
     pub async fn sweep(&self) -> Result<()> {
         let alive = self.alive(Instant::now());
-        self.end_all(|lock| !alive.counts(lock)).await
+        self.release_all(|lock| !alive.is_live(lock)).await
     }
 
-    async fn end_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
+    async fn release_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
         let tokens = self
             .index
             .read()
@@ -352,10 +356,10 @@ impl Locks {
             .filter(|l| which(l))
             .map(|l| l.token.clone())
             .collect();
-        self.end_tokens(tokens).await
+        self.release_tokens(tokens).await
     }
 
-    async fn end_tokens(&self, tokens: Vec<String>) -> Result<()> {
+    async fn release_tokens(&self, tokens: Vec<String>) -> Result<()> {
         {
             let mut index = self.index.write();
             for token in &tokens {
@@ -393,7 +397,7 @@ impl Locks {
         if known {
             Ok(())
         } else {
-            self.end_tokens(vec![lock.token.clone()]).await
+            self.release_tokens(vec![lock.token.clone()]).await
         }
     }
 }
@@ -401,10 +405,10 @@ impl Locks {
 /// Stores a lock.
 fn record_of(lock: &Lock) -> Result<Batch> {
     let left = lock.ends.saturating_duration_since(Instant::now());
-    let record = Record {
+    let record = LockRecord {
         v: RECORD_VERSION,
-        root: lock.spot.root.to_string(),
-        path: lock.spot.path.as_str().to_owned(),
+        root: lock.resource.root.to_string(),
+        path: lock.resource.path.as_str().to_owned(),
         folder: lock.folder,
         holder: lock.holder.account.clone(),
         link: lock
@@ -424,15 +428,15 @@ fn record_of(lock: &Lock) -> Result<Batch> {
     Ok(Batch::new().put(format!("{PREFIX}{}", lock.token), text))
 }
 
-impl Record {
-    fn holder(&self) -> Holder {
+impl LockRecord {
+    fn holder(&self) -> LockHolder {
         let (via, generation) = match (&self.link, &self.app_password, &self.session) {
             (Some((id, generation)), ..) => (Via::Link(id.clone()), *generation),
             (None, Some(id), _) => (Via::AppPassword(id.clone()), self.generation),
             (None, None, Some(id)) => (Via::Session(id.clone()), self.generation),
             (None, None, None) => (Via::Password, self.generation),
         };
-        Holder {
+        LockHolder {
             account: self.holder.clone(),
             via,
             generation,
@@ -454,9 +458,11 @@ impl Lock {
         self.ends > now
     }
 
-    fn covers(&self, spot: &Spot) -> bool {
-        self.spot == *spot
-            || (self.deep && self.spot.root == spot.root && spot.path.is_within(&self.spot.path))
+    fn covers(&self, spot: &ResourceId) -> bool {
+        self.resource == *spot
+            || (self.deep
+                && self.resource.root == spot.root
+                && spot.path.is_within(&self.resource.path))
     }
 }
 

@@ -4,12 +4,12 @@ use super::*;
 use crate::store::StateStore;
 use crate::store::memory::MemoryStore;
 
-fn account(name: &str) -> Holder {
+fn account(name: &str) -> LockHolder {
     AccountName::parse(name).unwrap().into()
 }
 
-fn spot(path: &str) -> Spot {
-    Spot {
+fn spot(path: &str) -> ResourceId {
+    ResourceId {
         root: "home/ana".into(),
         path: RelPath::parse(path).unwrap().to_nfc(),
     }
@@ -53,15 +53,15 @@ async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
         "a sibling that begins alike is free"
     );
     assert!(matches!(
-        locks.end(&spot("a"), &ben, &lock.token).await,
+        locks.release(&spot("a"), &ben, &lock.token).await,
         Err(Error::Forbidden(_))
     ));
     assert!(matches!(
-        locks.end(&spot("b"), &ana, &lock.token).await,
+        locks.release(&spot("b"), &ana, &lock.token).await,
         Err(Error::NoSuchLock)
     ));
     locks
-        .end(&spot("a/below"), &ana, &lock.token)
+        .release(&spot("a/below"), &ana, &lock.token)
         .await
         .unwrap();
     assert!(
@@ -97,21 +97,21 @@ async fn a_deep_lock_conflicts_with_what_is_locked_below() {
 async fn changes_pass_only_with_the_token_and_the_account() {
     let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
     let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
-    let (held, now, token) = (locks.hold(), Instant::now(), lock.token.as_str());
+    let (held, now, token) = (locks.read_guard(), Instant::now(), lock.token.as_str());
     assert!(
-        held.admit_content(&spot("a/x"), &ana, &[token], now)
+        held.check_content(&spot("a/x"), &ana, &[token], now)
             .is_ok()
     );
-    assert!(held.admit_content(&spot("a/x"), &ana, &[], now).is_err());
+    assert!(held.check_content(&spot("a/x"), &ana, &[], now).is_err());
     assert!(
-        held.admit_content(&spot("a/x"), &ben, &[token], now)
+        held.check_content(&spot("a/x"), &ben, &[token], now)
             .is_err()
     );
-    assert!(held.admit_subtree(&spot(""), &ana, &[], now).is_err());
-    assert!(held.admit_members(&spot("a"), &ana, &[], now).is_err());
-    assert!(held.admit_members(&spot(""), &ana, &[], now).is_ok());
+    assert!(held.check_subtree(&spot(""), &ana, &[], now).is_err());
+    assert!(held.check_members(&spot("a"), &ana, &[], now).is_err());
+    assert!(held.check_members(&spot(""), &ana, &[], now).is_ok());
     assert!(
-        held.admit_content(&spot("a"), &ana, &[], lock.ends).is_ok(),
+        held.check_content(&spot("a"), &ana, &[], lock.ends).is_ok(),
         "over at its end"
     );
 }
@@ -121,13 +121,13 @@ async fn shared_locks_stand_beside_each_other() {
     let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
     let hers = locks.grant(spot("a"), &ana, shared()).await.unwrap();
     let his = locks.grant(spot("a"), &ben, shared()).await.unwrap();
-    let held = locks.hold();
+    let held = locks.read_guard();
     assert!(
-        held.admit_content(&spot("a"), &ana, &[&hers.token], Instant::now())
+        held.check_content(&spot("a"), &ana, &[&hers.token], Instant::now())
             .is_ok()
     );
     assert!(
-        held.admit_content(&spot("a"), &ana, &[&his.token], Instant::now())
+        held.check_content(&spot("a"), &ana, &[&his.token], Instant::now())
             .is_err()
     );
 }
@@ -225,10 +225,13 @@ async fn what_is_over_goes_with_the_next_lock() {
         let refused = locks.grant(spot("m3"), &ana, exclusive(false)).await;
         assert!(matches!(refused, Err(Error::LimitReached(_))));
     }
-    let counts = |index: &Index| (index.by_token.len(), index.by_root.len());
+    let counts = |index: &LockIndex| (index.by_token.len(), index.by_root.len());
     assert_eq!(counts(&locks.index.read()), (3, 1));
     assert_eq!(store.scan(PREFIX, "", 1000).await.unwrap().len(), 3);
-    locks.end_account(&ana.account, "home/ana").await.unwrap();
+    locks
+        .release_account(&ana.account, "home/ana")
+        .await
+        .unwrap();
     assert!(locks.index.read().by_root.is_empty());
     locks
         .grant(spot("m3"), &ana, exclusive(false))
@@ -243,7 +246,7 @@ async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
         ..LocksConfig::default()
     };
     let (locks, ana) = (locks_with(limits).await, account("ana"));
-    let visitor = |link: usize| Holder {
+    let visitor = |link: usize| LockHolder {
         via: Via::Link(format!("l{link}")),
         ..account("ana")
     };
@@ -275,9 +278,9 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
         .grant(spot("c/d"), &ana, exclusive(true))
         .await
         .unwrap();
-    locks.end(&spot("b"), &ana, &ended.token).await.unwrap();
-    let gone = locks.hold().tokens_within(&spot("c"));
-    locks.forget(gone).await;
+    locks.release(&spot("b"), &ana, &ended.token).await.unwrap();
+    let gone = locks.read_guard().tokens_within(&spot("c"));
+    locks.release_gone(gone).await;
     let brief = LockRequest {
         timeout: Some(Duration::ZERO),
         ..exclusive(true)
@@ -288,7 +291,7 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
-    let held = again.hold();
+    let held = again.read_guard();
     assert!(held.covers(&spot("a/x"), &kept.token, Instant::now()));
     assert!(!held.covers(&spot("b"), &ended.token, Instant::now()));
     assert!(!held.covers(&spot("c/d"), &moved.token, Instant::now()));
@@ -306,7 +309,7 @@ async fn a_lock_that_cannot_be_remembered_is_not_granted() {
         locks.grant(spot("a"), &ana, exclusive(true)).await,
         Err(Error::ReadOnly)
     ));
-    assert!(locks.hold().none_in("home/ana"));
+    assert!(locks.read_guard().none_in("home/ana"));
 }
 
 #[tokio::test]
@@ -324,7 +327,7 @@ async fn names_that_nfc_makes_longer_survive_a_restart() {
     let again = Locks::open(store, LocksConfig::default()).await.unwrap();
     assert!(
         again
-            .hold()
+            .read_guard()
             .covers(&spot(&name), &lock.token, Instant::now())
     );
 }
@@ -343,7 +346,7 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
-    assert!(again.hold().none_in("home/ana"));
+    assert!(again.read_guard().none_in("home/ana"));
     assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
 }
 
@@ -355,9 +358,9 @@ async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
         .await
         .unwrap();
     let ended = async {
-        let tokens = locks.hold().tokens_within(&spot("a"));
+        let tokens = locks.read_guard().tokens_within(&spot("a"));
         assert_eq!(tokens.len(), 1, "it is in force before it is durable");
-        locks.forget(tokens).await;
+        locks.release_gone(tokens).await;
     };
     let (granted, ()) = tokio::join!(locks.grant(spot("a"), &ana, exclusive(true)), ended);
     assert!(granted.is_ok());
@@ -377,11 +380,11 @@ async fn what_goes_ends_the_locks_there_and_no_others() {
         .await
         .unwrap();
     locks.grant(spot(""), &ana, shared()).await.unwrap_err();
-    let mut within = locks.hold().tokens_within(&spot("a"));
+    let mut within = locks.read_guard().tokens_within(&spot("a"));
     within.sort();
     gone.sort();
     assert_eq!(within, gone);
-    locks.forget(within).await;
+    locks.release_gone(within).await;
     assert!(locks.grant(spot("a"), &ana, exclusive(true)).await.is_ok());
     assert!(
         locks

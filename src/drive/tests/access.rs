@@ -10,9 +10,9 @@ use std::time::Duration;
 
 /// An access that ends after so many looks.
 #[derive(Debug)]
-struct Looks(AtomicUsize);
+struct AccessEndingAfter(AtomicUsize);
 
-impl AccessCheck for Looks {
+impl AccessCheck for AccessEndingAfter {
     fn check(&self) -> Result<()> {
         let left = self
             .0
@@ -25,7 +25,7 @@ impl AccessCheck for Looks {
 
 /// What is done to a drive whose mount is `Shared with me/docs`, ana's `docs`.
 #[derive(Clone, Copy, Debug)]
-enum Doing {
+enum Operation {
     Put,
     PutOver,
     PutInShare,
@@ -55,50 +55,50 @@ enum Doing {
     Leave,
 }
 
-const ALL: [Doing; 27] = [
-    Doing::Put,
-    Doing::PutOver,
-    Doing::PutInShare,
-    Doing::Append,
-    Doing::Mkdir,
-    Doing::Props,
-    Doing::Delete,
-    Doing::DeleteInShare,
-    Doing::Move,
-    Doing::MoveOver,
-    Doing::MoveOut,
-    Doing::MoveIn,
-    Doing::CopyFile,
-    Doing::CopyFolder,
-    Doing::CopyOver,
-    Doing::CopyOut,
-    Doing::CopyFileOut,
-    Doing::CopyOutOver,
-    Doing::CopyIn,
-    Doing::Revert,
-    Doing::PutBack,
-    Doing::Purge,
-    Doing::PurgeVersion,
-    Doing::Lock,
-    Doing::LockNew,
-    Doing::Unlock,
-    Doing::Leave,
+const ALL: [Operation; 27] = [
+    Operation::Put,
+    Operation::PutOver,
+    Operation::PutInShare,
+    Operation::Append,
+    Operation::Mkdir,
+    Operation::Props,
+    Operation::Delete,
+    Operation::DeleteInShare,
+    Operation::Move,
+    Operation::MoveOver,
+    Operation::MoveOut,
+    Operation::MoveIn,
+    Operation::CopyFile,
+    Operation::CopyFolder,
+    Operation::CopyOver,
+    Operation::CopyOut,
+    Operation::CopyFileOut,
+    Operation::CopyOutOver,
+    Operation::CopyIn,
+    Operation::Revert,
+    Operation::PutBack,
+    Operation::Purge,
+    Operation::PurgeVersion,
+    Operation::Lock,
+    Operation::LockNew,
+    Operation::Unlock,
+    Operation::Leave,
 ];
 
 const SHARE: &str = "Shared with me/docs";
 
 /// Ben's home and ana's, which shares `docs` with him.
-struct World {
-    ana: Home,
-    ben: Home,
-    commons: Arc<Commons>,
-    root: Arc<Root>,
+struct AccessFixture {
+    ana: TestHome,
+    ben: TestHome,
+    sharing: Arc<Sharing>,
+    root: Arc<NamedTree>,
     trashed: String,
     version: String,
     lock: LockView,
 }
 
-impl World {
+impl AccessFixture {
     async fn new() -> Self {
         let (ana, ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
         let version = {
@@ -107,24 +107,24 @@ impl World {
         };
         put(&drive, "docs/in/gone", "gone").await.unwrap();
         drive
-            .delete(&path("docs/in/gone"), Terms::default())
+            .delete(&path("docs/in/gone"), Preconditions::default())
             .await
             .unwrap();
-        let trashed = drive.trashed(None, None, 1).await.unwrap()[0].id.clone();
+        let trashed = drive.list_trash(None, None, 1).await.unwrap()[0].id.clone();
         let request = LockRequest {
             deep: false,
             folder: false,
             ..deep_lock()
         };
         let lock = drive
-            .lock(&path("docs-private/c"), request, Terms::default())
+            .lock(&path("docs-private/c"), request, Preconditions::default())
             .await
             .unwrap();
         let root = drive.home.clone();
         Self {
             ana,
             ben,
-            commons,
+            sharing: commons,
             root,
             trashed,
             version,
@@ -134,14 +134,14 @@ impl World {
 
     /// Ben's drive, for so many looks.
     async fn drive(&self, looks: usize) -> Drive {
-        let access = Arc::new(Looks(AtomicUsize::new(looks)));
+        let access = Arc::new(AccessEndingAfter(AtomicUsize::new(looks)));
         let identity = Identity::whole(name("ben"), Role::User, None, access);
         let drive = Drive::new(
             Arc::new(identity),
             self.root.clone(),
             self.ana.locks.clone(),
         );
-        drive.among(&self.commons).await.unwrap()
+        drive.with_sharing(&self.sharing).await.unwrap()
     }
 
     /// All that the two have: files with what they hold, trash and versions, properties, locks, shares. What a failure leaves behind
@@ -176,12 +176,12 @@ impl World {
         let props = self.root.tree.props(&path("top")).await;
         format!(
             "{found:#?} {props:?} {locks:?} {:?}",
-            self.commons.shares.to(&name("ben"))
+            self.sharing.shares.to(&name("ben"))
         )
     }
 }
 
-impl Home {
+impl TestHome {
     /// Whether something lies in its staging folder.
     fn stages(&self) -> bool {
         std::fs::read_dir(self.dir.path().join(".sarang/tmp"))
@@ -204,9 +204,9 @@ fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
     }
 }
 
-async fn upload(drive: &Drive, at: &str, start: Start) -> Result<()> {
+async fn upload(drive: &Drive, at: &str, start: InitialContent) -> Result<()> {
     let mut upload = drive
-        .begin_put(&path(at), announced(start), Terms::default())
+        .begin_put(&path(at), announced(start), Preconditions::default())
         .await?;
     let end = upload.len();
     upload.seek(end).await?;
@@ -218,18 +218,18 @@ async fn upload(drive: &Drive, at: &str, start: Start) -> Result<()> {
 
 async fn copy(drive: &Drive, from: &str, to: &str) -> Result<()> {
     let copying = Copying {
-        reach: Reach::Deep,
+        reach: CopyDepth::Infinity,
         overwrite: true,
     };
     drive
-        .copy(&path(from), &path(to), copying, Terms::default())
+        .copy(&path(from), &path(to), copying, Preconditions::default())
         .await
         .map(drop)
 }
 
 async fn shift(drive: &Drive, from: &str, to: &str) -> Result<()> {
     drive
-        .rename(&path(from), &path(to), true, Terms::default())
+        .rename(&path(from), &path(to), true, Preconditions::default())
         .await
         .map(drop)
 }
@@ -240,21 +240,25 @@ async fn lock(drive: &Drive, at: &str) -> Result<()> {
         folder: false,
         ..deep_lock()
     };
-    let lock = drive.lock(&path(at), request, Terms::default()).await?;
+    let lock = drive
+        .lock(&path(at), request, Preconditions::default())
+        .await?;
     drive
-        .create_locked(&path(at), &lock, &Terms::default())
+        .create_locked(&path(at), &lock, &Preconditions::default())
         .await
 }
 
-async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
-    let (none, share) = (Terms::default(), |rest: &str| format!("{SHARE}/{rest}"));
+async fn done(world: &AccessFixture, drive: &Drive, doing: Operation) -> Result<()> {
+    let (none, share) = (Preconditions::default(), |rest: &str| {
+        format!("{SHARE}/{rest}")
+    });
     match doing {
-        Doing::Put => upload(drive, "new", Start::Empty).await,
-        Doing::PutOver => upload(drive, "docs/a", Start::Empty).await,
-        Doing::PutInShare => upload(drive, &share("new"), Start::Empty).await,
-        Doing::Append => upload(drive, "docs/a", Start::Present).await,
-        Doing::Mkdir => drive.mkdir(&path("new"), none).await,
-        Doing::Props => {
+        Operation::Put => upload(drive, "new", InitialContent::Empty).await,
+        Operation::PutOver => upload(drive, "docs/a", InitialContent::Empty).await,
+        Operation::PutInShare => upload(drive, &share("new"), InitialContent::Empty).await,
+        Operation::Append => upload(drive, "docs/a", InitialContent::Present).await,
+        Operation::Mkdir => drive.mkdir(&path("new"), none).await,
+        Operation::Props => {
             let prop = DeadProp {
                 ns: "x:".into(),
                 name: "a".into(),
@@ -264,29 +268,33 @@ async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
                 .set_props(&path("top"), vec![PropChange::Set(prop)], None, none)
                 .await
         }
-        Doing::Delete => drive.delete(&path("docs"), none).await,
-        Doing::DeleteInShare => drive.delete(&path(&share("in")), none).await,
-        Doing::Move => shift(drive, "docs", "moved").await,
-        Doing::MoveOver => shift(drive, "top", "docs/a").await,
-        Doing::MoveOut => shift(drive, &share("in"), "docs/in").await,
-        Doing::MoveIn => shift(drive, "docs", &share("new")).await,
-        Doing::CopyFile => copy(drive, "top", "copy").await,
-        Doing::CopyFolder => copy(drive, "docs", "copy").await,
-        Doing::CopyOver => copy(drive, "docs/in", "docs-private").await,
-        Doing::CopyOut => copy(drive, SHARE, "copy").await,
-        Doing::CopyFileOut => copy(drive, &share("a"), "copy").await,
-        Doing::CopyOutOver => copy(drive, &share("a"), "docs/a").await,
-        Doing::CopyIn => copy(drive, "docs", &share("copy")).await,
-        Doing::Revert => drive.revert(&path("docs/a"), &world.version, none).await,
-        Doing::PutBack => drive
-            .put_back(None, &world.trashed, Some(path("docs/back")))
+        Operation::Delete => drive.delete(&path("docs"), none).await,
+        Operation::DeleteInShare => drive.delete(&path(&share("in")), none).await,
+        Operation::Move => shift(drive, "docs", "moved").await,
+        Operation::MoveOver => shift(drive, "top", "docs/a").await,
+        Operation::MoveOut => shift(drive, &share("in"), "docs/in").await,
+        Operation::MoveIn => shift(drive, "docs", &share("new")).await,
+        Operation::CopyFile => copy(drive, "top", "copy").await,
+        Operation::CopyFolder => copy(drive, "docs", "copy").await,
+        Operation::CopyOver => copy(drive, "docs/in", "docs-private").await,
+        Operation::CopyOut => copy(drive, SHARE, "copy").await,
+        Operation::CopyFileOut => copy(drive, &share("a"), "copy").await,
+        Operation::CopyOutOver => copy(drive, &share("a"), "docs/a").await,
+        Operation::CopyIn => copy(drive, "docs", &share("copy")).await,
+        Operation::Revert => {
+            drive
+                .restore_version(&path("docs/a"), &world.version, none)
+                .await
+        }
+        Operation::PutBack => drive
+            .restore_from_trash(None, &world.trashed, Some(path("docs/back")))
             .await
             .map(drop),
-        Doing::Purge => drive.purge(&world.trashed).await,
-        Doing::PurgeVersion => drive.purge_version(&path("docs/a"), &world.version).await,
-        Doing::Lock => lock(drive, "top").await,
-        Doing::LockNew => lock(drive, "new").await,
-        Doing::Unlock => {
+        Operation::Purge => drive.purge(&world.trashed).await,
+        Operation::PurgeVersion => drive.purge_version(&path("docs/a"), &world.version).await,
+        Operation::Lock => lock(drive, "top").await,
+        Operation::LockNew => lock(drive, "new").await,
+        Operation::Unlock => {
             drive
                 .unlock(
                     &path("docs-private/c"),
@@ -294,7 +302,7 @@ async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
                 )
                 .await
         }
-        Doing::Leave => drive.delete(&path(SHARE), none).await,
+        Operation::Leave => drive.delete(&path(SHARE), none).await,
     }
 }
 
@@ -302,8 +310,11 @@ async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
 async fn an_access_that_ends_at_any_step_leaves_all_as_it_was() {
     for doing in ALL {
         // A look into the same thing costs the world no change, so that one serves for all the looks that fail.
-        let world = World::new().await;
-        if matches!(doing, Doing::MoveOver | Doing::CopyOver | Doing::MoveOut) {
+        let world = AccessFixture::new().await;
+        if matches!(
+            doing,
+            Operation::MoveOver | Operation::CopyOver | Operation::MoveOut
+        ) {
             world
                 .drive(usize::MAX)
                 .await

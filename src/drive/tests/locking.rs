@@ -1,22 +1,22 @@
 //! Locks and the conditions they were asked under.
 
 use super::*;
-use crate::drive::judge::{self, Bench};
+use crate::drive::resolved_preconditions::{self, ResolvedPreconditions};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 #[tokio::test]
 async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
-    let (home, store) = (Home::new().await, MemoryStore::new());
+    let (home, store) = (TestHome::new().await, MemoryStore::new());
     store.slow_down();
     let locks = Arc::new(Locks::open(store, LocksConfig::default()).await.unwrap());
-    let home = Home { locks, ..home };
+    let home = TestHome { locks, ..home };
     let (drive, top) = (home.drive("", Rights::Edit), path("top"));
     let etag = home.root.tree.stat(&top).await.unwrap().etag.to_string();
-    let terms = Terms {
+    let terms = Preconditions {
         expect: Expect::Etag(vec![etag]),
-        ..Terms::default()
+        ..Preconditions::default()
     };
     let request = || LockRequest {
         deep: false,
@@ -36,38 +36,45 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
     );
     assert!(drive.locks_on(&top).is_empty());
     assert!(
-        drive.lock(&top, request(), Terms::default()).await.is_ok(),
+        drive
+            .lock(&top, request(), Preconditions::default())
+            .await
+            .is_ok(),
         "nothing stands in its way"
     );
 }
 
 /// The removal of what is at a path, judged and not over until its disk is let go on.
-struct Hung {
+struct HungRemoval {
     disk: mpsc::Sender<()>,
-    bench: Arc<Bench>,
+    preconditions: Arc<ResolvedPreconditions>,
     thread: thread::JoinHandle<Result<()>>,
 }
 
-impl Hung {
+impl HungRemoval {
     async fn removal(drive: &Drive, at: &str) -> Self {
         let at = path(at);
-        let place = drive.admitted(&at, Access::Change).await.unwrap();
+        let place = drive.resolve_authorized(&at, Access::Change).await.unwrap();
         let bench = drive
-            .bench(&place, Terms::default(), judge::removing(&place))
+            .resolve_preconditions(
+                &place,
+                Preconditions::default(),
+                resolved_preconditions::scopes_to_delete(&place),
+            )
             .await
             .unwrap();
         let ((disk, waits), (judged, begun)) = (mpsc::channel::<()>(), mpsc::channel());
-        let commit = bench.commit();
+        let commit = bench.write_options();
         let mut change = move || {
             judged.send(()).unwrap();
             let _ = waits.recv();
             Ok(())
         };
-        let thread = thread::spawn(move || commit.judge.judge(None, &mut change));
+        let thread = thread::spawn(move || commit.preconditions.check_and_apply(None, &mut change));
         begun.recv().unwrap();
         Self {
             disk,
-            bench,
+            preconditions: bench,
             thread,
         }
     }
@@ -75,27 +82,30 @@ impl Hung {
     fn goes_on(self) -> Vec<String> {
         drop(self.disk);
         self.thread.join().unwrap().unwrap();
-        self.bench.ended()
+        self.preconditions.ended_locks()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
-    let (home, other) = (Home::new().await, Home::new().await);
-    let root = Arc::new(Root::new("home/ben".into(), other.root.tree.clone()));
-    let other = Home {
+    let (home, other) = (TestHome::new().await, TestHome::new().await);
+    let root = Arc::new(NamedTree::new("home/ben".into(), other.root.tree.clone()));
+    let other = TestHome {
         root,
         locks: home.locks.clone(),
         ..other
     };
-    let hung = Hung::removal(&home.drive("", Rights::Edit), "top").await;
+    let hung = HungRemoval::removal(&home.drive("", Rights::Edit), "top").await;
     let (top, drive) = (path("top"), other.drive("", Rights::Edit));
     let others = tokio::spawn(async move {
         let lock = drive
-            .lock(&top, deep_lock(), Terms::default())
+            .lock(&top, deep_lock(), Preconditions::default())
             .await
             .unwrap();
-        drive.delete(&path("docs"), Terms::default()).await.unwrap();
+        drive
+            .delete(&path("docs"), Preconditions::default())
+            .await
+            .unwrap();
         drive.unlock(&top, &lock.token.unwrap()).await.unwrap();
     });
     let looks = home.drive("", Rights::Edit);
@@ -110,32 +120,32 @@ async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_comes_after_the_change_under_way_and_stands_on_what_is_there_then() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("", Rights::Edit);
-    let hung = Hung::removal(&drive, "docs").await;
+    let hung = HungRemoval::removal(&drive, "docs").await;
     let (again, docs) = (drive.clone(), path("docs"));
     let lock = tokio::spawn(async move {
         again
-            .lock(&path("docs"), deep_lock(), Terms::default())
+            .lock(&path("docs"), deep_lock(), Preconditions::default())
             .await
     });
     while drive.locks_on(&docs).is_empty() {
         tokio::task::yield_now().await;
     }
     assert!(!lock.is_finished());
-    drive.locks.forget(hung.goes_on()).await;
+    drive.locks.release_gone(hung.goes_on()).await;
     let lock = lock.await.unwrap().unwrap();
     assert_eq!(drive.locks_on(&docs), [lock]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lock_is_refused_that_would_wait_too_long_for_the_disk() {
-    let home = Home::new().await;
+    let home = TestHome::new().await;
     let drive = home.drive("", Rights::Edit);
-    let hung = Hung::removal(&drive, "docs").await;
+    let hung = HungRemoval::removal(&drive, "docs").await;
     assert!(matches!(
         drive
-            .lock(&path("top"), deep_lock(), Terms::default())
+            .lock(&path("top"), deep_lock(), Preconditions::default())
             .await,
         Err(Error::Busy { .. })
     ));
@@ -143,7 +153,7 @@ async fn a_lock_is_refused_that_would_wait_too_long_for_the_disk() {
     hung.goes_on();
     assert!(
         drive
-            .lock(&path("top"), deep_lock(), Terms::default())
+            .lock(&path("top"), deep_lock(), Preconditions::default())
             .await
             .is_ok()
     );

@@ -25,7 +25,7 @@ const ACCESSES: [(&str, Access); 4] = [
 
 /// A share of a case: which of `ALL`, to whom, and what it grants.
 #[derive(Clone, Debug)]
-struct Given {
+struct GivenShare {
     at: usize,
     to: Grantee,
     rights: Rights,
@@ -35,7 +35,7 @@ fn group(name: &str) -> GroupName {
     GroupName::parse(name).unwrap()
 }
 
-fn any_given() -> impl Strategy<Value = Given> {
+fn any_given() -> impl Strategy<Value = GivenShare> {
     let to = prop_oneof![
         Just(Grantee::Account(name("ben"))),
         Just(Grantee::Group(group("his"))),
@@ -43,13 +43,13 @@ fn any_given() -> impl Strategy<Value = Given> {
         Just(Grantee::Account(name("eva"))),
     ];
     let rights = prop_oneof![Just(Rights::View), Just(Rights::Edit)];
-    (0..ALL.len(), to, rights).prop_map(|(at, to, rights)| Given { at, to, rights })
+    (0..ALL.len(), to, rights).prop_map(|(at, to, rights)| GivenShare { at, to, rights })
 }
 
 /// What the shares and the sign-in grant, by the words of the rules alone.
-fn granted(given: &[Given], own: Rights) -> Allowed {
+fn granted(given: &[GivenShare], own: Rights) -> Allowed {
     let mut allowed = Allowed::new();
-    for Given { at, to, rights } in given {
+    for GivenShare { at, to, rights } in given {
         let reaches = matches!(to, Grantee::Account(to) if *to == name("ben"))
             || *to == Grantee::Group(group("his"));
         if !reaches || own == Rights::Drop {
@@ -83,7 +83,7 @@ async fn allowed(drive: &Drive, ways: &[(VPath, String)]) -> Allowed {
         {
             let there = file.1.beneath(at);
             for (word, access) in ACCESSES {
-                if drive.admitted(&there, access).await.is_ok() {
+                if drive.resolve_authorized(&there, access).await.is_ok() {
                     allowed.insert((file.0.to_owned(), word));
                 }
             }
@@ -93,23 +93,23 @@ async fn allowed(drive: &Drive, ways: &[(VPath, String)]) -> Allowed {
 }
 
 /// Ana's and ben's homes, used by all cases.
-struct Stage {
-    ana: Home,
-    ben: Arc<Root>,
-    _dir: Home,
+struct RightsFixture {
+    ana: TestHome,
+    ben: Arc<NamedTree>,
+    _dir: TestHome,
 }
 
-impl Stage {
+impl RightsFixture {
     async fn new() -> Self {
-        let (ana, home) = (Home::new().await, Home::new().await);
+        let (ana, home) = (TestHome::new().await, TestHome::new().await);
         Self {
             ana,
-            ben: Arc::new(Root::new("home/ben".into(), home.root.tree.clone())),
+            ben: Arc::new(NamedTree::new("home/ben".into(), home.root.tree.clone())),
             _dir: home,
         }
     }
 
-    async fn commons(&self, given: &[Given]) -> Arc<Commons> {
+    async fn commons(&self, given: &[GivenShare]) -> Arc<Sharing> {
         let commons = commons_of(&self.ana, &self.ben).await;
         commons
             .groups
@@ -121,7 +121,7 @@ impl Stage {
             .create(&group("others"), [name("eva")].into())
             .await
             .unwrap();
-        for Given { at, to, rights } in given {
+        for GivenShare { at, to, rights } in given {
             let (path, to, rights) = (path(ALL[*at]), commons.groups.bind(to).unwrap(), *rights);
             let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
             let folder = FOLDERS.contains(&ALL[*at]);
@@ -140,13 +140,13 @@ impl Stage {
         commons
     }
 
-    async fn drive(&self, commons: &Arc<Commons>, rights: Rights) -> Drive {
+    async fn drive(&self, commons: &Arc<Sharing>, rights: Rights) -> Drive {
         let identity = Identity {
             rights,
             ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
         };
         let drive = Drive::new(Arc::new(identity), self.ben.clone(), self.ana.locks.clone());
-        drive.among(commons).await.unwrap()
+        drive.with_sharing(commons).await.unwrap()
     }
 }
 
@@ -160,13 +160,13 @@ async fn ways(drive: &Drive) -> Vec<(VPath, String)> {
 }
 
 /// The shares as they stand, in the words of a case.
-fn standing(commons: &Commons) -> Vec<Given> {
+fn standing(commons: &Sharing) -> Vec<GivenShare> {
     let of = |share: &Arc<Share>| {
         let at = ALL
             .iter()
             .position(|path| *path == share.path().as_str())
             .unwrap();
-        Given {
+        GivenShare {
             at,
             to: share.to.named.clone(),
             rights: share.rights,
@@ -186,7 +186,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         runtime.block_on(async {
-            let stage = Stage::new().await;
+            let stage = RightsFixture::new().await;
             let commons = stage.commons(&given).await;
             let held = stage.drive(&commons, own).await;
             let known = ways(&held).await;

@@ -1,11 +1,11 @@
 //! App passwords: a secret for each device or program, shown once, confined and revocable.
 
-use super::Tag;
-use super::caller::Account;
+use super::ApiTag;
+use super::caller::AccountCaller;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::auth::{AppPassword, NewAppPassword};
 use crate::model::{Error, Identity, Rights, VPath, Via, time};
 use axum::extract::Path;
@@ -138,14 +138,14 @@ impl AppPasswordWish {
 }
 
 /// Makes an app password; the answer is the only one that tells it.
-#[utoipa::path(post, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "addAppPassword",
+#[utoipa::path(post, path = "/api/v1/app-passwords", tag = ApiTag::SIGN_IN, operation_id = "addAppPassword",
     request_body = AppPasswordWish, responses((status = 201, body = NewSecret), Failures))]
 pub async fn add(
-    caller: Account,
+    caller: AccountCaller,
     Json(wish): Json<AppPasswordWish>,
 ) -> Result<(StatusCode, axum::Json<NewSecret>), Problem> {
     let mut wish = wish.read()?;
-    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let added = async move {
         let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
@@ -154,16 +154,16 @@ pub async fn add(
             wish.target = work
                 .drive(&confined(&identity, &wish))
                 .await?
-                .keep_scope()
+                .persist_scope()
                 .await?;
         }
         let added = work.auth.add_app_password(&identity, wish).await?;
         reporter
-            .done(Kind::AppPasswordCreated, &added.0, note)
+            .done(AuditKind::AppPasswordCreated, &added.0, note)
             .await;
         Ok(added)
     };
-    let (id, password) = app.finish(added).await?;
+    let (id, password) = app.run_to_completion(added).await?;
     Ok((StatusCode::CREATED, axum::Json(NewSecret { id, password })))
 }
 
@@ -183,10 +183,10 @@ fn confined(identity: &Identity, wish: &NewAppPassword) -> Arc<Identity> {
 }
 
 /// The app passwords of the account.
-#[utoipa::path(get, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "listAppPasswords",
+#[utoipa::path(get, path = "/api/v1/app-passwords", tag = ApiTag::SIGN_IN, operation_id = "listAppPasswords",
     params(PageQuery), responses((status = 200, body = Page<AppPasswordView>), Failures))]
 pub async fn list(
-    Account { app, identity, .. }: Account,
+    AccountCaller { app, identity, .. }: AccountCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<AppPasswordView>>, Problem> {
     let found = app.auth.app_passwords_of(&identity.account).into_iter();
@@ -195,20 +195,20 @@ pub async fn list(
 }
 
 /// Revokes an app password, from the next request on.
-#[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = Tag::SIGN_IN, operation_id = "revokeAppPassword",
+#[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = ApiTag::SIGN_IN, operation_id = "revokeAppPassword",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn revoke(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+pub async fn revoke(caller: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let revoked = async move {
         let revoked = work.auth.revoke_app_password(&identity.account, &id).await;
         reporter
-            .report(Kind::AppPasswordRemoved, &id, "", &revoked)
+            .report(AuditKind::AppPasswordRemoved, &id, "", &revoked)
             .await;
-        work.end_lost_locks().await;
+        work.release_lost_locks().await;
         revoked
     };
-    app.finish(revoked).await?;
+    app.run_to_completion(revoked).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,11 +1,11 @@
 //! Moving, copying and deleting many paths in one call: each on its own, each with a result of its own.
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::content::Reach;
-use crate::drive::{Copying, Drive, Terms};
+use crate::content::CopyDepth;
+use crate::drive::{Copying, Drive, Preconditions};
 use crate::http::dav::tokens::lock_tokens;
 use crate::http::reply;
 use crate::model::{Error, Result, VPath};
@@ -104,32 +104,32 @@ impl ItemResult {
 }
 
 /// Moves or renames files and folders.
-#[utoipa::path(post, path = "/api/v1/files/move", tag = Tag::FILES, operation_id = "moveFiles", request_body = Transfers,
+#[utoipa::path(post, path = "/api/v1/files/move", tag = ApiTag::FILES, operation_id = "moveFiles", request_body = Transfers,
     responses((status = 200, body = Results), Failures))]
 pub async fn rename(
-    member: Member,
+    member: MemberCaller,
     headers: HeaderMap,
     Json(wanted): Json<Transfers>,
 ) -> Result<axum::Json<Results>, Problem> {
-    transfer(member, wanted, Way::Move, submitted(&headers)?).await
+    transfer(member, wanted, TransferKind::Move, submitted(&headers)?).await
 }
 
 /// Copies files and folders, with all below.
-#[utoipa::path(post, path = "/api/v1/files/copy", tag = Tag::FILES, operation_id = "copyFiles", request_body = Transfers,
+#[utoipa::path(post, path = "/api/v1/files/copy", tag = ApiTag::FILES, operation_id = "copyFiles", request_body = Transfers,
     responses((status = 200, body = Results), Failures))]
 pub async fn copy(
-    member: Member,
+    member: MemberCaller,
     headers: HeaderMap,
     Json(wanted): Json<Transfers>,
 ) -> Result<axum::Json<Results>, Problem> {
-    transfer(member, wanted, Way::Copy, submitted(&headers)?).await
+    transfer(member, wanted, TransferKind::Copy, submitted(&headers)?).await
 }
 
 /// Moves files and folders to the trash.
-#[utoipa::path(post, path = "/api/v1/files/delete", tag = Tag::FILES, operation_id = "deleteFiles", request_body = Deletions,
+#[utoipa::path(post, path = "/api/v1/files/delete", tag = ApiTag::FILES, operation_id = "deleteFiles", request_body = Deletions,
     responses((status = 200, body = Results), Failures))]
 pub async fn delete(
-    member: Member,
+    member: MemberCaller,
     headers: HeaderMap,
     Json(wanted): Json<Deletions>,
 ) -> Result<axum::Json<Results>, Problem> {
@@ -146,27 +146,27 @@ pub async fn delete(
         }
         Ok(Results { results })
     };
-    Ok(axum::Json(member.app.finish(work).await?))
+    Ok(axum::Json(member.app.run_to_completion(work).await?))
 }
 
-async fn delete_one(drive: &Drive, path: &str, terms: Terms) -> Result<()> {
+async fn delete_one(drive: &Drive, path: &str, terms: Preconditions) -> Result<()> {
     drive.delete(&VPath::parse(path)?, terms).await
 }
 
 /// The tokens of the locks that may be passed, and no condition.
-pub fn submitted(headers: &HeaderMap) -> Result<Terms> {
-    Ok(Terms {
-        tokens: lock_tokens(headers)?,
-        ..Terms::default()
+pub fn submitted(headers: &HeaderMap) -> Result<Preconditions> {
+    Ok(Preconditions {
+        lock_tokens: lock_tokens(headers)?,
+        ..Preconditions::default()
     })
 }
 
 /// Runs a change from path to path over all items, to its end though the client leaves.
 async fn transfer(
-    member: Member,
+    member: MemberCaller,
     wanted: Transfers,
-    way: Way,
-    terms: Terms,
+    way: TransferKind,
+    terms: Preconditions,
 ) -> Result<axum::Json<Results>, Problem> {
     check_count(wanted.items.len(), "/items")?;
     let drive = member.drive().await?;
@@ -179,25 +179,25 @@ async fn transfer(
         }
         Ok(Results { results })
     };
-    Ok(axum::Json(member.app.finish(work).await?))
+    Ok(axum::Json(member.app.run_to_completion(work).await?))
 }
 
 async fn transfer_one(
     drive: &Drive,
-    way: Way,
+    way: TransferKind,
     (from, to): (&str, &str),
-    (overwrite, terms): (bool, Terms),
+    (overwrite, terms): (bool, Preconditions),
 ) -> Result<StatusCode> {
     let (from, to) = (VPath::parse(from)?, VPath::parse(to)?);
     let outcome = match way {
-        Way::Move => drive.rename(&from, &to, overwrite, terms).await,
-        Way::Copy => {
+        TransferKind::Move => drive.rename(&from, &to, overwrite, terms).await,
+        TransferKind::Copy => {
             drive
                 .copy(
                     &from,
                     &to,
                     Copying {
-                        reach: Reach::Deep,
+                        reach: CopyDepth::Infinity,
                         overwrite,
                     },
                     terms,
@@ -215,7 +215,7 @@ async fn transfer_one(
 
 /// What becomes of the source.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+enum TransferKind {
     Move,
     Copy,
 }

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use crate::app::App;
 use crate::audit::{Actor, Reporter};
-use crate::auth::Origin;
+use crate::auth::RequestOrigin;
 use crate::drive::Drive;
 use crate::http::login;
 use crate::model::{Error, Identity, Role};
@@ -14,15 +14,15 @@ use std::sync::{Arc, OnceLock};
 
 /// What comes with each request; only the extractors below look into it.
 #[derive(Clone, Debug)]
-pub(in crate::http) struct Arrival {
+pub(in crate::http) struct ApiRequest {
     app: Arc<App>,
-    origin: Origin,
+    origin: RequestOrigin,
     identity: Arc<OnceLock<Arc<Identity>>>,
 }
 
-impl Arrival {
+impl ApiRequest {
     /// A request from there.
-    pub(in crate::http) fn new(app: Arc<App>, origin: Origin) -> Self {
+    pub(in crate::http) fn new(app: Arc<App>, origin: RequestOrigin) -> Self {
         Self {
             app,
             origin,
@@ -36,7 +36,7 @@ impl Arrival {
     }
 
     /// Refuses who has signed in with what has ended since, as it may while a body comes. `Unauthenticated`.
-    pub(super) fn check_still(&self) -> Result<(), Error> {
+    pub(super) fn recheck(&self) -> Result<(), Error> {
         let access = self.identity.get().map(|identity| identity.access.check());
         access
             .transpose()
@@ -53,7 +53,7 @@ impl Arrival {
 
 /// Anybody.
 #[derive(Debug)]
-pub struct Public {
+pub struct PublicCaller {
     /// The program.
     pub app: Arc<App>,
     /// Where the request comes from.
@@ -62,7 +62,7 @@ pub struct Public {
 
 /// An identity that may use its drive: also one that is confined to a folder or to reading.
 #[derive(Debug)]
-pub struct Member {
+pub struct MemberCaller {
     /// The program.
     pub app: Arc<App>,
     /// Who asks.
@@ -73,7 +73,7 @@ pub struct Member {
 
 /// A whole account: what an app password may not change, it cannot reach.
 #[derive(Debug)]
-pub struct Account {
+pub struct AccountCaller {
     /// The program.
     pub app: Arc<App>,
     /// Who asks.
@@ -84,7 +84,7 @@ pub struct Account {
 
 /// A whole account that administers.
 #[derive(Debug)]
-pub struct Admin {
+pub struct AdminCaller {
     /// The program.
     pub app: Arc<App>,
     /// Who asks.
@@ -93,21 +93,21 @@ pub struct Admin {
     pub client: IpAddr,
 }
 
-impl Member {
+impl MemberCaller {
     /// The drive that this identity sees.
     pub async fn drive(&self) -> Result<Drive, Error> {
         self.app.drive(&self.identity).await
     }
 }
 
-impl Public {
+impl PublicCaller {
     /// What tells the audit log of somebody who has not signed in.
     pub fn reporter(&self) -> Reporter {
         self.app.audit.reporter(Actor::Nobody, Some(self.client))
     }
 }
 
-impl Account {
+impl AccountCaller {
     /// What tells the audit log of this account.
     pub fn reporter(&self) -> Reporter {
         self.app
@@ -116,7 +116,7 @@ impl Account {
     }
 }
 
-impl Admin {
+impl AdminCaller {
     /// What tells the audit log of this administrator.
     pub fn reporter(&self) -> Reporter {
         self.app
@@ -125,20 +125,20 @@ impl Admin {
     }
 }
 
-fn arrival(parts: &Parts) -> Result<Arrival, Problem> {
+fn arrival(parts: &Parts) -> Result<ApiRequest, Problem> {
     // `answer` in pages.rs puts it in; without it nobody is let in.
     parts
         .extensions
-        .get::<Arrival>()
+        .get::<ApiRequest>()
         .cloned()
         .ok_or(Problem(Error::Unauthenticated))
 }
 
-impl<S: Sync> FromRequestParts<S> for Public {
+impl<S: Sync> FromRequestParts<S> for PublicCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Arrival { app, origin, .. } = arrival(parts)?;
+        let ApiRequest { app, origin, .. } = arrival(parts)?;
         Ok(Self {
             app,
             client: origin.address,
@@ -146,7 +146,7 @@ impl<S: Sync> FromRequestParts<S> for Public {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Member {
+impl<S: Sync> FromRequestParts<S> for MemberCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -160,15 +160,15 @@ impl<S: Sync> FromRequestParts<S> for Member {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Account {
+impl<S: Sync> FromRequestParts<S> for AccountCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Member {
+        let MemberCaller {
             app,
             identity,
             client,
-        } = Member::from_request_parts(parts, state).await?;
+        } = MemberCaller::from_request_parts(parts, state).await?;
         if identity.is_confined() {
             return Err(Problem(Error::Forbidden(
                 "An app password uses files; for this, sign in with the account.",
@@ -182,15 +182,15 @@ impl<S: Sync> FromRequestParts<S> for Account {
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for Admin {
+impl<S: Sync> FromRequestParts<S> for AdminCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Account {
+        let AccountCaller {
             app,
             identity,
             client,
-        } = Account::from_request_parts(parts, state).await?;
+        } = AccountCaller::from_request_parts(parts, state).await?;
         if identity.role != Role::Admin {
             return Err(Problem(Error::Forbidden(
                 "Only administrators may do this.",

@@ -6,9 +6,9 @@ use utoipa::{Modify, OpenApi};
 
 /// What routes are grouped under.
 #[derive(Debug)]
-pub struct Tag;
+pub struct ApiTag;
 
-impl Tag {
+impl ApiTag {
     /// The first administrator.
     pub const SETUP: &'static str = "Set-up";
     /// Signing in and out.
@@ -34,7 +34,7 @@ impl Tag {
     /// Uploads that can be gone on with.
     pub const UPLOADS: &'static str = "Resumable uploads";
     /// What was deleted and overwritten.
-    pub const PAST: &'static str = "Trash and versions";
+    pub const HISTORY: &'static str = "Trash and versions";
     /// Public links.
     pub const LINKS: &'static str = "Links";
 }
@@ -43,15 +43,15 @@ impl Tag {
 #[openapi(
     info(title = "Sarang", description = "What WebDAV has no word for: accounts, sharing, administration."),
     components(schemas(ProblemDocument, FieldProblem)),
-    modifiers(&Ways, &Shared),
+    modifiers(&SecuritySchemes, &SharedResponses),
     security(("basic" = []), ("bearer" = []), ("cookie" = []))
 )]
-struct Head;
+struct ApiDocument;
 
 /// The ways to sign in.
-struct Ways;
+struct SecuritySchemes;
 
-impl Modify for Ways {
+impl Modify for SecuritySchemes {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         components.add_security_scheme(
@@ -70,9 +70,9 @@ impl Modify for Ways {
 }
 
 /// What routes answer alike.
-struct Shared;
+struct SharedResponses;
 
-impl Modify for Shared {
+impl Modify for SharedResponses {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         document
             .components
@@ -84,7 +84,7 @@ impl Modify for Shared {
 
 /// The document without its routes.
 pub(super) fn head() -> utoipa::openapi::OpenApi {
-    Head::openapi()
+    ApiDocument::openapi()
 }
 
 /// The document as it is served and kept.

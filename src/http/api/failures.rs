@@ -1,7 +1,7 @@
 //! Why clients of an account failed lately, for its owner and for administrators.
 
-use super::caller::{Account, Admin};
-use super::document::Tag;
+use super::caller::{AccountCaller, AdminCaller};
+use super::document::ApiTag;
 use super::json::Path;
 use super::page::Page;
 use super::problem::{Failures, Problem};
@@ -13,14 +13,14 @@ use axum::http::{HeaderMap, header};
 /// Why WebDAV clients of the account failed lately, newest first: some twenty lines at most, each with what to do. The sentences are in
 /// the first language of `Accept-Language` that is one of en, id, de, ko, ar. Kept in memory, until a restart. With them stand failures
 /// of clients at the address that asks which named no account, as Windows does without TLS.
-#[utoipa::path(get, path = "/api/v1/me/failures", tag = Tag::ACCOUNT, operation_id = "listFailures",
+#[utoipa::path(get, path = "/api/v1/me/failures", tag = ApiTag::ACCOUNT, operation_id = "listFailures",
     responses((status = 200, body = Page<ClientFailure>), Failures))]
 pub async fn list(
-    Account {
+    AccountCaller {
         app,
         identity,
         client,
-    }: Account,
+    }: AccountCaller,
     headers: HeaderMap,
 ) -> Result<Json<Page<ClientFailure>>, Problem> {
     Ok(in_words(
@@ -30,10 +30,10 @@ pub async fn list(
 }
 
 /// The same of another account.
-#[utoipa::path(get, path = "/api/v1/accounts/{name}/failures", tag = Tag::ACCOUNTS, operation_id = "listAccountFailures",
+#[utoipa::path(get, path = "/api/v1/accounts/{name}/failures", tag = ApiTag::ACCOUNTS, operation_id = "listAccountFailures",
     params(("name" = AccountName, Path)), responses((status = 200, body = Page<ClientFailure>), Failures))]
 pub async fn list_of(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Path(name): Path<AccountName>,
     headers: HeaderMap,
 ) -> Result<Json<Page<ClientFailure>>, Problem> {

@@ -1,9 +1,9 @@
 //! Files and folders for browsers and scripts: a compact listing, what stands at a path, downloads, new folders.
 //! Everything goes through the same [`Drive`] as WebDAV: one authorisation, one quota, one judgement of locks.
 
-use super::Tag;
+use super::ApiTag;
 use super::bulk::submitted;
-use super::caller::Member;
+use super::caller::MemberCaller;
 use super::json::{Json, Query};
 use super::problem::{Failures, Problem};
 use crate::content::{Node, Reader};
@@ -34,12 +34,12 @@ const FRAMED: &str = "sandbox; default-src 'none'; frame-ancestors 'self'";
 
 /// One file or folder of a listing: name, kind, size in bytes, modification time in milliseconds since 1970, entity tag.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row(pub String, pub Kind, pub u64, pub i64, pub String);
+pub struct Row(pub String, pub ResourceKind, pub u64, pub i64, pub String);
 
 /// What something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ResourceKind {
     /// A file.
     File,
     /// A folder.
@@ -51,7 +51,7 @@ impl Row {
     pub fn new(name: String, node: &Node) -> Self {
         Self(
             name,
-            Kind::of(node),
+            ResourceKind::of(node),
             node.len,
             unix_millis(node.modified),
             node.etag.to_string(),
@@ -59,7 +59,7 @@ impl Row {
     }
 }
 
-impl Kind {
+impl ResourceKind {
     /// What a node is.
     pub fn of(node: &Node) -> Self {
         if node.folder {
@@ -111,7 +111,7 @@ pub struct Stat {
     /// The path.
     path: String,
     /// What it is.
-    kind: Kind,
+    kind: ResourceKind,
     /// Bytes; 0 for a folder.
     size: u64,
     /// When it was last modified, in milliseconds since 1970.
@@ -133,10 +133,10 @@ pub struct NewFolder {
 }
 
 /// The members of a folder, up to 10,000 in one page.
-#[utoipa::path(get, path = "/api/v1/files", tag = Tag::FILES, operation_id = "listFiles", params(ListQuery),
+#[utoipa::path(get, path = "/api/v1/files", tag = ApiTag::FILES, operation_id = "listFiles", params(ListQuery),
     responses((status = 200, body = FolderPage), (status = 304, description = "It is as `If-None-Match` has it."), Failures))]
 pub async fn list(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -205,8 +205,8 @@ fn tagged(value: &impl Serialize, headers: &HeaderMap) -> Result<Response, Error
         })
         + "\"";
     let known = headers.contains_key(IF_NONE_MATCH)
-        && conditional::judge(headers, &etag, SystemTime::now())?
-            == conditional::Verdict::NotModified;
+        && conditional::evaluate(headers, &etag, SystemTime::now())?
+            == conditional::ReadCondition::NotModified;
     let mut response = if known {
         Response::default()
     } else {
@@ -226,10 +226,10 @@ fn tagged(value: &impl Serialize, headers: &HeaderMap) -> Result<Response, Error
 }
 
 /// What stands at a path.
-#[utoipa::path(get, path = "/api/v1/files/stat", tag = Tag::FILES, operation_id = "statFile", params(PathQuery),
+#[utoipa::path(get, path = "/api/v1/files/stat", tag = ApiTag::FILES, operation_id = "statFile", params(PathQuery),
     responses((status = 200, body = Stat), Failures))]
 pub async fn stat(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<PathQuery>,
 ) -> Result<axum::Json<Stat>, Problem> {
     let path = VPath::parse(&query.path)?;
@@ -242,7 +242,7 @@ impl Stat {
     pub fn new(path: &VPath, node: &Node) -> Self {
         Self {
             path: path.as_str().to_owned(),
-            kind: Kind::of(node),
+            kind: ResourceKind::of(node),
             size: node.len,
             modified: unix_millis(node.modified),
             created: unix_millis(node.created),
@@ -253,7 +253,7 @@ impl Stat {
 }
 
 /// The content of a file, whole or in ranges.
-#[utoipa::path(get, path = "/api/v1/files/content", tag = Tag::FILES, operation_id = "download", params(PathQuery),
+#[utoipa::path(get, path = "/api/v1/files/content", tag = ApiTag::FILES, operation_id = "download", params(PathQuery),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The ranges asked for."),
@@ -261,7 +261,7 @@ impl Stat {
         (status = 416, description = "The file ends before the range."),
         Failures))]
 pub async fn download(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<PathQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -352,16 +352,16 @@ pub fn disposition(way: &str, name: &str) -> HeaderValue {
 }
 
 /// Makes a folder.
-#[utoipa::path(post, path = "/api/v1/files/folder", tag = Tag::FILES, operation_id = "makeFolder", request_body = NewFolder,
+#[utoipa::path(post, path = "/api/v1/files/folder", tag = ApiTag::FILES, operation_id = "makeFolder", request_body = NewFolder,
     responses((status = 201, body = Stat), Failures))]
 pub async fn mkdir(
-    member: Member,
+    member: MemberCaller,
     headers: HeaderMap,
     Json(folder): Json<NewFolder>,
 ) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
     let (path, terms) = (VPath::parse(&folder.path)?, submitted(&headers)?);
     let drive = member.drive().await?;
-    let made = member.app.finish(async move {
+    let made = member.app.run_to_completion(async move {
         drive.mkdir(&path, terms).await?;
         // It is made, whoever has moved it since, and whether or not it can be looked at.
         let node = drive

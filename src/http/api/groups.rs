@@ -1,13 +1,13 @@
 //! Groups of accounts, which administrators make and everybody may share with.
 
-use super::Tag;
-use super::caller::Admin;
+use super::ApiTag;
+use super::caller::AdminCaller;
 use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use super::shares::invalid;
 use crate::app::App;
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::drive::groups::{Group, GroupName};
 use crate::model::{AccountName, Error, time};
 use axum::Json;
@@ -98,15 +98,15 @@ fn named(name: &str) -> Result<GroupName, Error> {
 }
 
 /// All groups. A page with very large groups has fewer of them.
-#[utoipa::path(get, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "listGroups", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/groups", tag = ApiTag::GROUPS, operation_id = "listGroups", params(PageQuery),
     responses((status = 200, body = Page<GroupView>), Failures))]
 pub async fn list(
-    caller: Admin,
+    caller: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<GroupView>>, Problem> {
     let (after, size) = (page.after()?, page.size()?);
     let mut shown = 0;
-    let all = caller.app.commons.groups.list().into_iter();
+    let all = caller.app.sharing.groups.list().into_iter();
     let rest = all.skip_while(|(name, _)| {
         after
             .as_ref()
@@ -131,31 +131,31 @@ pub async fn list(
 }
 
 /// Makes a group.
-#[utoipa::path(post, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "createGroup", request_body = GroupRequest,
+#[utoipa::path(post, path = "/api/v1/groups", tag = ApiTag::GROUPS, operation_id = "createGroup", request_body = GroupRequest,
     responses((status = 201, body = GroupView), Failures))]
 pub async fn create(
-    caller: Admin,
+    caller: AdminCaller,
     Body(asked): Body<GroupRequest>,
 ) -> Result<(StatusCode, Json<GroupView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
     let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
     let work = async move {
         let note = named_in(&members);
-        let made = app.commons.groups.create(&name, members).await;
+        let made = app.sharing.groups.create(&name, members).await;
         reporter
-            .report(Kind::GroupCreated, name.as_str(), note, &made)
+            .report(AuditKind::GroupCreated, name.as_str(), note, &made)
             .await;
         made
     };
-    let group = caller.app.finish(work).await?;
+    let group = caller.app.run_to_completion(work).await?;
     Ok((StatusCode::CREATED, Json(GroupView::of(asked.name, &group))))
 }
 
 /// Changes who is in a group.
-#[utoipa::path(patch, path = "/api/v1/groups/{name}", tag = Tag::GROUPS, operation_id = "changeGroup",
+#[utoipa::path(patch, path = "/api/v1/groups/{name}", tag = ApiTag::GROUPS, operation_id = "changeGroup",
     params(("name" = String, Path)), request_body = GroupChange, responses((status = 200, body = GroupView), Failures))]
 pub async fn change(
-    caller: Admin,
+    caller: AdminCaller,
     Path(name): Path<String>,
     Body(asked): Body<GroupChange>,
 ) -> Result<Json<GroupView>, Problem> {
@@ -164,29 +164,34 @@ pub async fn change(
     let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
     let work = async move {
         let note = named_in(&members);
-        let before = app.commons.groups.find(&of);
-        let changed = app.commons.set_members(&app.locks, &of, members).await;
-        let is_change = app.commons.groups.find(&of) != before;
+        let before = app.sharing.groups.find(&of);
+        let changed = app.sharing.set_members(&app.locks, &of, members).await;
+        let is_change = app.sharing.groups.find(&of) != before;
         reporter
-            .report_change(Kind::GroupChanged, of.as_str(), note, (&changed, is_change))
+            .report_change(
+                AuditKind::GroupChanged,
+                of.as_str(),
+                note,
+                (&changed, is_change),
+            )
             .await;
         changed
     };
-    let group = caller.app.finish(work).await?;
+    let group = caller.app.run_to_completion(work).await?;
     Ok(Json(GroupView::of(name, &group)))
 }
 
 /// Removes a group, and ends the shares with it.
-#[utoipa::path(delete, path = "/api/v1/groups/{name}", tag = Tag::GROUPS, operation_id = "removeGroup",
+#[utoipa::path(delete, path = "/api/v1/groups/{name}", tag = ApiTag::GROUPS, operation_id = "removeGroup",
     params(("name" = String, Path)), responses((status = 204), Failures))]
-pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(caller: AdminCaller, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
     let (app, reporter) = (caller.app.clone(), caller.reporter());
     let work = async move {
-        let removed = app.commons.remove_group(&app.locks, &name).await;
+        let removed = app.sharing.remove_group(&app.locks, &name).await;
         reporter
             .report(
-                Kind::GroupRemoved,
+                AuditKind::GroupRemoved,
                 name.as_str(),
                 "the shares with it ended",
                 &removed,
@@ -194,6 +199,6 @@ pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCod
             .await;
         removed
     };
-    caller.app.finish(work).await?;
+    caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

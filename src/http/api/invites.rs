@@ -1,15 +1,15 @@
 //! Invites: how administrators let somebody make one account.
 
-use super::Tag;
+use super::ApiTag;
 use super::app_passwords::{date, future};
-use super::caller::Admin;
+use super::caller::AdminCaller;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use super::shares::invalid;
 use crate::admin::check_quota;
 use crate::app::App;
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::auth::{Invite, NewInvite};
 use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error};
@@ -103,10 +103,10 @@ impl InviteView {
 }
 
 /// Makes an invite, good for one account; the answer is the only one that tells its secret.
-#[utoipa::path(post, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "addInvite",
+#[utoipa::path(post, path = "/api/v1/invites", tag = ApiTag::REGISTRATION, operation_id = "addInvite",
     request_body = InviteWish, responses((status = 201, body = NewInviteSecret), Failures))]
 pub async fn add(
-    caller: Admin,
+    caller: AdminCaller,
     Json(wish): Json<InviteWish>,
 ) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
     if wish
@@ -134,7 +134,7 @@ pub async fn add(
         group_ids,
         expires,
     };
-    let (reporter, Admin { app, identity, .. }) = (caller.reporter(), caller);
+    let (reporter, AdminCaller { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let made = async move {
         let mut note = new.note.clone().unwrap_or_default();
@@ -142,10 +142,10 @@ pub async fn add(
             note = format!("into {}; {note}", new.groups.join(", "));
         }
         let made = work.auth.invite(&identity, new).await?;
-        reporter.done(Kind::InviteCreated, &made.0, note).await;
+        reporter.done(AuditKind::InviteCreated, &made.0, note).await;
         Ok(made)
     };
-    let (id, invite) = app.finish(made).await?;
+    let (id, invite) = app.run_to_completion(made).await?;
     Ok((
         StatusCode::CREATED,
         axum::Json(NewInviteSecret { id, invite }),
@@ -162,7 +162,7 @@ fn check_groups(
     }
     let (mut names, mut ids) = (BTreeSet::new(), BTreeMap::new());
     for (index, name) in groups.into_iter().enumerate() {
-        let group = app.commons.groups.find(&name);
+        let group = app.sharing.groups.find(&name);
         let group = group.ok_or_else(|| {
             invalid(
                 &format!("/groups/{index}"),
@@ -177,10 +177,10 @@ fn check_groups(
 }
 
 /// The open invites.
-#[utoipa::path(get, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "listInvites", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/invites", tag = ApiTag::REGISTRATION, operation_id = "listInvites", params(PageQuery),
     responses((status = 200, body = Page<InviteView>), Failures))]
 pub async fn list(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<InviteView>>, Problem> {
     let views = app
@@ -192,17 +192,17 @@ pub async fn list(
 }
 
 /// Withdraws an invite.
-#[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = Tag::REGISTRATION, operation_id = "withdrawInvite",
+#[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = ApiTag::REGISTRATION, operation_id = "withdrawInvite",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn withdraw(caller: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn withdraw(caller: AdminCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (reporter, app) = (caller.reporter(), caller.app.clone());
     let withdrawn = async move {
-        let withdrawn = app.auth.withdraw_invite(&id).await;
+        let withdrawn = app.auth.revoke_invite(&id).await;
         reporter
-            .report(Kind::InviteRemoved, &id, "", &withdrawn)
+            .report(AuditKind::InviteRemoved, &id, "", &withdrawn)
             .await;
         withdrawn
     };
-    caller.app.finish(withdrawn).await?;
+    caller.app.run_to_completion(withdrawn).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,6 @@
 //! JSON bodies and query parameters: one content type, one size limit, failures as problems that point at the field.
 
-use super::caller::Arrival;
+use super::caller::ApiRequest;
 use super::problem::Problem;
 use crate::model::Error;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -41,11 +41,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "The body must be JSON, with Content-Type: application/json.",
             )));
         }
-        let arrival = request.extensions().get::<Arrival>().cloned();
+        let arrival = request.extensions().get::<ApiRequest>().cloned();
         let body = read(request, state).await?;
         // A client may take its time to send it.
         arrival
-            .map_or(Ok(()), |arrival| arrival.check_still())
+            .map_or(Ok(()), |arrival| arrival.recheck())
             .map_err(Problem)?;
         // serde would take a list for the fields in their order.
         if body.trim_ascii_start().starts_with(b"[") {

@@ -1,12 +1,12 @@
 //! Public links of the account that asks: made, listed, changed, ended. The token is told once, when the link is made.
 
-use super::Tag;
-use super::caller::Account;
-use super::files::Kind;
+use super::ApiTag;
+use super::caller::AccountCaller;
+use super::files::ResourceKind;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use crate::audit::{self, Actor, Event};
+use crate::audit::{self, Actor, AuditEvent};
 use crate::links::{Link, LinkRecord, Target};
 use crate::model::{Error, Identity, Result, Rights, VPath, Via, time};
 use axum::extract::Path;
@@ -50,15 +50,15 @@ pub struct LinkChange {
     /// A password that visitors must give.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    password: Said<Zeroizing<String>>,
+    password: LinkFieldPatch<Zeroizing<String>>,
     /// When it ends (RFC 3339).
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    expires: Said<String>,
+    expires: LinkFieldPatch<String>,
     /// How many downloads it allows in all.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    max_downloads: Said<u64>,
+    max_downloads: LinkFieldPatch<u64>,
     /// What its owner says about it.
     note: Option<String>,
 }
@@ -69,7 +69,7 @@ pub struct LinkView {
     id: String,
     /// What it shows.
     path: String,
-    kind: Kind,
+    kind: ResourceKind,
     rights: Rights,
     /// Whether visitors must give a password.
     has_password: bool,
@@ -111,7 +111,7 @@ impl std::fmt::Debug for LinkChange {
 
 /// A field of a change.
 #[derive(Clone, Default)]
-enum Said<T> {
+enum LinkFieldPatch<T> {
     /// It is not there: all stays.
     #[default]
     Nothing,
@@ -120,13 +120,13 @@ enum Said<T> {
     Value(T),
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for LinkFieldPatch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Gone, Self::Value))
     }
 }
 
-impl<T> Said<T> {
+impl<T> LinkFieldPatch<T> {
     /// What holds after the change.
     fn or(self, present: Option<T>) -> Option<T> {
         match self {
@@ -137,11 +137,11 @@ impl<T> Said<T> {
     }
 
     /// The same with another value in it.
-    async fn then<U>(self, make: impl AsyncFnOnce(T) -> Result<U>) -> Result<Said<U>> {
+    async fn then<U>(self, make: impl AsyncFnOnce(T) -> Result<U>) -> Result<LinkFieldPatch<U>> {
         Ok(match self {
-            Self::Nothing => Said::Nothing,
-            Self::Gone => Said::Gone,
-            Self::Value(value) => Said::Value(make(value).await?),
+            Self::Nothing => LinkFieldPatch::Nothing,
+            Self::Gone => LinkFieldPatch::Gone,
+            Self::Value(value) => LinkFieldPatch::Value(make(value).await?),
         })
     }
 }
@@ -154,9 +154,9 @@ impl From<&Link> for LinkView {
             id: link.id.clone(),
             path: record.path.clone(),
             kind: if record.target.folder {
-                Kind::Folder
+                ResourceKind::Folder
             } else {
-                Kind::File
+                ResourceKind::File
             },
             rights: record.rights,
             has_password: record.password.is_some(),
@@ -171,17 +171,17 @@ impl From<&Link> for LinkView {
 }
 
 /// Makes a public link.
-#[utoipa::path(post, path = "/api/v1/links", tag = Tag::LINKS, operation_id = "createLink", request_body = NewLink,
+#[utoipa::path(post, path = "/api/v1/links", tag = ApiTag::LINKS, operation_id = "createLink", request_body = NewLink,
     responses((status = 201, body = CreatedLink), Failures))]
 pub async fn create(
-    account: Account,
+    account: AccountCaller,
     Json(new): Json<NewLink>,
 ) -> Result<(StatusCode, axum::Json<CreatedLink>), Problem> {
     let path = VPath::parse(&new.path)?;
     let rights = new.rights.unwrap_or(Rights::View);
     check(rights, new.max_downloads, &new.note)?;
     let expires = new.expires.as_deref().map(moment).transpose()?;
-    let event = event(&account, audit::Kind::LinkCreated);
+    let event = event(&account, audit::AuditKind::LinkCreated);
     let app = account.app;
     let drive = app.drive(&within(&account.identity, &path)).await?;
     let node = drive.stat(&VPath::root()).await?;
@@ -199,7 +199,7 @@ pub async fn create(
         let app = Arc::clone(&app);
         let whole = app.drive(&account.identity).await?;
         async move {
-            let (node, id) = whole.keep_id(&path).await?;
+            let (node, id) = whole.persist_id(&path).await?;
             check_kind(rights, node.folder)?;
             let target = Target::new(node.folder, id);
             let record = LinkRecord {
@@ -224,7 +224,7 @@ pub async fn create(
             Ok((link, token))
         }
     };
-    let (link, token) = app.finish(work).await?;
+    let (link, token) = app.run_to_completion(work).await?;
     let url = format!("/s/{token}");
     Ok((
         StatusCode::CREATED,
@@ -248,20 +248,23 @@ fn within(identity: &Identity, path: &VPath) -> Arc<Identity> {
 }
 
 /// What the audit log will hear.
-fn event(account: &Account, kind: audit::Kind) -> LinkEvent {
-    LinkEvent(Event::new(Actor::from(account.identity.as_ref()), kind, "").from(account.client))
+fn event(account: &AccountCaller, kind: audit::AuditKind) -> LinkEvent {
+    LinkEvent(
+        AuditEvent::new(Actor::from(account.identity.as_ref()), kind, "")
+            .with_address(account.client),
+    )
 }
 
 /// An act on a link that is not yet known.
-struct LinkEvent(Event);
+struct LinkEvent(AuditEvent);
 
 impl LinkEvent {
-    fn about(self, link: &Link) -> Event {
-        Event {
+    fn about(self, link: &Link) -> AuditEvent {
+        AuditEvent {
             target: link.id.clone(),
             ..self.0
         }
-        .note(link.record.path.clone())
+        .with_note(link.record.path.clone())
     }
 }
 
@@ -322,10 +325,10 @@ fn moment(text: &str) -> Result<i64> {
 }
 
 /// The links of the account.
-#[utoipa::path(get, path = "/api/v1/links", tag = Tag::LINKS, operation_id = "listLinks", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/links", tag = ApiTag::LINKS, operation_id = "listLinks", params(PageQuery),
     responses((status = 200, body = Page<LinkView>), Failures))]
 pub async fn list(
-    account: Account,
+    account: AccountCaller,
     Query(query): Query<PageQuery>,
 ) -> Result<axum::Json<Page<LinkView>>, Problem> {
     let links = account.app.links.of(&account.identity.account);
@@ -337,10 +340,10 @@ pub async fn list(
 }
 
 /// One link of the account.
-#[utoipa::path(get, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "showLink", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/api/v1/links/{id}", tag = ApiTag::LINKS, operation_id = "showLink", params(("id" = String, Path)),
     responses((status = 200, body = LinkView), Failures))]
 pub async fn show(
-    account: Account,
+    account: AccountCaller,
     Path(id): Path<String>,
 ) -> Result<axum::Json<LinkView>, Problem> {
     let link = account.app.links.find(&account.identity.account, &id)?;
@@ -348,14 +351,14 @@ pub async fn show(
 }
 
 /// Changes a link of the account, from the next request on.
-#[utoipa::path(patch, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "changeLink", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/v1/links/{id}", tag = ApiTag::LINKS, operation_id = "changeLink", params(("id" = String, Path)),
     request_body = LinkChange, responses((status = 200, body = LinkView), Failures))]
 pub async fn change(
-    account: Account,
+    account: AccountCaller,
     Path(id): Path<String>,
     Json(change): Json<LinkChange>,
 ) -> Result<axum::Json<LinkView>, Problem> {
-    let event = event(&account, audit::Kind::LinkChanged);
+    let event = event(&account, audit::AuditKind::LinkChanged);
     let (app, owner, access) = (
         account.app,
         account.identity.account.clone(),
@@ -370,9 +373,9 @@ pub async fn change(
         note,
     } = change;
     let expires = expires.then(async |text| moment(&text)).await?;
-    let edit = Edit {
+    let edit = LinkEdit {
         rights,
-        password: Said::Nothing,
+        password: LinkFieldPatch::Nothing,
         expires,
         max_downloads,
         note,
@@ -382,7 +385,7 @@ pub async fn change(
     let password = password
         .then(async |password| app.auth.hash_link_password(checked(&password)?).await)
         .await?;
-    let edit = Edit { password, ..edit };
+    let edit = LinkEdit { password, ..edit };
     let work = {
         let app = Arc::clone(&app);
         async move {
@@ -396,30 +399,32 @@ pub async fn change(
                 Ok(())
             };
             let link = app.links.change(&owner, &id, alter).await?;
-            app.end_lost_locks().await;
+            app.release_lost_locks().await;
             if is_changed {
                 app.audit.record(event.about(&link)).await;
             }
             Ok(link)
         }
     };
-    Ok(axum::Json(LinkView::from(&app.finish(work).await?)))
+    Ok(axum::Json(LinkView::from(
+        &app.run_to_completion(work).await?,
+    )))
 }
 
 /// What changes of a record: the rest stays as it is at that moment, whoever has changed it meanwhile.
 #[derive(Clone)]
-struct Edit {
+struct LinkEdit {
     rights: Option<Rights>,
-    password: Said<String>,
-    expires: Said<i64>,
-    max_downloads: Said<u64>,
+    password: LinkFieldPatch<String>,
+    expires: LinkFieldPatch<i64>,
+    max_downloads: LinkFieldPatch<u64>,
     note: Option<String>,
 }
 
-impl Edit {
+impl LinkEdit {
     fn apply(self, record: &mut LinkRecord) -> Result<()> {
         record.rights = self.rights.unwrap_or(record.rights);
-        if !matches!(self.password, Said::Nothing) {
+        if !matches!(self.password, LinkFieldPatch::Nothing) {
             record.generation += 1;
         }
         record.password = self.password.or(record.password.take());
@@ -434,18 +439,18 @@ impl Edit {
 }
 
 /// Ends a link of the account, from the next request on.
-#[utoipa::path(delete, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "deleteLink", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/links/{id}", tag = ApiTag::LINKS, operation_id = "deleteLink", params(("id" = String, Path)),
     responses((status = 204, description = "It is no more."), Failures))]
-pub async fn remove(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn remove(account: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (app, owner) = (Arc::clone(&account.app), account.identity.account.clone());
-    let event = event(&account, audit::Kind::LinkRemoved);
+    let event = event(&account, audit::AuditKind::LinkRemoved);
     let work = async move {
         let link = app.links.find(&owner, &id)?;
         app.links.remove(&owner, &id).await?;
-        app.end_lost_locks().await;
+        app.release_lost_locks().await;
         app.audit.record(event.about(&link)).await;
         Ok(())
     };
-    account.app.finish(work).await?;
+    account.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,12 +1,12 @@
 //! Markdown as a page: headings, lists and tables of a text, and nothing of the markup that it brings. Safe by what is left in, and
 //! shown in a frame that can run and load nothing but the style.
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::files::{PathQuery, whole};
 use super::json::Query;
 use super::problem::{Failures, Problem};
-use crate::http::pages;
+use crate::http::router;
 use crate::model::{Result, VPath};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
@@ -21,14 +21,17 @@ const POLICY: &str = "sandbox allow-popups allow-popups-to-escape-sandbox; defau
 const SCHEMES: [&str; 3] = ["https://", "http://", "mailto:"];
 
 /// A Markdown file as a page, for a frame of the app. At most 1 MiB.
-#[utoipa::path(get, path = "/api/v1/files/markdown", tag = Tag::FILES, operation_id = "showMarkdown", params(PathQuery),
+#[utoipa::path(get, path = "/api/v1/files/markdown", tag = ApiTag::FILES, operation_id = "showMarkdown", params(PathQuery),
     responses((status = 200, body = String, content_type = "text/html"), Failures))]
-pub async fn show(member: Member, Query(query): Query<PathQuery>) -> Result<Response, Problem> {
+pub async fn show(
+    member: MemberCaller,
+    Query(query): Query<PathQuery>,
+) -> Result<Response, Problem> {
     let path = VPath::parse(&query.path)?;
     let text = whole(&*member.drive().await?.open(&path).await?, MAX_TEXT).await?;
-    let name = pages::escape(path.name().unwrap_or_default());
+    let name = router::escape(path.name().unwrap_or_default());
     let html = clean(&String::from_utf8_lossy(&text));
-    let mut response = pages::page_with(&name, &html, "<base target=\"_blank\">").into_response();
+    let mut response = router::page_with(&name, &html, "<base target=\"_blank\">").into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));

@@ -1,12 +1,12 @@
 //! The account that asks: what it is, what it uses, and what it changes of itself.
 
-use super::Tag;
+use super::ApiTag;
 use super::app_passwords::date;
-use super::caller::{Account, Member};
+use super::caller::{AccountCaller, MemberCaller};
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::auth::{EmailSource, FieldChange, Profile, ProfileChange};
 use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error, Identity, Role, VPath, time};
@@ -99,16 +99,16 @@ impl std::fmt::Debug for PasswordChange {
 }
 
 /// The account that asks.
-#[utoipa::path(get, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "me", responses((status = 200, body = Me), Failures))]
-pub async fn show(member: Member) -> Result<axum::Json<Me>, Problem> {
+#[utoipa::path(get, path = "/api/v1/me", tag = ApiTag::ACCOUNT, operation_id = "me", responses((status = 200, body = Me), Failures))]
+pub async fn show(member: MemberCaller) -> Result<axum::Json<Me>, Problem> {
     Ok(axum::Json(describe(&member.app, &member.identity).await?))
 }
 
 /// Changes what the account says of itself; the e-mail address with the present password.
-#[utoipa::path(patch, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "changeMe", request_body = MeChange,
+#[utoipa::path(patch, path = "/api/v1/me", tag = ApiTag::ACCOUNT, operation_id = "changeMe", request_body = MeChange,
     responses((status = 200, body = Me), Failures))]
 pub async fn change(
-    caller: Account,
+    caller: AccountCaller,
     Json(MeChange {
         display_name,
         email,
@@ -117,7 +117,7 @@ pub async fn change(
 ) -> Result<axum::Json<Me>, Problem> {
     let (
         reporter,
-        Account {
+        AccountCaller {
             app,
             identity,
             client,
@@ -148,7 +148,7 @@ pub async fn change(
         let is_change = work.auth.profile(&name) != before;
         reporter
             .report_change(
-                Kind::AccountChanged,
+                AuditKind::AccountChanged,
                 name.as_str(),
                 note,
                 (&changed, is_change),
@@ -156,20 +156,20 @@ pub async fn change(
             .await;
         changed
     };
-    app.finish(changed).await?;
+    app.run_to_completion(changed).await?;
     Ok(axum::Json(describe(&app, &identity).await?))
 }
 
 /// Changes the password. Every other session, every bearer and every app password of the account ends.
-#[utoipa::path(put, path = "/api/v1/me/password", tag = Tag::ACCOUNT, operation_id = "changePassword",
+#[utoipa::path(put, path = "/api/v1/me/password", tag = ApiTag::ACCOUNT, operation_id = "changePassword",
     request_body = PasswordChange, responses((status = 204), Failures))]
 pub async fn change_password(
-    caller: Account,
+    caller: AccountCaller,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode, Problem> {
     let (
         reporter,
-        Account {
+        AccountCaller {
             app,
             identity,
             client,
@@ -181,7 +181,7 @@ pub async fn change_password(
         let changed = work.auth.change_password(&identity, both, client).await;
         reporter
             .report(
-                Kind::PasswordChanged,
+                AuditKind::PasswordChanged,
                 identity.account.as_str(),
                 "",
                 &changed,
@@ -189,7 +189,7 @@ pub async fn change_password(
             .await;
         changed
     };
-    app.finish(passwords).await?;
+    app.run_to_completion(passwords).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -233,7 +233,7 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         email_since: email_since.map(|at| date(at / 1000)),
         role: view.role,
         groups: if is_whole {
-            app.commons.groups.names_of(&identity.account)
+            app.sharing.groups.names_of(&identity.account)
         } else {
             Vec::new()
         },
@@ -247,6 +247,6 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         quota: view.quota,
         used: quota.used,
         available: quota.available,
-        history_held_until: app.held_in_home(&identity.account).map(time::iso_date),
+        history_held_until: app.retention_hold_of(&identity.account).map(time::iso_date),
     })
 }

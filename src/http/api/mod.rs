@@ -4,11 +4,12 @@ pub mod admin;
 pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
+mod content_disposition;
 pub mod document;
 pub mod failures;
 pub mod files;
-mod form_name;
 pub mod groups;
+pub mod history;
 pub mod invites;
 pub mod json;
 pub mod links;
@@ -17,7 +18,6 @@ pub mod me;
 pub mod openid;
 pub mod openid_links;
 pub mod page;
-pub mod past;
 pub mod people;
 pub mod problem;
 pub mod qr;
@@ -29,9 +29,9 @@ pub mod setup;
 pub mod shares;
 pub mod team_folders;
 pub mod thumbnail;
+pub mod tus;
 pub mod two_factor;
 pub mod upload;
-pub mod uploads;
 pub mod zip;
 
 use crate::http::reply;
@@ -40,7 +40,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::get;
-use document::Tag;
+use document::ApiTag;
 use problem::Problem;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -64,12 +64,12 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
-        .routes(routes!(past::list, past::empty))
-        .routes(routes!(past::restore))
-        .routes(routes!(past::purge))
-        .routes(routes!(past::versions, past::purge_version))
-        .routes(routes!(past::download))
-        .routes(routes!(past::revert))
+        .routes(routes!(history::list, history::empty))
+        .routes(routes!(history::restore))
+        .routes(routes!(history::purge))
+        .routes(routes!(history::versions, history::purge_version))
+        .routes(routes!(history::download))
+        .routes(routes!(history::revert))
         .routes(routes!(rewind::create))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::show, links::change, links::remove))
@@ -128,15 +128,10 @@ fn large() -> OpenApiRouter {
 /// The routes of uploads that can be gone on with.
 fn resumable() -> OpenApiRouter {
     OpenApiRouter::new()
-        .routes(routes!(uploads::describe, uploads::begin))
-        .routes(routes!(
-            uploads::show,
-            uploads::go_on,
-            uploads::end,
-            uploads::overridden
-        ))
+        .routes(routes!(tus::describe, tus::begin))
+        .routes(routes!(tus::show, tus::go_on, tus::end, tus::overridden))
         .layer(DefaultBodyLimit::disable())
-        .layer(axum::middleware::map_response(uploads::mark))
+        .layer(axum::middleware::map_response(tus::mark))
 }
 
 /// The document of the API, as it is served.

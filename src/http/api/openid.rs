@@ -1,20 +1,22 @@
 //! Signing in by the provider: the way there, the way back, and the form that asks for a code. Whoever follows links in a
 //! browser is answered with pages, programs with problems.
 
-use super::Tag;
-use super::caller::Public;
+use super::ApiTag;
+use super::caller::PublicCaller;
 use super::json::{Query, read};
 use super::problem::{Failures, Problem};
 use super::session::with_cookie;
 use crate::app::App;
-use crate::audit::{Actor, Event, Kind};
-use crate::auth::{Begun, Caller, SESSION_LIFE, Standing, Welcome};
+use crate::audit::{Actor, AuditEvent, AuditKind};
+use crate::auth::{CredentialSnapshot, NewSession, OpenIdSignIn, SESSION_LIFE, SessionClient};
 use crate::config::Registration;
 use crate::http::cookie::{self, ERRAND};
-use crate::http::pages::{escape, page};
+use crate::http::router::{escape, page};
 use crate::http::{csrf, login, reply};
 use crate::model::{Error, Result};
-use crate::openid::{Departure, LOST, OpenId, Owing, PATIENCE, Purpose};
+use crate::openid::{
+    AuthorizationRedirect, OpenId, PendingCode, Purpose, SIGN_IN_TIMEOUT, STATE_MISMATCH,
+};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -81,9 +83,9 @@ pub struct CallbackQuery {
 }
 
 /// The ways to sign in that this server has.
-#[utoipa::path(get, path = "/api/v1/sign-in", tag = Tag::SIGN_IN, operation_id = "signInWays", security(()),
+#[utoipa::path(get, path = "/api/v1/sign-in", tag = ApiTag::SIGN_IN, operation_id = "signInWays", security(()),
     responses((status = 200, body = SignInWays), Failures))]
-pub async fn ways(Public { app, .. }: Public) -> axum::Json<SignInWays> {
+pub async fn ways(PublicCaller { app, .. }: PublicCaller) -> axum::Json<SignInWays> {
     let registration = match app.config.accounts.registration {
         Registration::Closed => "closed",
         Registration::Invite => "invite",
@@ -102,36 +104,42 @@ pub async fn ways(Public { app, .. }: Public) -> axum::Json<SignInWays> {
 }
 
 /// Sends a browser to the provider to sign in.
-#[utoipa::path(get, path = "/api/v1/openid/start", tag = Tag::SIGN_IN, operation_id = "openidStart", security(()),
+#[utoipa::path(get, path = "/api/v1/openid/start", tag = ApiTag::SIGN_IN, operation_id = "openidStart", security(()),
     params(StartQuery), responses((status = 302, description = "To the provider."), Failures))]
 pub async fn start(
-    Public { app, .. }: Public,
+    PublicCaller { app, .. }: PublicCaller,
     headers: HeaderMap,
     Query(asked): Query<StartQuery>,
 ) -> Response {
     let sent = async {
         let back = local(asked.back)?;
-        provider(&app)?.depart(Purpose::SignIn, back).await
+        provider(&app)?.begin_sign_in(Purpose::SignIn, back).await
     };
     match sent.await {
-        Ok(Departure { location, kept }) => {
-            with_errand(&app, &headers, (&kept, PATIENCE), redirect(&location))
-        }
+        Ok(AuthorizationRedirect {
+            location,
+            cookie: kept,
+        }) => with_errand(
+            &app,
+            &headers,
+            (&kept, SIGN_IN_TIMEOUT),
+            redirect(&location),
+        ),
         Err(error) => refusal(&headers, error),
     }
 }
 
 /// Takes a browser back from the provider: signs in, or links the account that asked for it.
-#[utoipa::path(get, path = "/api/v1/openid/callback", tag = Tag::SIGN_IN, operation_id = "openidCallback", security(()),
+#[utoipa::path(get, path = "/api/v1/openid/callback", tag = ApiTag::SIGN_IN, operation_id = "openidCallback", security(()),
     params(CallbackQuery), responses(
         (status = 200, description = "A page that asks for the account's code.", content_type = "text/html", body = String),
         (status = 302, description = "Signed in."), Failures))]
 pub async fn callback(
-    public: Public,
+    public: PublicCaller,
     headers: HeaderMap,
     Query(said): Query<CallbackQuery>,
 ) -> Response {
-    let Public { app, client } = public;
+    let PublicCaller { app, client } = public;
     match arrive(&app, client, &headers, said).await {
         Ok(response) => response,
         // Whoever left has come back, for better or worse.
@@ -141,21 +149,21 @@ pub async fn callback(
 
 /// `POST /openid/code`, from the form of [`callback`].
 pub async fn submit_code(
-    Public { app, client }: Public,
+    PublicCaller { app, client }: PublicCaller,
     head: Parts,
     request: Request,
 ) -> Response {
     let headers = head.headers.clone();
     let outcome = async {
-        csrf::check_if_told(&app.config.server, &head)?;
+        csrf::check_if_known(&app.config.server, &head)?;
         let openid = provider(&app)?;
-        let owing = openid.owing(
+        let owing = openid.read_pending_code(
             ERRAND
                 .read(is_https(&app, &headers), &headers)
-                .ok_or(LOST)?,
+                .ok_or(STATE_MISMATCH)?,
         )?;
         let body = read(request, &()).await.map_err(|Problem(error)| error)?;
-        let caller = Caller {
+        let caller = SessionClient {
             address: client,
             agent: login::agent_of(&headers),
         };
@@ -231,8 +239,10 @@ async fn arrive(
     said: CallbackQuery,
 ) -> Result<Response> {
     let openid = provider(app)?;
-    let kept = ERRAND.read(is_https(app, headers), headers).ok_or(LOST)?;
-    let errand = openid.errand(kept, &said.state.unwrap_or_default())?;
+    let kept = ERRAND
+        .read(is_https(app, headers), headers)
+        .ok_or(STATE_MISMATCH)?;
+    let errand = openid.read_state(kept, &said.state.unwrap_or_default())?;
     let Some(code) = said.code.filter(|_| said.error.is_none()) else {
         tracing::info!(
             error = said.error.as_deref(),
@@ -240,15 +250,17 @@ async fn arrive(
         );
         return Err(LEFT);
     };
-    let tried = app.auth.reserve_try(client)?;
+    let tried = app.auth.reserve_attempt(client)?;
     let (work, agent) = (app.clone(), login::agent_of(headers).to_owned());
-    let done = app.finish(async move {
+    let done = app.run_to_completion(async move {
         let openid = provider(&work)?;
-        let redeemed = openid.redeem(&errand, &code, said.iss.as_deref()).await;
+        let redeemed = openid
+            .exchange_code(&errand, &code, said.iss.as_deref())
+            .await;
         if matches!(redeemed, Err(Error::Forbidden(_))) {
             work.auth.note_unconfirmed(client);
         } else {
-            work.auth.refund_try(tried);
+            work.auth.refund_attempt(tried);
         }
         let assertion = redeemed?;
         if let Purpose::Link(standing) = errand.purpose {
@@ -261,7 +273,7 @@ async fn arrive(
             .await?;
             return Ok((None, errand.back));
         }
-        let caller = Caller {
+        let caller = SessionClient {
             address: client,
             agent: &agent,
         };
@@ -272,13 +284,13 @@ async fn arrive(
         Ok((Some(welcome), errand.back))
     });
     Ok(match done.await? {
-        (Some(Welcome::In(begun)), back) => let_in(app, headers, &begun, &back),
-        (Some(Welcome::Code(admitted)), back) => {
-            let kept = openid.keep(Owing { admitted, back });
+        (Some(OpenIdSignIn::SignedIn(begun)), back) => let_in(app, headers, &begun, &back),
+        (Some(OpenIdSignIn::CodeRequired(admitted)), back) => {
+            let kept = openid.write_pending_code(PendingCode { admitted, back });
             with_errand(
                 app,
                 headers,
-                (&kept, PATIENCE),
+                (&kept, SIGN_IN_TIMEOUT),
                 page("Sign in", &form(None)),
             )
         }
@@ -290,7 +302,7 @@ async fn arrive(
 async fn link(
     app: &App,
     client: IpAddr,
-    standing: &Standing,
+    standing: &CredentialSnapshot,
     (issuer, subject): (&str, &str),
 ) -> Result<()> {
     let name = &standing.account;
@@ -303,19 +315,19 @@ async fn link(
             }
             other => other,
         })?;
-    let event = Event::new(
+    let event = AuditEvent::new(
         Actor::Account(name.clone()),
-        Kind::OpenidLinked,
+        AuditKind::OpenidLinked,
         name.as_str(),
     )
-    .from(client);
+    .with_address(client);
     app.audit
-        .record(event.note(format!("to {subject} of {issuer}, by itself")))
+        .record(event.with_note(format!("to {subject} of {issuer}, by itself")))
         .await;
     Ok(())
 }
 
-fn let_in(app: &App, headers: &HeaderMap, begun: &Begun, back: &str) -> Response {
+fn let_in(app: &App, headers: &HeaderMap, begun: &NewSession, back: &str) -> Response {
     let response = with_cookie(app, headers, (&begun.secret, SESSION_LIFE), redirect(back));
     with_errand(app, headers, ("", 0), response)
 }

@@ -1,16 +1,16 @@
 //! Whom of the provider the account that asks belongs to. Like everything that lets somebody in, it takes the password to change.
 
-use super::Tag;
+use super::ApiTag;
 use super::app_passwords::date;
-use super::caller::Account;
+use super::caller::AccountCaller;
 use super::json::{Json, Query};
 use super::openid::{local, provider, with_errand};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use crate::audit::{Actor, Event, Kind};
+use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::auth::OpenIdLink;
 use crate::model::Error;
-use crate::openid::{PATIENCE, Purpose};
+use crate::openid::{Purpose, SIGN_IN_TIMEOUT};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -80,10 +80,10 @@ pub(super) fn page_of(
 }
 
 /// Whom of the provider the account belongs to.
-#[utoipa::path(get, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "listOpenidLinks", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/me/openid", tag = ApiTag::ACCOUNT, operation_id = "listOpenidLinks", params(PageQuery),
     responses((status = 200, body = Page<OpenIdLinkView>), Failures))]
 pub async fn list(
-    Account { app, identity, .. }: Account,
+    AccountCaller { app, identity, .. }: AccountCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<OpenIdLinkView>>, Problem> {
     Ok(axum::Json(page_of(
@@ -93,14 +93,14 @@ pub async fn list(
 }
 
 /// Begins to link the account: the browser goes to the provider, and comes back linked.
-#[utoipa::path(post, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "beginOpenidLink",
+#[utoipa::path(post, path = "/api/v1/me/openid", tag = ApiTag::ACCOUNT, operation_id = "beginOpenidLink",
     request_body = LinkWish, responses((status = 200, body = LinkStart), Failures))]
 pub async fn link(
-    Account {
+    AccountCaller {
         app,
         identity,
         client,
-    }: Account,
+    }: AccountCaller,
     headers: HeaderMap,
     Json(wish): Json<LinkWish>,
 ) -> Result<Response, Problem> {
@@ -110,27 +110,27 @@ pub async fn link(
         .auth
         .prove_password(&identity.account, wish.password.as_bytes(), client)
         .await?;
-    let departure = openid.depart(Purpose::Link(standing), back).await?;
+    let departure = openid.begin_sign_in(Purpose::Link(standing), back).await?;
     let answer = axum::Json(LinkStart {
         location: departure.location,
     });
     Ok(with_errand(
         &app,
         &headers,
-        (&departure.kept, PATIENCE),
+        (&departure.cookie, SIGN_IN_TIMEOUT),
         answer,
     ))
 }
 
 /// Ends the account's links: nobody of the provider signs in to it any more. Its sessions go on.
-#[utoipa::path(delete, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "endOpenidLinks",
+#[utoipa::path(delete, path = "/api/v1/me/openid", tag = ApiTag::ACCOUNT, operation_id = "endOpenidLinks",
     request_body = UnlinkWish, responses((status = 204), Failures))]
 pub async fn unlink(
-    Account {
+    AccountCaller {
         app,
         identity,
         client,
-    }: Account,
+    }: AccountCaller,
     Json(wish): Json<UnlinkWish>,
 ) -> Result<StatusCode, Problem> {
     app.auth
@@ -139,12 +139,12 @@ pub async fn unlink(
     if app.auth.unlink_openid(&identity.account).await? == 0 {
         return Err(Problem(Error::NotFound));
     }
-    let event = Event::new(
+    let event = AuditEvent::new(
         Actor::from(&*identity),
-        Kind::OpenidUnlinked,
+        AuditKind::OpenidUnlinked,
         identity.account.as_str(),
     )
-    .from(client);
+    .with_address(client);
     app.audit.record(event).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,7 @@
 //! Whom something can be shared with, found by the beginning of a name.
 
-use super::Tag;
-use super::caller::Account;
+use super::ApiTag;
+use super::caller::AccountCaller;
 use super::json::Query;
 use super::problem::{Failures, Problem};
 use super::shares::invalid;
@@ -45,10 +45,10 @@ pub struct Person {
 
 /// Looks for accounts and groups whose names begin so, at most 10; the account that asks and those that may not sign in are left out.
 /// 403 where `accounts.people_search` is off, 429 after 60 searches in a minute.
-#[utoipa::path(get, path = "/api/v1/people", tag = Tag::SHARES, operation_id = "findPeople", params(PeopleQuery),
+#[utoipa::path(get, path = "/api/v1/people", tag = ApiTag::SHARES, operation_id = "findPeople", params(PeopleQuery),
     responses((status = 200, body = People), Failures))]
 pub async fn find(
-    caller: Account,
+    caller: AccountCaller,
     Query(query): Query<PeopleQuery>,
 ) -> Result<Json<People>, Problem> {
     let wanted = query.search.trim().to_lowercase();
@@ -72,7 +72,7 @@ pub async fn find(
         display_name,
     });
     let groups = app
-        .commons
+        .sharing
         .groups
         .list()
         .into_iter()

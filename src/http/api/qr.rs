@@ -1,7 +1,7 @@
 //! QR codes for the web app: what a phone is to read, drawn here so that pages need no library for it.
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::model::Error;
@@ -26,9 +26,9 @@ pub struct QrText {
 }
 
 /// A text as a QR code.
-#[utoipa::path(post, path = "/api/v1/qr", tag = Tag::ACCOUNT, operation_id = "drawQr", request_body = QrText,
+#[utoipa::path(post, path = "/api/v1/qr", tag = ApiTag::ACCOUNT, operation_id = "drawQr", request_body = QrText,
     responses((status = 200, body = String, content_type = "image/svg+xml"), Failures))]
-pub async fn draw(_: Member, Json(wanted): Json<QrText>) -> Result<Response, Problem> {
+pub async fn draw(_: MemberCaller, Json(wanted): Json<QrText>) -> Result<Response, Problem> {
     let picture = picture(&wanted.text)?;
     Ok(([(CONTENT_TYPE, "image/svg+xml")], picture).into_response())
 }

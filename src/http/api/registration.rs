@@ -1,7 +1,7 @@
 //! Making an account for oneself.
 
-use super::Tag;
-use super::caller::Public;
+use super::ApiTag;
+use super::caller::PublicCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::auth::{Applicant, FieldChange, ProfileChange};
@@ -42,7 +42,7 @@ impl std::fmt::Debug for Application {
 
 /// An account that was just made.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Registered {
+pub struct RegisteredView {
     /// Its name.
     pub name: AccountName,
     /// Its role.
@@ -53,16 +53,16 @@ pub struct Registered {
 }
 
 /// Makes an account, with an invite or where everybody may; it can sign in at once.
-#[utoipa::path(post, path = "/api/v1/register", tag = Tag::REGISTRATION, operation_id = "register", security(()),
-    request_body = Application, responses((status = 201, body = Registered), Failures))]
+#[utoipa::path(post, path = "/api/v1/register", tag = ApiTag::REGISTRATION, operation_id = "register", security(()),
+    request_body = Application, responses((status = 201, body = RegisteredView), Failures))]
 pub async fn register(
-    Public { app, client }: Public,
+    PublicCaller { app, client }: PublicCaller,
     head: Parts,
     Json(application): Json<Application>,
-) -> Result<(StatusCode, axum::Json<Registered>), Problem> {
-    csrf::check_if_told(&app.config.server, &head)?;
+) -> Result<(StatusCode, axum::Json<RegisteredView>), Problem> {
+    csrf::check_if_known(&app.config.server, &head)?;
     let work = Arc::clone(&app);
-    let account = app.finish(async move {
+    let account = app.run_to_completion(async move {
         let profile = ProfileChange {
             display_name: application
                 .display_name
@@ -81,7 +81,7 @@ pub async fn register(
     });
     let account = account.await?;
     tracing::info!(account = account.name.as_str(), "an account was registered");
-    let registered = Registered {
+    let registered = RegisteredView {
         name: account.name,
         role: account.role,
         quota: account.quota,

@@ -1,16 +1,16 @@
 //! A folder as it was at a moment.
 
-use super::Tag;
-use super::caller::Account;
+use super::ApiTag;
+use super::caller::AccountCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::admin::past::{RewindReport, Rewinding, rewind};
+use crate::admin::history::{RewindReport, Rewinding, rewind};
 
 /// Makes a folder, or some of what is in it, as it was; or says what that would change.
-#[utoipa::path(post, path = "/api/v1/rewind", tag = Tag::PAST, operation_id = "rewind", request_body = Rewinding,
+#[utoipa::path(post, path = "/api/v1/rewind", tag = ApiTag::HISTORY, operation_id = "rewind", request_body = Rewinding,
     responses((status = 200, body = RewindReport), Failures))]
 pub async fn create(
-    account: Account,
+    account: AccountCaller,
     Json(wish): Json<Rewinding>,
 ) -> Result<axum::Json<RewindReport>, Problem> {
     let (drive, reporter) = (
@@ -18,5 +18,5 @@ pub async fn create(
         account.reporter(),
     );
     let work = async move { rewind(&drive, &reporter, wish).await };
-    Ok(axum::Json(account.app.finish(work).await?))
+    Ok(axum::Json(account.app.run_to_completion(work).await?))
 }

@@ -3,8 +3,8 @@
 
 mod walk;
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::files::Row;
 use super::json::Query;
 use super::problem::{Failures, Problem, ProblemDocument};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use utoipa::{IntoParams, ToSchema};
-use walk::{Bounds, Walk, fold};
+use walk::{SearchLimits, SearchWalk, fold};
 
 const DEFAULT_RESULTS: u16 = 200;
 const MAX_RESULTS: u16 = 1000;
@@ -47,7 +47,7 @@ pub struct SearchQuery {
 
 /// What was found.
 #[derive(Debug, Default, Serialize, ToSchema)]
-pub struct Findings {
+pub struct SearchResults {
     /// Rows of path, kind (`file` or `folder`), size, modification time in milliseconds since 1970, entity tag.
     #[schema(value_type = Vec<Vec<serde_json::Value>>)]
     items: Vec<Row>,
@@ -72,7 +72,7 @@ pub enum Cut {
 
 /// The last line of a search that has ended.
 #[derive(Debug, Serialize)]
-struct Ended {
+struct SearchEnd {
     /// Always true.
     done: bool,
     /// How many lines there were before.
@@ -84,7 +84,7 @@ struct Ended {
 
 /// The last line of a search that has failed.
 #[derive(Debug, Serialize)]
-struct Failed {
+struct SearchFailure {
     error: ProblemDocument,
 }
 
@@ -93,11 +93,11 @@ struct Failed {
 /// With `Accept: application/x-ndjson` each result is a line of its own as soon as it is found: a row. The last line is an
 /// object, `{"done":true,"found":2}` with `cut` where there may be more, or `{"error":{...}}` with a problem. Without such a line the answer is
 /// not whole.
-#[utoipa::path(get, path = "/api/v1/files/search", tag = Tag::FILES, operation_id = "searchFiles", params(SearchQuery),
+#[utoipa::path(get, path = "/api/v1/files/search", tag = ApiTag::FILES, operation_id = "searchFiles", params(SearchQuery),
     responses((status = 200, description = "What was found.",
-        content((Findings = "application/json"), (String = "application/x-ndjson"))), Failures))]
+        content((SearchResults = "application/json"), (String = "application/x-ndjson"))), Failures))]
 pub async fn find(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<SearchQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -123,12 +123,12 @@ pub async fn find(
     } else {
         MAX_TIME
     };
-    let bounds = Bounds {
+    let bounds = SearchLimits {
         results: limit.into(),
         until: Instant::now() + time,
     };
     let drive = member.drive().await?;
-    let walk = Walk::begin(drive, VPath::parse(&query.path)?, part, bounds).await?;
+    let walk = SearchWalk::begin(drive, VPath::parse(&query.path)?, part, bounds).await?;
     if in_lines {
         Ok(lines(walk))
     } else {
@@ -151,25 +151,25 @@ fn wants_lines(headers: &HeaderMap) -> bool {
     })
 }
 
-async fn all(mut walk: Walk) -> Result<Findings> {
+async fn all(mut walk: SearchWalk) -> Result<SearchResults> {
     let mut items = Vec::new();
     while let Some(rows) = walk.next().await? {
         items.extend(rows);
     }
-    Ok(Findings {
+    Ok(SearchResults {
         items,
         cut: walk.cut,
     })
 }
 
 /// The answer in lines. The walk goes on only while its client takes them, and ends with the connection.
-fn lines(walk: Walk) -> Response {
+fn lines(walk: SearchWalk) -> Response {
     let pieces = stream::unfold(Some(walk), |walk| async move {
         let mut walk = walk?;
         let (text, walk) = match walk.next().await {
             Ok(Some(rows)) => (rows.iter().map(line).collect(), Some(walk)),
             Ok(None) => (
-                line(&Ended {
+                line(&SearchEnd {
                     done: true,
                     found: walk.found,
                     cut: walk.cut,
@@ -179,7 +179,7 @@ fn lines(walk: Walk) -> Response {
             Err(error) => {
                 reply::log(&error);
                 (
-                    line(&Failed {
+                    line(&SearchFailure {
                         error: reply::problem_document(&error),
                     }),
                     None,

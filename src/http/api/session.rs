@@ -1,14 +1,14 @@
 //! Signing in and out: sessions by cookie, and bearers for programs.
 
-use super::Tag;
+use super::ApiTag;
 use super::app_passwords::date;
-use super::caller::{Account, Public};
+use super::caller::{AccountCaller, PublicCaller};
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::audit::{Actor, Kind};
-use crate::auth::{Attempted, BEARER_LIFE, Caller, SESSION_LIFE, Session};
+use crate::audit::{Actor, AuditKind};
+use crate::auth::{BEARER_LIFE, PasswordCredentials, SESSION_LIFE, Session, SessionClient};
 use crate::http::{cookie, csrf, login};
 use crate::model::{AccountName, Error, Identity, Role, Via};
 use axum::extract::Path;
@@ -116,19 +116,19 @@ impl SessionView {
 }
 
 /// Signs in and begins a session: the cookie is set, and a bearer is made when asked.
-#[utoipa::path(post, path = "/api/v1/login", tag = Tag::SIGN_IN, operation_id = "login", security(()), request_body = Login,
+#[utoipa::path(post, path = "/api/v1/login", tag = ApiTag::SIGN_IN, operation_id = "login", security(()), request_body = Login,
     responses((status = 200, body = LoggedIn), Failures))]
 pub async fn log_in(
-    Public { app, client }: Public,
+    PublicCaller { app, client }: PublicCaller,
     head: Parts,
     Json(given): Json<Login>,
 ) -> Result<Response, Problem> {
-    csrf::check_if_told(&app.config.server, &head)?;
-    let caller = Caller {
+    csrf::check_if_known(&app.config.server, &head)?;
+    let caller = SessionClient {
         address: client,
         agent: login::agent_of(&head.headers),
     };
-    let attempted = Attempted {
+    let attempted = PasswordCredentials {
         user: &given.name,
         password: given.password.as_bytes(),
     };
@@ -140,7 +140,11 @@ pub async fn log_in(
         .audit
         .reporter(Actor::Account(begun.identity.account.clone()), Some(client));
     reporter
-        .done(Kind::SessionStarted, &begun.id, caller.kept_agent())
+        .done(
+            AuditKind::SessionStarted,
+            &begun.id,
+            caller.truncated_agent(),
+        )
         .await;
     let bearer = given
         .bearer
@@ -161,9 +165,9 @@ pub async fn log_in(
 }
 
 /// Ends the session that asks, and takes its cookie away.
-#[utoipa::path(post, path = "/api/v1/logout", tag = Tag::SIGN_IN, operation_id = "logout",
+#[utoipa::path(post, path = "/api/v1/logout", tag = ApiTag::SIGN_IN, operation_id = "logout",
     responses((status = 204), Failures))]
-pub async fn log_out(account: Account, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn log_out(account: AccountCaller, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(id) = session_of(&account.identity) {
         match end_and_report(&account, id.to_owned()).await {
             Ok(()) | Err(Error::NotFound) => {}
@@ -179,10 +183,10 @@ pub async fn log_out(account: Account, headers: HeaderMap) -> Result<Response, P
 }
 
 /// A new bearer for the session that asks, by its cookie or by a bearer that is still good.
-#[utoipa::path(post, path = "/api/v1/session/refresh", tag = Tag::SIGN_IN, operation_id = "refreshBearer",
+#[utoipa::path(post, path = "/api/v1/session/refresh", tag = ApiTag::SIGN_IN, operation_id = "refreshBearer",
     responses((status = 200, body = Bearer), Failures))]
 pub async fn refresh(
-    Account { app, identity, .. }: Account,
+    AccountCaller { app, identity, .. }: AccountCaller,
 ) -> Result<axum::Json<Bearer>, Problem> {
     let id = session_of(&identity).ok_or(Error::Forbidden(
         "Bearers are made for sessions; sign in for one first.",
@@ -191,10 +195,10 @@ pub async fn refresh(
 }
 
 /// The sessions of the account.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "listSessions", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/sessions", tag = ApiTag::SIGN_IN, operation_id = "listSessions", params(PageQuery),
     responses((status = 200, body = Page<SessionView>), Failures))]
 pub async fn list(
-    Account { app, identity, .. }: Account,
+    AccountCaller { app, identity, .. }: AccountCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<SessionView>>, Problem> {
     let sessions = app.auth.sessions_of(&identity.account).into_iter();
@@ -203,37 +207,39 @@ pub async fn list(
 }
 
 /// Ends one session of the account, from the next request on.
-#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = Tag::SIGN_IN, operation_id = "endSession",
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = ApiTag::SIGN_IN, operation_id = "endSession",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn end(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn end(account: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     end_and_report(&account, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn end_and_report(account: &Account, id: String) -> Result<(), Error> {
+async fn end_and_report(account: &AccountCaller, id: String) -> Result<(), Error> {
     let (app, identity, reporter) = (
         account.app.clone(),
         account.identity.clone(),
         account.reporter(),
     );
     let work = async move {
-        let ended = app.auth.end_session(&identity.account, &id).await;
-        reporter.report(Kind::SessionEnded, &id, "", &ended).await;
+        let ended = app.auth.revoke_session(&identity.account, &id).await;
+        reporter
+            .report(AuditKind::SessionEnded, &id, "", &ended)
+            .await;
         ended
     };
-    account.app.finish(work).await
+    account.app.run_to_completion(work).await
 }
 
 /// Ends all sessions of the account but the one that asks.
-#[utoipa::path(delete, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "endOtherSessions",
+#[utoipa::path(delete, path = "/api/v1/sessions", tag = ApiTag::SIGN_IN, operation_id = "endOtherSessions",
     responses((status = 204), Failures))]
-pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
-    let (reporter, Account { app, identity, .. }) = (account.reporter(), account);
+pub async fn end_others(account: AccountCaller) -> Result<StatusCode, Problem> {
+    let (reporter, AccountCaller { app, identity, .. }) = (account.reporter(), account);
     let all = app.clone();
     let work = async move {
         let ended = all
             .auth
-            .end_other_sessions(&identity.account, session_of(&identity))
+            .revoke_other_sessions(&identity.account, session_of(&identity))
             .await;
         let note = if session_of(&identity).is_some() {
             "all but the one that asked"
@@ -243,7 +249,7 @@ pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
         let is_change = ended.as_ref().is_ok_and(|count| *count > 0);
         reporter
             .report_change(
-                Kind::SessionEnded,
+                AuditKind::SessionEnded,
                 identity.account.as_str(),
                 note,
                 (&ended, is_change),
@@ -251,7 +257,7 @@ pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
             .await;
         ended
     };
-    app.finish(work).await?;
+    app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

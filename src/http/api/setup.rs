@@ -1,13 +1,13 @@
 //! Set-up: making the first administrator, by a form without scripts or by JSON. Gone (404) once there is an account.
 
-use super::Tag;
-use super::caller::Public;
+use super::ApiTag;
+use super::caller::PublicCaller;
 use super::json::{Json, read};
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::audit::{Actor, Event, Kind};
+use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::auth::AccountView;
-use crate::http::pages::{escape, page};
+use crate::http::router::{escape, page};
 use crate::http::web;
 use crate::model::{AccountName, Error, Role};
 use axum::extract::Request;
@@ -46,10 +46,10 @@ pub fn is_open(app: &App) -> bool {
 }
 
 /// Makes the first administrator, with the token of the set-up link.
-#[utoipa::path(post, path = "/api/v1/setup", tag = Tag::SETUP, operation_id = "setup", security(()), request_body = NewAdmin,
+#[utoipa::path(post, path = "/api/v1/setup", tag = ApiTag::SETUP, operation_id = "setup", security(()), request_body = NewAdmin,
     responses((status = 201, body = AccountView), Failures))]
 pub async fn create(
-    Public { app, client }: Public,
+    PublicCaller { app, client }: PublicCaller,
     Json(admin): Json<NewAdmin>,
 ) -> Result<(StatusCode, axum::Json<AccountView>), Problem> {
     Ok((
@@ -59,7 +59,7 @@ pub async fn create(
 }
 
 /// `GET /setup?token=…`
-pub async fn show(Public { app, .. }: Public, uri: Uri) -> Response {
+pub async fn show(PublicCaller { app, .. }: PublicCaller, uri: Uri) -> Response {
     if !is_open(&app) {
         return over();
     }
@@ -68,7 +68,7 @@ pub async fn show(Public { app, .. }: Public, uri: Uri) -> Response {
 }
 
 /// `POST /setup`, from the form of [`show`].
-pub async fn submit(Public { app, client }: Public, request: Request) -> Response {
+pub async fn submit(PublicCaller { app, client }: PublicCaller, request: Request) -> Response {
     if !is_open(&app) {
         return over();
     }
@@ -100,9 +100,9 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
     if !is_open(app) {
         return Err(Error::NotFound);
     }
-    let tried = app.auth.reserve_try(client)?;
+    let tried = app.auth.reserve_attempt(client)?;
     let claim = app.setup.claim(&admin.token).ok_or(WRONG_LINK)?;
-    app.auth.refund_try(tried);
+    app.auth.refund_attempt(tried);
     let name = AccountName::parse(&admin.name)?;
     let account = app
         .auth
@@ -114,9 +114,10 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
         )
         .await?;
     claim.finish();
-    let event = Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(client);
+    let event = AuditEvent::new(Actor::Nobody, AuditKind::AccountCreated, name.as_str())
+        .with_address(client);
     app.audit
-        .record(event.note("role admin, by the set-up link"))
+        .record(event.with_note("role admin, by the set-up link"))
         .await;
     tracing::info!(account = name.as_str(), "the first administrator was made");
     Ok(account)

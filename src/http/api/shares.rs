@@ -1,13 +1,13 @@
 //! Shares: what an account shows of its drive to others, and what others show to it.
 
-use super::Tag;
-use super::caller::Account;
+use super::ApiTag;
+use super::caller::AccountCaller;
 use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::audit::Kind;
-use crate::drive::groups::{Bound, Grantee};
+use crate::audit::AuditKind;
+use crate::drive::groups::{Grantee, GranteeRef};
 use crate::drive::shares::{NewShare, Share};
 use crate::model::path::check_name;
 use crate::model::{AccountName, Error, Rights, VPath, time};
@@ -75,7 +75,7 @@ pub struct ShareChange {
     /// When the share ends by itself; `null` for never.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub expires: Edit<String>,
+    pub expires: ShareFieldPatch<String>,
     /// A word to the receivers.
     pub note: Option<String>,
     /// The name under which you want to see it.
@@ -84,7 +84,7 @@ pub struct ShareChange {
 
 /// A field of a change: left out it stays, `null` clears it.
 #[derive(Debug, Default)]
-pub enum Edit<T> {
+pub enum ShareFieldPatch<T> {
     /// It stays.
     #[default]
     Keep,
@@ -92,7 +92,7 @@ pub enum Edit<T> {
     Set(Option<T>),
 }
 
-impl<T> Edit<T> {
+impl<T> ShareFieldPatch<T> {
     /// What becomes of the present value.
     pub fn apply(self, present: Option<T>) -> Option<T> {
         match self {
@@ -102,7 +102,7 @@ impl<T> Edit<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for ShareFieldPatch<T> {
     fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
         Option::deserialize(value).map(Self::Set)
     }
@@ -110,7 +110,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
 
 /// A share, as the account that made it sees it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Outgoing {
+pub struct OutgoingShare {
     /// The id.
     pub id: String,
     /// The file or folder in your drive.
@@ -132,7 +132,7 @@ pub struct Outgoing {
 
 /// A share, as an account that it was made for sees it.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Incoming {
+pub struct IncomingShare {
     /// The id.
     pub id: String,
     /// Whose it is.
@@ -152,7 +152,7 @@ pub struct Incoming {
     pub note: String,
 }
 
-impl Outgoing {
+impl OutgoingShare {
     pub(super) fn of(share: &Share) -> Self {
         Self {
             id: share.id.clone(),
@@ -167,7 +167,7 @@ impl Outgoing {
     }
 }
 
-impl Incoming {
+impl IncomingShare {
     fn of(share: &Share, at: &VPath) -> Self {
         Self {
             id: share.id.clone(),
@@ -195,14 +195,14 @@ pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
 
 /// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
 /// silently reaches nobody would be worse.
-pub(super) fn bind_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<Bound, Error> {
+pub(super) fn bind_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<GranteeRef, Error> {
     if matches!(to, Grantee::Account(name) if app.auth.account(name).is_none()) {
         return Err(invalid(
             &format!("{pointer}/account"),
             "There is no account of this name.",
         ));
     }
-    let bound = app.commons.groups.bind(to);
+    let bound = app.sharing.groups.bind(to);
     bound.ok_or_else(|| {
         invalid(
             &format!("{pointer}/group"),
@@ -229,46 +229,50 @@ fn check_note(note: &str) -> Result<(), Error> {
 }
 
 /// The shares you have made.
-#[utoipa::path(get, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "listShares", params(PageQuery),
-    responses((status = 200, body = Page<Outgoing>), Failures))]
+#[utoipa::path(get, path = "/api/v1/shares", tag = ApiTag::SHARES, operation_id = "listShares", params(PageQuery),
+    responses((status = 200, body = Page<OutgoingShare>), Failures))]
 pub async fn list(
-    caller: Account,
+    caller: AccountCaller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Page<Outgoing>>, Problem> {
-    let shares = caller.app.commons.shares.of(&caller.identity.account);
-    let page = page.cut(shares, |share| share.place_in_lists())?;
+) -> Result<Json<Page<OutgoingShare>>, Problem> {
+    let shares = caller.app.sharing.shares.of(&caller.identity.account);
+    let page = page.cut(shares, |share| share.sort_key())?;
     Ok(Json(Page {
-        items: page.items.iter().map(|share| Outgoing::of(share)).collect(),
+        items: page
+            .items
+            .iter()
+            .map(|share| OutgoingShare::of(share))
+            .collect(),
         next: page.next,
     }))
 }
 
 /// What others share with you.
-#[utoipa::path(get, path = "/api/v1/shares/incoming", tag = Tag::SHARES, operation_id = "listIncomingShares", params(PageQuery),
-    responses((status = 200, body = Page<Incoming>), Failures))]
+#[utoipa::path(get, path = "/api/v1/shares/incoming", tag = ApiTag::SHARES, operation_id = "listIncomingShares", params(PageQuery),
+    responses((status = 200, body = Page<IncomingShare>), Failures))]
 pub async fn incoming(
-    caller: Account,
+    caller: AccountCaller,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Page<Incoming>>, Problem> {
+) -> Result<Json<Page<IncomingShare>>, Problem> {
     let shares = caller.app.drive(&caller.identity).await?.incoming().await?;
-    let page = page.cut(shares, |(share, _)| share.place_in_lists())?;
+    let page = page.cut(shares, |(share, _)| share.sort_key())?;
     Ok(Json(Page {
         items: page
             .items
             .iter()
-            .map(|(share, at)| Incoming::of(share, at))
+            .map(|(share, at)| IncomingShare::of(share, at))
             .collect(),
         next: page.next,
     }))
 }
 
 /// Shares a file or folder of your drive.
-#[utoipa::path(post, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "createShare", request_body = ShareRequest,
-    responses((status = 201, body = Outgoing), Failures))]
+#[utoipa::path(post, path = "/api/v1/shares", tag = ApiTag::SHARES, operation_id = "createShare", request_body = ShareRequest,
+    responses((status = 201, body = OutgoingShare), Failures))]
 pub async fn create(
-    caller: Account,
+    caller: AccountCaller,
     Body(asked): Body<ShareRequest>,
-) -> Result<(StatusCode, Json<Outgoing>), Problem> {
+) -> Result<(StatusCode, Json<OutgoingShare>), Problem> {
     let path = VPath::parse(&asked.path).map_err(|error| invalid("/path", error.to_string()))?;
     let own = &caller.identity.account;
     let tried = caller.app.auth.reserve_name(own)?;
@@ -281,10 +285,13 @@ pub async fn create(
     let note = asked.note.unwrap_or_default();
     check_note(&note)?;
     let drive = caller.app.drive(&caller.identity).await?;
-    let (path, folder, id) = drive.shareable(&path).await.map_err(|error| match error {
-        Error::NotFound => invalid("/path", "There is nothing at this path."),
-        error => error,
-    })?;
+    let (path, folder, id) = drive
+        .share_target(&path)
+        .await
+        .map_err(|error| match error {
+            Error::NotFound => invalid("/path", "There is nothing at this path."),
+            error => error,
+        })?;
     let rights = asked.rights.into();
     let new = NewShare {
         path,
@@ -302,31 +309,31 @@ pub async fn create(
     );
     let work = async move {
         let to = new.to.clone();
-        let share = app.commons.shares.create(&owner, new).await?;
+        let share = app.sharing.shares.create(&owner, new).await?;
         // An account that is removed meanwhile has had its shares ended already.
         if matches!(&to.named, Grantee::Account(name) if app.auth.account(name).is_none()) {
-            app.commons.shares.revoke(&owner, &share.id).await?;
+            app.sharing.shares.revoke(&owner, &share.id).await?;
             return Err(invalid("/to/account", "There is no account of this name."));
         }
         reporter
-            .done(Kind::ShareCreated, &share.id, share.words())
+            .done(AuditKind::ShareCreated, &share.id, share.audit_text())
             .await;
         Ok(share)
     };
-    let share = caller.app.finish(work).await?;
-    Ok((StatusCode::CREATED, Json(Outgoing::of(&share))))
+    let share = caller.app.run_to_completion(work).await?;
+    Ok((StatusCode::CREATED, Json(OutgoingShare::of(&share))))
 }
 
 /// Changes a share: its owner the rights, expiry and note, a receiver the name.
-#[utoipa::path(patch, path = "/api/v1/shares/{id}", tag = Tag::SHARES, operation_id = "changeShare", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/v1/shares/{id}", tag = ApiTag::SHARES, operation_id = "changeShare", params(("id" = String, Path)),
     request_body = ShareChange, responses((status = 204), Failures))]
 pub async fn change(
-    caller: Account,
+    caller: AccountCaller,
     Path(id): Path<String>,
     Body(asked): Body<ShareChange>,
 ) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
-    if app.commons.shares.made_by(&account, &id).is_none() {
+    if app.sharing.shares.made_by(&account, &id).is_none() {
         return rename(caller, id, asked).await;
     }
     if asked.name.is_some() {
@@ -336,8 +343,10 @@ pub async fn change(
         )));
     }
     let expires = match asked.expires {
-        Edit::Keep => Edit::Keep,
-        Edit::Set(text) => Edit::Set(text.as_deref().map(expiry).transpose()?),
+        ShareFieldPatch::Keep => ShareFieldPatch::Keep,
+        ShareFieldPatch::Set(text) => {
+            ShareFieldPatch::Set(text.as_deref().map(expiry).transpose()?)
+        }
     };
     asked.note.as_deref().map_or(Ok(()), check_note)?;
     let reporter = caller.reporter();
@@ -347,28 +356,37 @@ pub async fn change(
             share.expires = expires.apply(share.expires);
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
         };
-        let before = app.commons.shares.made_by(&account, &id);
+        let before = app.sharing.shares.made_by(&account, &id);
         let share = app
-            .commons
+            .sharing
             .shares
             .change(|shares| shares.made_by(&account, &id), edit)
             .await?;
         if before.as_ref() != Some(&share) {
-            reporter.done(Kind::ShareChanged, &id, share.words()).await;
+            reporter
+                .done(AuditKind::ShareChanged, &id, share.audit_text())
+                .await;
         }
-        app.commons.release(&app.locks, &share).await
+        app.sharing.release_lost(&app.locks, &share).await
     };
-    caller.app.finish(work).await?;
+    caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<StatusCode, Problem> {
+async fn rename(
+    caller: AccountCaller,
+    id: String,
+    asked: ShareChange,
+) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
-    app.commons
+    app.sharing
         .shares
         .shown_to(&account, &id)
         .ok_or(Error::NotFound)?;
-    if asked.rights.is_some() || !matches!(asked.expires, Edit::Keep) || asked.note.is_some() {
+    if asked.rights.is_some()
+        || !matches!(asked.expires, ShareFieldPatch::Keep)
+        || asked.note.is_some()
+    {
         return Err(Problem(Error::Forbidden(
             "Only the owner of what is shared may change this.",
         )));
@@ -379,43 +397,53 @@ async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<Statu
     check_name(&name).map_err(|error| invalid("/name", error.to_string()))?;
     let reporter = caller.reporter();
     let work = async move {
-        let before = app.commons.shares.shown_to(&account, &id);
-        let share = app.commons.shares.rename(&account, &id, &name).await?;
+        let before = app.sharing.shares.shown_to(&account, &id);
+        let share = app.sharing.shares.rename(&account, &id, &name).await?;
         if before.as_ref() != Some(&share) {
             reporter
-                .done(Kind::ShareChanged, &id, share.name_words(&account))
+                .done(
+                    AuditKind::ShareChanged,
+                    &id,
+                    share.audit_name_text(&account),
+                )
                 .await;
         }
         Ok(())
     };
-    caller.app.finish(work).await?;
+    caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends a share that you made, for all; or takes a share that was made for you out of your drive.
-#[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = Tag::SHARES, operation_id = "endShare", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = ApiTag::SHARES, operation_id = "endShare", params(("id" = String, Path)),
     responses((status = 204), Failures))]
-pub async fn end(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn end(caller: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
     let reporter = caller.reporter();
     let work = async move {
-        let shares = &app.commons.shares;
+        let shares = &app.sharing.shares;
         let share = match shares.revoke(&account, &id).await {
             Ok(share) => {
-                reporter.done(Kind::ShareRemoved, &id, share.words()).await;
+                reporter
+                    .done(AuditKind::ShareRemoved, &id, share.audit_text())
+                    .await;
                 share
             }
             Err(Error::NotFound) => {
                 let share = shares.leave(&account, &id).await?;
                 reporter
-                    .done(Kind::ShareChanged, &id, share.left_words(&account))
+                    .done(
+                        AuditKind::ShareChanged,
+                        &id,
+                        share.audit_left_text(&account),
+                    )
                     .await;
                 share
             }
             Err(error) => return Err(error),
         };
-        app.commons.release(&app.locks, &share).await
+        app.sharing.release_lost(&app.locks, &share).await
     };
-    caller.app.finish(work).await?;
+    caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

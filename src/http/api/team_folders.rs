@@ -1,17 +1,17 @@
 //! Team folders: they belong to no account, have a quota of their own, and show in the drives of their members.
 
-use super::Tag;
-use super::caller::Admin;
+use super::ApiTag;
+use super::caller::AdminCaller;
 use super::json::{Json as Body, Query, stated};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use super::shares::{Edit, Granted, bind_grantee, invalid};
-use crate::admin::teams::terms_of;
-use crate::admin::{Files, check_quota};
+use super::shares::{Granted, ShareFieldPatch, bind_grantee, invalid};
+use crate::admin::teams::describe_team;
+use crate::admin::{FilesDisposal, check_quota};
 use crate::app::{App, TreeKind};
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use crate::drive::groups::Grantee;
-use crate::drive::teams::{Member, Team};
+use crate::drive::teams::{Team, TeamFolderMember};
 use crate::model::{Error, RelPath, time};
 use axum::Json;
 use axum::extract::Path;
@@ -56,14 +56,14 @@ pub struct TeamChange {
     /// Its quota in bytes; `null` for unlimited.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    pub quota: Edit<u64>,
+    pub quota: ShareFieldPatch<u64>,
 }
 
 /// How a team folder is removed.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Removal {
+pub struct TeamRemovalQuery {
     /// Whether its files are deleted too, for good; else they stay on the server's disk, aside.
     #[serde(default)]
     pub purge: bool,
@@ -108,10 +108,10 @@ impl TeamView {
     }
 }
 
-fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Error> {
+fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<TeamFolderMember>, Error> {
     let checked = members.into_iter().enumerate().map(|(index, member)| {
         let to = bind_grantee(app, &member.to, &format!("/members/{index}/to"))?;
-        Ok(Member {
+        Ok(TeamFolderMember {
             to,
             rights: member.rights.into(),
         })
@@ -120,13 +120,13 @@ fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Err
 }
 
 /// All team folders.
-#[utoipa::path(get, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "listTeamFolders",
+#[utoipa::path(get, path = "/api/v1/team-folders", tag = ApiTag::TEAM_FOLDERS, operation_id = "listTeamFolders",
     params(PageQuery), responses((status = 200, body = Page<TeamView>), Failures))]
 pub async fn list(
-    caller: Admin,
+    caller: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TeamView>>, Problem> {
-    let page = page.cut(caller.app.commons.teams.list(), |(name, _)| name.clone())?;
+    let page = page.cut(caller.app.sharing.teams.list(), |(name, _)| name.clone())?;
     let items = page
         .items
         .into_iter()
@@ -139,10 +139,10 @@ pub async fn list(
 }
 
 /// Makes a team folder.
-#[utoipa::path(post, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "createTeamFolder",
+#[utoipa::path(post, path = "/api/v1/team-folders", tag = ApiTag::TEAM_FOLDERS, operation_id = "createTeamFolder",
     request_body = TeamRequest, responses((status = 201, body = TeamView), Failures))]
 pub async fn create(
-    caller: Admin,
+    caller: AdminCaller,
     Body(asked): Body<TeamRequest>,
 ) -> Result<(StatusCode, Json<TeamView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
@@ -151,7 +151,7 @@ pub async fn create(
         work.create_team(&name, members, asked.quota, folder.as_deref())
             .await
     };
-    let made = caller.app.finish(made).await;
+    let made = caller.app.run_to_completion(made).await;
     let team = made.map_err(|error| match error {
         Error::BadName(why) => invalid("/name", why),
         error => error,
@@ -172,14 +172,14 @@ pub async fn create(
 }
 
 /// Changes who may use a team folder, and its quota.
-#[utoipa::path(patch, path = "/api/v1/team-folders/{name}", tag = Tag::TEAM_FOLDERS, operation_id = "changeTeamFolder",
+#[utoipa::path(patch, path = "/api/v1/team-folders/{name}", tag = ApiTag::TEAM_FOLDERS, operation_id = "changeTeamFolder",
     params(("name" = String, Path)), request_body = TeamChange, responses((status = 200, body = TeamView), Failures))]
 pub async fn change(
-    caller: Admin,
+    caller: AdminCaller,
     Path(name): Path<String>,
     Body(asked): Body<TeamChange>,
 ) -> Result<Json<TeamView>, Problem> {
-    if let Edit::Set(quota) = asked.quota {
+    if let ShareFieldPatch::Set(quota) = asked.quota {
         check_quota(quota)?;
     }
     let members = asked
@@ -192,42 +192,47 @@ pub async fn change(
             team.members = members.unwrap_or(std::mem::take(&mut team.members));
             team.quota = asked.quota.apply(team.quota);
         };
-        let before = app.commons.teams.find(&of);
-        let changed = app.commons.teams.change(&of, edit).await;
-        let note = changed.as_deref().map(terms_of).unwrap_or_default();
-        let is_change = app.commons.teams.find(&of) != before;
+        let before = app.sharing.teams.find(&of);
+        let changed = app.sharing.teams.change(&of, edit).await;
+        let note = changed.as_deref().map(describe_team).unwrap_or_default();
+        let is_change = app.sharing.teams.find(&of) != before;
         reporter
-            .report_change(Kind::TeamFolderChanged, &of, note, (&changed, is_change))
+            .report_change(
+                AuditKind::TeamFolderChanged,
+                &of,
+                note,
+                (&changed, is_change),
+            )
             .await;
-        app.commons.release_team(&app.locks, &of).await?;
+        app.sharing.release_lost_in_team(&app.locks, &of).await?;
         changed
     };
-    let team = caller.app.finish(work).await?;
+    let team = caller.app.run_to_completion(work).await?;
     Ok(Json(TeamView::of(&caller.app, name, &team)))
 }
 
 /// Removes a team folder from every drive.
-#[utoipa::path(delete, path = "/api/v1/team-folders/{name}", tag = Tag::TEAM_FOLDERS, operation_id = "removeTeamFolder",
-    params(("name" = String, Path), Removal), responses((status = 204), Failures))]
+#[utoipa::path(delete, path = "/api/v1/team-folders/{name}", tag = ApiTag::TEAM_FOLDERS, operation_id = "removeTeamFolder",
+    params(("name" = String, Path), TeamRemovalQuery), responses((status = 204), Failures))]
 pub async fn remove(
-    caller: Admin,
+    caller: AdminCaller,
     Path(name): Path<String>,
-    Query(how): Query<Removal>,
+    Query(how): Query<TeamRemovalQuery>,
 ) -> Result<StatusCode, Problem> {
     let files = match how {
-        Removal {
+        TeamRemovalQuery {
             purge: true,
             path: None,
-        } => Files::Purge,
-        Removal {
+        } => FilesDisposal::Purge,
+        TeamRemovalQuery {
             purge: true,
             path: Some(path),
-        } => Files::PurgeAt(path),
-        Removal {
+        } => FilesDisposal::PurgeAt(path),
+        TeamRemovalQuery {
             purge: false,
             path: None,
-        } => Files::Keep,
-        Removal {
+        } => FilesDisposal::Keep,
+        TeamRemovalQuery {
             purge: false,
             path: Some(_),
         } => {
@@ -241,7 +246,7 @@ pub async fn remove(
     let work = caller.at_work();
     caller
         .app
-        .finish(async move { work.remove_team(&name, files).await })
+        .run_to_completion(async move { work.remove_team(&name, files).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

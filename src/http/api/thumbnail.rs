@@ -1,10 +1,10 @@
 //! Small pictures of the pictures in a drive.
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::json::Query;
 use super::problem::{Failures, Problem};
-use crate::http::pictures::{Asked, USUAL, answer};
+use crate::http::thumbnails::{ThumbnailRequester, USUAL, answer};
 use crate::model::{Error, VPath};
 use axum::response::Response;
 use http::HeaderMap;
@@ -25,10 +25,10 @@ pub struct ThumbnailQuery {
 
 /// A small picture of a JPEG, PNG, WebP or GIF (its first), upright. 422 for what is none, or is too large to be looked at:
 /// 24 MiB, or what takes more than 64 MiB of memory.
-#[utoipa::path(get, path = "/api/v1/files/thumbnail", tag = Tag::FILES, operation_id = "showThumbnail", params(ThumbnailQuery),
+#[utoipa::path(get, path = "/api/v1/files/thumbnail", tag = ApiTag::FILES, operation_id = "showThumbnail", params(ThumbnailQuery),
     responses((status = 200, body = Vec<u8>, content_type = "image/jpeg"), (status = 304, description = "It is as `If-None-Match` has it."), Failures))]
 pub async fn show(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<ThumbnailQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -46,7 +46,7 @@ pub async fn show(
         reader,
         size,
         &headers,
-        Asked::ByMember(&member.identity.account_id),
+        ThumbnailRequester::ByMember(&member.identity.account_id),
     )
     .await?)
 }

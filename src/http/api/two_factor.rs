@@ -1,10 +1,10 @@
 //! Two-factor sign-in: turning it on with an authenticator app, and off.
 
-use super::Tag;
-use super::caller::Account;
+use super::ApiTag;
+use super::caller::AccountCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::audit::Kind;
+use crate::audit::AuditKind;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 /// The account's password once more.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Proof {
+pub struct PasswordConfirmation {
     /// The present password.
     #[schema(value_type = String)]
     password: Zeroizing<String>,
@@ -47,15 +47,15 @@ pub struct RecoveryCodes {
 }
 
 /// Begins: makes the secret for an authenticator app. Sign-in asks for nothing new until it is confirmed.
-#[utoipa::path(post, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "beginTwoFactor",
-    request_body = Proof, responses((status = 201, body = EnrolmentView), Failures))]
+#[utoipa::path(post, path = "/api/v1/me/two-factor", tag = ApiTag::ACCOUNT, operation_id = "beginTwoFactor",
+    request_body = PasswordConfirmation, responses((status = 201, body = EnrolmentView), Failures))]
 pub async fn begin(
-    Account {
+    AccountCaller {
         app,
         identity,
         client,
-    }: Account,
-    Json(proof): Json<Proof>,
+    }: AccountCaller,
+    Json(proof): Json<PasswordConfirmation>,
 ) -> Result<(StatusCode, axum::Json<EnrolmentView>), Problem> {
     let begun = app
         .auth
@@ -71,13 +71,13 @@ pub async fn begin(
 }
 
 /// Confirms with a first code: from now on sign-in asks for one, and the password alone opens neither drive nor API.
-#[utoipa::path(post, path = "/api/v1/me/two-factor/confirm", tag = Tag::ACCOUNT, operation_id = "confirmTwoFactor",
+#[utoipa::path(post, path = "/api/v1/me/two-factor/confirm", tag = ApiTag::ACCOUNT, operation_id = "confirmTwoFactor",
     request_body = Confirmation, responses((status = 200, body = RecoveryCodes), Failures))]
 pub async fn confirm(
-    caller: Account,
+    caller: AccountCaller,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<RecoveryCodes>, Problem> {
-    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let confirmed = async move {
         let codes = work
@@ -86,7 +86,7 @@ pub async fn confirm(
             .await;
         reporter
             .report(
-                Kind::TwoFactorChanged,
+                AuditKind::TwoFactorChanged,
                 identity.account.as_str(),
                 "on",
                 &codes,
@@ -94,17 +94,20 @@ pub async fn confirm(
             .await;
         codes
     };
-    let recovery_codes = app.finish(confirmed).await?;
+    let recovery_codes = app.run_to_completion(confirmed).await?;
     Ok(axum::Json(RecoveryCodes { recovery_codes }))
 }
 
 /// Ends it: sign-in asks for the password only.
-#[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "endTwoFactor",
-    request_body = Proof, responses((status = 204), Failures))]
-pub async fn end(caller: Account, Json(proof): Json<Proof>) -> Result<StatusCode, Problem> {
+#[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = ApiTag::ACCOUNT, operation_id = "endTwoFactor",
+    request_body = PasswordConfirmation, responses((status = 204), Failures))]
+pub async fn end(
+    caller: AccountCaller,
+    Json(proof): Json<PasswordConfirmation>,
+) -> Result<StatusCode, Problem> {
     let (
         reporter,
-        Account {
+        AccountCaller {
             app,
             identity,
             client,
@@ -118,7 +121,7 @@ pub async fn end(caller: Account, Json(proof): Json<Proof>) -> Result<StatusCode
             .await;
         reporter
             .report(
-                Kind::TwoFactorChanged,
+                AuditKind::TwoFactorChanged,
                 identity.account.as_str(),
                 "off",
                 &ended,
@@ -126,6 +129,6 @@ pub async fn end(caller: Account, Json(proof): Json<Proof>) -> Result<StatusCode
             .await;
         ended
     };
-    app.finish(ended).await?;
+    app.run_to_completion(ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,20 +1,20 @@
 //! Uploads for browsers and scripts: the body of one request as a file, or the files of a form into a folder.
 //! Bytes are streamed into the drive; a file shows only when it has arrived whole.
 
-use super::Tag;
+use super::ApiTag;
 use super::bulk::{ItemResult, Results};
-use super::caller::Member;
+use super::caller::MemberCaller;
+use super::content_disposition::{FileName, file_name};
 use super::files::Stat;
-use super::form_name::{FileName, file_name};
 use super::json::Query;
 use super::problem::{Failures, Problem};
-use crate::content::{Expect, Put, Start};
-use crate::drive::{Announced, Drive, DriveUpload, Terms};
-use crate::http::announced;
-use crate::http::dav::conditional::with_present;
+use crate::content::{Expect, InitialContent, PutOutcome};
+use crate::drive::{Drive, DriveUpload, Preconditions, UploadOptions};
+use crate::http::dav::conditional::with_current_etag;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
-use crate::http::multipart::{Field, Form};
+use crate::http::expected_length;
+use crate::http::multipart::{MultipartField, MultipartForm};
 use crate::model::{Error, VPath};
 use axum::body::Body;
 use axum::extract::Request;
@@ -53,11 +53,11 @@ pub struct FormQuery {
 }
 
 /// Writes a file: the body is its content.
-#[utoipa::path(put, path = "/api/v1/files/content", tag = Tag::FILES, operation_id = "upload", params(RawQuery),
+#[utoipa::path(put, path = "/api/v1/files/content", tag = ApiTag::FILES, operation_id = "upload", params(RawQuery),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 200, description = "It replaced a file.", body = Stat), (status = 201, body = Stat), Failures))]
 pub async fn raw(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<RawQuery>,
     headers: HeaderMap,
     body: Body,
@@ -76,30 +76,30 @@ pub async fn raw(
         );
     }
     let tokens = lock_tokens(&headers)?;
-    let terms = Terms {
+    let terms = Preconditions {
         expect: if fresh { Expect::Absent } else { expect },
-        tokens,
-        ..Terms::default()
+        lock_tokens: tokens,
+        ..Preconditions::default()
     };
-    let len = announced::body_length(&Method::PUT, &headers)?;
+    let len = expected_length::body_length(&Method::PUT, &headers)?;
     let (modified, checksum) = (fields::oc_mtime(&headers)?, fields::oc_checksum(&headers)?);
-    let announced = Announced {
+    let announced = UploadOptions {
         len,
         estimate: len,
         modified,
-        start: Start::Empty,
+        start: InitialContent::Empty,
         checksum,
     };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
     let put = match drive.begin_put(&path, announced, terms).await {
-        Ok(upload) => pour(upload, bytes).await,
+        Ok(upload) => write_body(upload, bytes).await,
         Err(error) => Err(error),
     };
     let put = match put {
         Ok(put) => put,
         Err(error) => {
-            return Err(with_present(&drive, &path, refused(error, fresh))
+            return Err(with_current_etag(&drive, &path, refused(error, fresh))
                 .await
                 .into());
         }
@@ -113,20 +113,20 @@ pub async fn raw(
 }
 
 /// Uploads the files of a form (`multipart/form-data`) into a folder, each on its own.
-#[utoipa::path(post, path = "/api/v1/files", tag = Tag::FILES, operation_id = "uploadForm", params(FormQuery),
+#[utoipa::path(post, path = "/api/v1/files", tag = ApiTag::FILES, operation_id = "uploadForm", params(FormQuery),
     request_body(content = Vec<u8>, content_type = "multipart/form-data"),
     responses((status = 200, body = Results), Failures))]
 pub async fn form(
-    member: Member,
+    member: MemberCaller,
     Query(query): Query<FormQuery>,
     request: Request,
 ) -> Result<axum::Json<Results>, Problem> {
-    let into = Into {
+    let into = FormTarget {
         folder: VPath::parse(&query.path)?,
         overwrite: query.overwrite,
         tokens: lock_tokens(request.headers())?,
     };
-    let form = Form::of(request)?;
+    let form = MultipartForm::of(request)?;
     let results = store_form(&member.drive().await?, &into, form).await?;
     if results.is_empty() {
         return Err(Problem(Error::Invalid {
@@ -141,8 +141,8 @@ pub async fn form(
 /// first of it; a form that breaks off is an error, and what had arrived whole before stays.
 pub async fn store_form(
     drive: &Drive,
-    into: &Into,
-    mut form: Form,
+    into: &FormTarget,
+    mut form: MultipartForm,
 ) -> Result<Vec<ItemResult>, Error> {
     let folder = &into.folder;
     let mut results = Vec::new();
@@ -189,7 +189,7 @@ pub async fn store_form(
 
 /// Where the files of a form go, and how.
 #[derive(Clone, Debug)]
-pub struct Into {
+pub struct FormTarget {
     /// The folder.
     pub folder: VPath,
     /// Whether they may replace files.
@@ -200,42 +200,42 @@ pub struct Into {
 
 async fn store_field(
     drive: &Drive,
-    into: &Into,
+    into: &FormTarget,
     name: &str,
-    field: Field<'_>,
-) -> Result<Put, Error> {
+    field: MultipartField<'_>,
+) -> Result<PutOutcome, Error> {
     let expect = if into.overwrite {
         Expect::Any
     } else {
         Expect::Absent
     };
-    let terms = Terms {
+    let terms = Preconditions {
         expect,
-        tokens: into.tokens.clone(),
-        ..Terms::default()
+        lock_tokens: into.tokens.clone(),
+        ..Preconditions::default()
     };
-    let announced = Announced {
+    let announced = UploadOptions {
         len: None,
         estimate: None,
         modified: None,
-        start: Start::Empty,
+        start: InitialContent::Empty,
         checksum: None,
     };
     let put = match drive
         .begin_put(&into.folder.join(name)?, announced, terms)
         .await
     {
-        Ok(upload) => pour(upload, field.content()).await,
+        Ok(upload) => write_body(upload, field.content()).await,
         Err(error) => Err(error),
     };
     put.map_err(|error| refused(error, !into.overwrite))
 }
 
 /// Bytes into a file; the last step runs to its end though the client leaves, and before it nothing shows.
-async fn pour(
+async fn write_body(
     mut upload: DriveUpload,
     bytes: impl futures_util::Stream<Item = Result<Bytes, Error>>,
-) -> Result<Put, Error> {
+) -> Result<PutOutcome, Error> {
     let mut bytes = std::pin::pin!(bytes);
     while let Some(chunk) = bytes.try_next().await? {
         upload.write(chunk).await?;

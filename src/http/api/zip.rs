@@ -1,10 +1,10 @@
 //! Several files and folders as one zip archive, made while it is sent.
 
-use super::Tag;
-use super::caller::Member;
+use super::ApiTag;
+use super::caller::MemberCaller;
 use super::files::disposition;
 use super::problem::{Failures, Problem};
-use crate::auth::Network;
+use crate::auth::ClientNetwork;
 use crate::drive::Drive;
 use crate::http::zip;
 use crate::model::{Error, Result, VPath};
@@ -17,10 +17,10 @@ use percent_encoding::percent_decode_str;
 const MAX_PATHS: usize = 1000;
 
 /// Files and folders, with all below, as one zip archive; `path` may be there many times.
-#[utoipa::path(get, path = "/api/v1/zip", tag = Tag::FILES, operation_id = "downloadZip",
+#[utoipa::path(get, path = "/api/v1/zip", tag = ApiTag::FILES, operation_id = "downloadZip",
     params(("path" = Vec<String>, Query, description = "A file or folder; may be repeated.")),
     responses((status = 200, body = Vec<u8>, content_type = "application/zip"), Failures))]
-pub async fn download(member: Member, uri: Uri) -> Result<Response, Problem> {
+pub async fn download(member: MemberCaller, uri: Uri) -> Result<Response, Problem> {
     let paths = paths(uri.query().unwrap_or_default())?;
     Ok(archive(
         member.drive().await?,
@@ -34,7 +34,7 @@ pub async fn download(member: Member, uri: Uri) -> Result<Response, Problem> {
 pub async fn archive(
     drive: Drive,
     paths: Vec<VPath>,
-    (top, network): (&str, Network),
+    (top, network): (&str, ClientNetwork),
 ) -> Result<Response> {
     for path in &paths {
         drive.stat(path).await?;

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 
 /// How a conditional GET or HEAD goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ReadCondition {
     /// As if there were no condition.
     Proceed,
     /// The client has it already: 304.
@@ -21,7 +21,7 @@ pub enum Verdict {
 
 /// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted. `Stale`, and `BadRequest` for a
 /// malformed `If-Match`. What is malformed in `If-None-Match` matches nothing: then the client gets the content, which is never wrong.
-pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Verdict> {
+pub fn evaluate(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<ReadCondition> {
     let etag = etag.as_bytes();
     if let Some(list) = list(headers, &IF_MATCH) {
         let matches = lists_tag(&list, etag).ok_or(Error::BadRequest(
@@ -48,14 +48,14 @@ pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Ve
         }
     };
     Ok(if known {
-        Verdict::NotModified
+        ReadCondition::NotModified
     } else {
-        Verdict::Proceed
+        ReadCondition::Proceed
     })
 }
 
 /// A failure with the entity tag of what stands at `path`, if a condition on that has failed and the drive shows it.
-pub async fn with_present(drive: &Drive, path: &VPath, error: Error) -> Error {
+pub async fn with_current_etag(drive: &Drive, path: &VPath, error: Error) -> Error {
     if !matches!(error, Error::PreconditionFailed) {
         return error;
     }
@@ -68,11 +68,11 @@ pub async fn with_present(drive: &Drive, path: &VPath, error: Error) -> Error {
 }
 
 /// Whether `If-Range` lets a `Range` count: the tag or the date is exactly the present one.
-pub fn range_counts(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
+pub fn if_range_matches(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
     if !headers.contains_key(IF_RANGE) {
         return true;
     }
-    let Some(value) = only(headers, &IF_RANGE) else {
+    let Some(value) = single_value(headers, &IF_RANGE) else {
         return false;
     };
     value.as_bytes().trim_ascii() == etag.as_bytes()
@@ -80,14 +80,17 @@ pub fn range_counts(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bo
 }
 
 /// A header's one value; `None` when it is absent or there in several lines.
-pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+pub(super) fn single_value<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())
 }
 
 /// A header's date in seconds since 1970; what is no date, or more than one, counts as absent, as RFC 9110 has it.
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
-    only(headers, name)?
+    single_value(headers, name)?
         .to_str()
         .ok()
         .and_then(|text| parse_http_date(text.trim()))
@@ -105,12 +108,12 @@ pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<
 
 /// An entity tag as it is written, without its quotes.
 #[derive(Clone, Copy)]
-struct Tag<'a> {
+struct EntityTag<'a> {
     weak: bool,
     opaque: &'a [u8],
 }
 
-impl Tag<'_> {
+impl EntityTag<'_> {
     /// Whether it is this quoted tag; by the weak comparison, which does not look at `weak` (RFC 9110 section 8.8.3.2).
     fn is(self, etag: &[u8]) -> bool {
         etag.strip_prefix(b"\"").and_then(|e| e.strip_suffix(b"\"")) == Some(self.opaque)
@@ -122,7 +125,7 @@ fn lists_tag(list: &[u8], etag: &[u8]) -> Option<bool> {
     if is_any(list) {
         return Some(true);
     }
-    let tags: Vec<Tag<'_>> = elements(list).collect::<Option<_>>()?;
+    let tags: Vec<EntityTag<'_>> = elements(list).collect::<Option<_>>()?;
     (!tags.is_empty()).then(|| tags.iter().any(|tag| !tag.weak && tag.is(etag)))
 }
 
@@ -133,7 +136,7 @@ fn is_any(list: &[u8]) -> bool {
 }
 
 /// The elements of a list of tags; `None` for one that is no tag.
-fn elements(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
+fn elements(list: &[u8]) -> impl Iterator<Item = Option<EntityTag<'_>>> {
     let mut rest = list;
     std::iter::from_fn(move || {
         rest = rest.trim_ascii_start();
@@ -154,7 +157,7 @@ fn elements(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
 }
 
 /// The tag that a list begins with, up to the next comma or the end.
-fn leading_tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
+fn leading_tag(list: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
     let (weak, tag) = list
         .strip_prefix(b"W/")
         .map_or((false, list), |tag| (true, tag));
@@ -165,7 +168,7 @@ fn leading_tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
         .all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80);
     let tail = tail.strip_prefix(b"\"")?.trim_ascii_start();
     (is_opaque && (tail.is_empty() || tail.starts_with(b",")))
-        .then_some((Tag { weak, opaque }, tail))
+        .then_some((EntityTag { weak, opaque }, tail))
 }
 
 #[cfg(test)]
@@ -188,9 +191,9 @@ mod tests {
         for (name, value) in pairs {
             headers.append(name, HeaderValue::from_str(value).unwrap());
         }
-        match judge(&headers, TAG, modified()) {
-            Ok(Verdict::Proceed) => 200,
-            Ok(Verdict::NotModified) => 304,
+        match evaluate(&headers, TAG, modified()) {
+            Ok(ReadCondition::Proceed) => 200,
+            Ok(ReadCondition::NotModified) => 304,
             Err(error) => crate::http::reply::status(&error).as_u16(),
         }
     }
@@ -303,7 +306,7 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         headers.extend(ranges);
-        assert!(!range_counts(&headers, TAG, modified()));
+        assert!(!if_range_matches(&headers, TAG, modified()));
     }
 
     #[test]
@@ -320,9 +323,13 @@ mod tests {
             let headers: HeaderMap = [(IF_RANGE, HeaderValue::from_str(value).unwrap())]
                 .into_iter()
                 .collect();
-            assert_eq!(range_counts(&headers, TAG, modified()), counts, "{value}");
+            assert_eq!(
+                if_range_matches(&headers, TAG, modified()),
+                counts,
+                "{value}"
+            );
         }
-        assert!(range_counts(&HeaderMap::new(), TAG, modified()));
+        assert!(if_range_matches(&HeaderMap::new(), TAG, modified()));
     }
 
     proptest! {

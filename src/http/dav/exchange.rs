@@ -2,7 +2,7 @@
 
 use crate::content::Node;
 use crate::drive::locks::LockRequest;
-use crate::drive::{Checksum, Drive, LockView, Terms};
+use crate::drive::{Checksum, Drive, LockView, Preconditions};
 use crate::model::{Error, VPath};
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 /// The methods that the protocol crate drives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub enum DavMethod {
     /// PUT
     Put,
     /// PATCH (sabredav partial update)
@@ -31,17 +31,17 @@ pub enum Verb {
 }
 
 /// One request, as the gate understood it.
-pub struct Exchange {
+pub struct DavExchange {
     /// Whose drive.
     pub drive: Drive,
     /// The method.
-    pub verb: Verb,
+    pub method: DavMethod,
     /// The resource named.
     pub path: VPath,
     /// Where to, for COPY and MOVE.
     pub destination: Option<VPath>,
     /// Its conditions.
-    pub terms: Terms,
+    pub preconditions: Preconditions,
     /// Whether COPY and MOVE may replace.
     pub overwrite: bool,
     /// Whether a COPY leaves out the members.
@@ -55,18 +55,18 @@ pub struct Exchange {
     /// What the bytes of an upload must come to.
     pub checksum: Option<Checksum>,
     /// What a LOCK found at the path.
-    pub present: Option<Node>,
+    pub existing: Option<Node>,
     /// What a LOCK asks for; `None` for a refresh.
     pub lock: Option<LockRequest>,
     /// The `Timeout` of a LOCK.
     pub timeout: Option<Duration>,
     /// What the callbacks report.
-    pub outcome: Mutex<Outcome>,
+    pub outcome: Mutex<ExchangeOutcome>,
 }
 
 /// What became of a request, beyond the status that the crate found.
 #[derive(Debug, Default)]
-pub struct Outcome {
+pub struct ExchangeOutcome {
     /// The first failure: it decides the reply where nothing was changed.
     pub failure: Option<Error>,
     /// The status of a change that is made, and that nothing after it takes back.
@@ -77,7 +77,7 @@ pub struct Outcome {
     pub lock: Option<LockView>,
 }
 
-impl Exchange {
+impl DavExchange {
     /// Notes that the change is made; `created` when nothing stood there before.
     pub fn made(&self, created: bool) {
         self.outcome.lock().status = Some(if created {
@@ -95,10 +95,10 @@ impl Exchange {
     }
 }
 
-impl fmt::Debug for Exchange {
+impl fmt::Debug for DavExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("verb", &self.verb)
+            .field("verb", &self.method)
             .field("path", &self.path)
             .finish_non_exhaustive()
     }

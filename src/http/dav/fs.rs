@@ -1,9 +1,9 @@
 //! The protocol crate's file system over one request's drive. Each callback is one operation of [`Drive`](crate::drive::Drive);
 //! precise failures go into the exchange, and the crate hears only what steers it.
 
-use super::exchange::{Exchange, Verb};
-use crate::content::{Node, Reach, Start};
-use crate::drive::{Announced, Copying, DriveUpload};
+use super::exchange::{DavExchange, DavMethod};
+use crate::content::{CopyDepth, InitialContent, Node};
+use crate::drive::{Copying, DriveUpload, UploadOptions};
 use crate::model::{Error, Result, VPath};
 use bytes::{Buf, Bytes};
 use dav_server::davpath::DavPath;
@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 /// The file system of one request.
 #[derive(Clone, Debug)]
-pub struct ExchangeFs(pub Arc<Exchange>);
+pub struct ExchangeFs(pub Arc<DavExchange>);
 
 impl ExchangeFs {
     fn path(&self, path: &DavPath) -> FsResult<VPath> {
@@ -32,19 +32,21 @@ impl ExchangeFs {
         let exchange = &self.0;
         let path = self.path(path)?;
         let is_source = path == exchange.path;
-        match exchange.verb {
-            Verb::Put | Verb::Mkcol | Verb::Unlock => Err(FsError::NotFound),
-            Verb::Lock => exchange
-                .present
+        match exchange.method {
+            DavMethod::Put | DavMethod::Mkcol | DavMethod::Unlock => Err(FsError::NotFound),
+            DavMethod::Lock => exchange
+                .existing
                 .clone()
                 .map(Meta::boxed)
                 .ok_or(FsError::NotFound),
-            Verb::Delete | Verb::Move if is_source => Ok(Meta::boxed(Node::unseen(true))),
-            Verb::Copy | Verb::Patch if is_source => match exchange.drive.stat(&path).await {
-                Ok(node) => Ok(Meta::boxed(node)),
-                Err(Error::NotFound) => Err(FsError::NotFound),
-                Err(error) => Err(exchange.fail(error)),
-            },
+            DavMethod::Delete | DavMethod::Move if is_source => Ok(Meta::boxed(Node::unseen(true))),
+            DavMethod::Copy | DavMethod::Patch if is_source => {
+                match exchange.drive.stat(&path).await {
+                    Ok(node) => Ok(Meta::boxed(node)),
+                    Err(Error::NotFound) => Err(FsError::NotFound),
+                    Err(error) => Err(exchange.fail(error)),
+                }
+            }
             _ if self.is_destination(&path) => Err(FsError::NotFound),
             _ => Ok(Meta::boxed(Node::unseen(true))),
         }
@@ -57,11 +59,11 @@ impl ExchangeFs {
     async fn begin_put(&self, options: &OpenOptions) -> Result<DriveUpload> {
         let exchange = &self.0;
         let start = if options.truncate {
-            Start::Empty
+            InitialContent::Empty
         } else {
-            Start::Present
+            InitialContent::Present
         };
-        let announced = Announced {
+        let announced = UploadOptions {
             len: exchange.len,
             estimate: exchange.estimate,
             modified: exchange.modified,
@@ -70,7 +72,7 @@ impl ExchangeFs {
         };
         let mut upload = exchange
             .drive
-            .begin_put(&exchange.path, announced, exchange.terms.clone())
+            .begin_put(&exchange.path, announced, exchange.preconditions.clone())
             .await?;
         if options.append {
             let end = upload.len();
@@ -81,10 +83,13 @@ impl ExchangeFs {
 
     async fn create_dir(&self, path: VPath) -> Result<()> {
         let exchange = &self.0;
-        if exchange.verb == Verb::Copy {
+        if exchange.method == DavMethod::Copy {
             return self.copy_all().await;
         }
-        exchange.drive.mkdir(&path, exchange.terms.clone()).await?;
+        exchange
+            .drive
+            .mkdir(&path, exchange.preconditions.clone())
+            .await?;
         exchange.made(true);
         Ok(())
     }
@@ -96,9 +101,9 @@ impl ExchangeFs {
             return Err(Error::BadRequest("A copy needs a Destination."));
         };
         let reach = if exchange.shallow {
-            Reach::Shallow
+            CopyDepth::Zero
         } else {
-            Reach::Deep
+            CopyDepth::Infinity
         };
         let copying = Copying {
             reach,
@@ -106,7 +111,7 @@ impl ExchangeFs {
         };
         let created = exchange
             .drive
-            .copy(&exchange.path, to, copying, exchange.terms.clone())
+            .copy(&exchange.path, to, copying, exchange.preconditions.clone())
             .await?;
         exchange.made(created);
         Ok(())
@@ -117,7 +122,10 @@ impl ExchangeFs {
         if self.is_destination(&path) {
             return Ok(());
         }
-        self.0.drive.delete(&path, self.0.terms.clone()).await?;
+        self.0
+            .drive
+            .delete(&path, self.0.preconditions.clone())
+            .await?;
         self.0.made(false);
         Ok(())
     }
@@ -126,13 +134,13 @@ impl ExchangeFs {
         let created = self
             .0
             .drive
-            .rename(&from, &to, self.0.overwrite, self.0.terms.clone())
+            .rename(&from, &to, self.0.overwrite, self.0.preconditions.clone())
             .await?;
         self.0.made(created);
         Ok(())
     }
 
-    fn told<T>(&self, result: Result<T>) -> FsResult<T> {
+    fn report<T>(&self, result: Result<T>) -> FsResult<T> {
         result.map_err(|error| self.0.fail(error))
     }
 }
@@ -144,15 +152,15 @@ impl DavFileSystem for ExchangeFs {
         options: OpenOptions,
     ) -> FsFuture<'a, Box<dyn DavFile>> {
         async move {
-            if self.0.verb == Verb::Lock {
+            if self.0.method == DavMethod::Lock {
                 let lock = self.0.outcome.lock().lock.clone();
                 let Some(lock) = lock else {
                     return Err(FsError::GeneralFailure);
                 };
-                self.told(
+                self.report(
                     self.0
                         .drive
-                        .create_locked(&self.0.path, &lock, &self.0.terms)
+                        .create_locked(&self.0.path, &lock, &self.0.preconditions)
                         .await,
                 )?;
                 self.0.made(true);
@@ -162,7 +170,7 @@ impl DavFileSystem for ExchangeFs {
                     node: None,
                 }) as Box<dyn DavFile>);
             }
-            let upload = self.told(self.begin_put(&options).await)?;
+            let upload = self.report(self.begin_put(&options).await)?;
             Ok(Box::new(PutFile {
                 fs: self.clone(),
                 upload: Some(upload),
@@ -186,23 +194,23 @@ impl DavFileSystem for ExchangeFs {
     }
 
     fn create_dir<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
-        async move { self.told(ExchangeFs::create_dir(self, self.path(path)?).await) }.boxed()
+        async move { self.report(ExchangeFs::create_dir(self, self.path(path)?).await) }.boxed()
     }
 
     fn remove_dir<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
-        async move { self.told(self.remove(self.path(path)?).await) }.boxed()
+        async move { self.report(self.remove(self.path(path)?).await) }.boxed()
     }
 
     fn remove_file<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
-        async move { self.told(self.remove(self.path(path)?).await) }.boxed()
+        async move { self.report(self.remove(self.path(path)?).await) }.boxed()
     }
 
     fn rename<'a>(&'a self, from: &'a DavPath, to: &'a DavPath) -> FsFuture<'a, ()> {
-        async move { self.told(self.move_all(self.path(from)?, self.path(to)?).await) }.boxed()
+        async move { self.report(self.move_all(self.path(from)?, self.path(to)?).await) }.boxed()
     }
 
     fn copy<'a>(&'a self, _from: &'a DavPath, _to: &'a DavPath) -> FsFuture<'a, ()> {
-        async move { self.told(self.copy_all().await) }.boxed()
+        async move { self.report(self.copy_all().await) }.boxed()
     }
 }
 
@@ -238,7 +246,7 @@ impl DavFile for PutFile {
     fn write_bytes(&mut self, bytes: Bytes) -> FsFuture<'_, ()> {
         async move {
             let result = self.upload()?.write(bytes).await;
-            self.fs.told(result)
+            self.fs.report(result)
         }
         .boxed()
     }
@@ -267,7 +275,7 @@ impl DavFile for PutFile {
     fn flush(&mut self) -> FsFuture<'_, ()> {
         async move {
             let upload = self.upload.take().ok_or(FsError::GeneralFailure)?;
-            let put = self.fs.told(upload.commit().await)?;
+            let put = self.fs.report(upload.commit().await)?;
             self.fs.0.made(put.created);
             self.fs.0.outcome.lock().put = Some(put.node.clone());
             self.node = Some(put.node);

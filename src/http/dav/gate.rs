@@ -1,14 +1,14 @@
 //! The gate: turns a request into an [`Exchange`] and the plain request that the protocol crate gets instead of the client's.
 //! Only headers that the gate has read and understood go on, so that nothing the crate misreads ever reaches it.
 
-use super::exchange::{Exchange, Outcome, Verb};
-use super::headers::{self, Depth, Origin};
+use super::exchange::{DavExchange, DavMethod, ExchangeOutcome};
+use super::headers::{self, Depth, ServerOrigin};
 use super::href::{self, PREFIX};
 use super::lockxml;
 use crate::drive::Drive;
 use crate::drive::locks::LockRequest;
-use crate::drive::terms::Terms;
-use crate::http::announced;
+use crate::drive::preconditions::Preconditions;
+use crate::http::expected_length;
 use crate::model::{Error, Result, VPath, Via};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -24,24 +24,28 @@ const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
 const OF_VISITORS: usize = 16;
 
 /// A request head, and what the gate made of its address.
-pub struct Arrival<'a> {
+pub struct DavRequestHead<'a> {
     /// The method, for the crate.
-    pub verb: Verb,
+    pub verb: DavMethod,
     /// The head as it came.
     pub head: &'a request::Parts,
     /// The resource named.
     pub path: VPath,
     /// What counts as this server.
-    pub origin: Origin<'a>,
+    pub origin: ServerOrigin<'a>,
     /// The body, where the method has an XML one.
     pub xml: &'a [u8],
 }
 
 /// The conditions of a request. Each may cost a look at the disk, so visitors of links have few. `BadRequest`.
-pub fn terms(drive: &Drive, headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
-    let terms = headers::terms(headers, origin)?;
-    let count = terms
-        .lists
+pub fn preconditions(
+    drive: &Drive,
+    headers: &HeaderMap,
+    origin: ServerOrigin<'_>,
+) -> Result<Preconditions> {
+    let preconditions = headers::preconditions(headers, origin)?;
+    let count = preconditions
+        .if_lists
         .iter()
         .map(|list| list.conditions.len())
         .sum::<usize>();
@@ -50,15 +54,18 @@ pub fn terms(drive: &Drive, headers: &HeaderMap, origin: Origin<'_>) -> Result<T
             "By a link, the If header may have at most 16 conditions: send fewer.",
         ));
     }
-    Ok(terms)
+    Ok(preconditions)
 }
 
 /// Reads a request whole; malformed or dangerous ones end here.
-pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>> {
+pub async fn parse_exchange(
+    drive: Drive,
+    arrival: &DavRequestHead<'_>,
+) -> Result<Arc<DavExchange>> {
     let headers = &arrival.head.headers;
-    let mut exchange = Exchange {
-        terms: terms(&drive, headers, arrival.origin)?,
-        verb: arrival.verb,
+    let mut exchange = DavExchange {
+        preconditions: preconditions(&drive, headers, arrival.origin)?,
+        method: arrival.verb,
         path: arrival.path.clone(),
         destination: None,
         overwrite: headers::overwrite(headers)?,
@@ -67,23 +74,23 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
         estimate: None,
         modified: None,
         checksum: None,
-        present: None,
+        existing: None,
         lock: None,
         timeout: headers::timeout(headers),
-        outcome: Mutex::new(Outcome::default()),
+        outcome: Mutex::new(ExchangeOutcome::default()),
         drive,
     };
     match arrival.verb {
-        Verb::Put | Verb::Patch => admit_put(&mut exchange, arrival)?,
-        Verb::Copy | Verb::Move => admit_transfer(&mut exchange, arrival)?,
-        Verb::Lock => admit_lock(&mut exchange, arrival).await?,
-        Verb::Delete => drop(whole_depth(headers)?),
-        Verb::Mkcol | Verb::Unlock => {}
+        DavMethod::Put | DavMethod::Patch => parse_put(&mut exchange, arrival)?,
+        DavMethod::Copy | DavMethod::Move => parse_transfer(&mut exchange, arrival)?,
+        DavMethod::Lock => parse_lock(&mut exchange, arrival).await?,
+        DavMethod::Delete => drop(whole_depth(headers)?),
+        DavMethod::Mkcol | DavMethod::Unlock => {}
     }
     Ok(Arc::new(exchange))
 }
 
-fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+fn parse_put(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
     let headers = &arrival.head.headers;
     if headers.contains_key(CONTENT_RANGE) {
         return Err(Error::BadRequest(
@@ -93,12 +100,12 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     if arrival.head.uri.path().ends_with('/') {
         return Err(Error::IsFolder);
     }
-    let announced = announced::body_length(&arrival.head.method, headers)?;
+    let announced = expected_length::body_length(&arrival.head.method, headers)?;
     exchange.estimate = announced;
     exchange.modified = headers::oc_mtime(headers)?;
     exchange.checksum = headers::oc_checksum(headers)?;
-    match exchange.verb {
-        Verb::Put => exchange.len = announced,
+    match exchange.method {
+        DavMethod::Put => exchange.len = announced,
         _ if exchange.checksum.is_some() => {
             return Err(Error::BadRequest(
                 "OC-Checksum is of a whole file: a PATCH cannot be held to it.",
@@ -126,9 +133,9 @@ fn check_update_range(headers: &HeaderMap) -> Result<()> {
 
 /// MOVE and DELETE always reach everything. `Depth: 0` is let pass with them, though RFC 4918 knows only infinity there:
 /// rclone sends it with every request.
-fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+fn parse_transfer(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
     let depth = whole_depth(&arrival.head.headers)?;
-    exchange.shallow = exchange.verb == Verb::Copy && depth == Some(Depth::Zero);
+    exchange.shallow = exchange.method == DavMethod::Copy && depth == Some(Depth::Zero);
     exchange.destination = headers::destination(&arrival.head.headers, arrival.origin)?;
     // The crate looks for the parent of the destination and panics when there is none.
     if exchange.destination.as_ref().is_some_and(VPath::is_root) {
@@ -137,10 +144,10 @@ fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> 
     Ok(())
 }
 
-async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+async fn parse_lock(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
     let depth = whole_depth(&arrival.head.headers)?;
     if arrival.xml.is_empty() {
-        let tokens: HashSet<&str> = exchange.terms.submitted().collect();
+        let tokens: HashSet<&str> = exchange.preconditions.submitted_tokens().collect();
         return match tokens.len() {
             1 => Ok(()),
             _ => Err(Error::BadRequest(
@@ -149,12 +156,12 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
         };
     }
     let info = lockxml::parse_lockinfo(arrival.xml)?;
-    exchange.present = exchange.drive.find(&exchange.path).await?;
+    exchange.existing = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,
         shared: info.shared,
         deep: depth != Some(Depth::Zero),
-        folder: exchange.present.as_ref().is_some_and(|node| node.folder),
+        folder: exchange.existing.as_ref().is_some_and(|node| node.folder),
         timeout: exchange.timeout,
     });
     Ok(())
@@ -171,16 +178,20 @@ fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
 }
 
 /// The request that the crate gets: canonical addresses and only the headers it needs.
-pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
+pub fn plain_request<B>(
+    exchange: &DavExchange,
+    arrival: &DavRequestHead<'_>,
+    body: B,
+) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
     let address = href::encode(PREFIX, &exchange.path, false);
     let mut request = Request::builder()
         .method(arrival.head.method.clone())
         .uri(address);
     let given = &arrival.head.headers;
-    let forwarded: &[HeaderName] = match exchange.verb {
-        Verb::Put => &[CONTENT_LENGTH],
-        Verb::Patch => &[CONTENT_LENGTH, CONTENT_TYPE, X_UPDATE_RANGE],
+    let forwarded: &[HeaderName] = match exchange.method {
+        DavMethod::Put => &[CONTENT_LENGTH],
+        DavMethod::Patch => &[CONTENT_LENGTH, CONTENT_TYPE, X_UPDATE_RANGE],
         _ => &[],
     };
     for name in forwarded {
@@ -194,7 +205,7 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
     request.body(body).map_err(malformed)
 }
 
-fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>> {
+fn derived_headers(exchange: &DavExchange) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let value = |text: &[u8]| {
         HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."))
     };
@@ -204,9 +215,9 @@ fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>
             HeaderValue::from_static(text),
         )
     };
-    Ok(match exchange.verb {
-        Verb::Delete => vec![depth("0")],
-        Verb::Copy | Verb::Move => {
+    Ok(match exchange.method {
+        DavMethod::Delete => vec![depth("0")],
+        DavMethod::Copy | DavMethod::Move => {
             let to = exchange
                 .destination
                 .as_ref()
@@ -219,22 +230,26 @@ fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>
                 (HeaderName::from_static("overwrite"), overwrite),
             ]
         }
-        Verb::Lock if exchange.lock.is_none() => {
-            let token = exchange.terms.submitted().next().unwrap_or_default();
+        DavMethod::Lock if exchange.lock.is_none() => {
+            let token = exchange
+                .preconditions
+                .submitted_tokens()
+                .next()
+                .unwrap_or_default();
             vec![(
                 HeaderName::from_static("if"),
                 value(format!("(<{token}>)").as_bytes())?,
             )]
         }
-        Verb::Lock => vec![depth(
+        DavMethod::Lock => vec![depth(
             if exchange.lock.as_ref().is_some_and(|lock| lock.deep) {
                 "infinity"
             } else {
                 "0"
             },
         )],
-        Verb::Unlock => {
-            let [token] = exchange.terms.tokens.as_slice() else {
+        DavMethod::Unlock => {
+            let [token] = exchange.preconditions.lock_tokens.as_slice() else {
                 return Err(Error::BadRequest("UNLOCK needs one Lock-Token."));
             };
             vec![(
@@ -242,12 +257,12 @@ fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>
                 value(format!("<{token}>").as_bytes())?,
             )]
         }
-        Verb::Put | Verb::Patch | Verb::Mkcol => Vec::new(),
+        DavMethod::Put | DavMethod::Patch | DavMethod::Mkcol => Vec::new(),
     })
 }
 
 /// The body that the crate gets with a LOCK: what it needs to go on, never the client's XML.
-pub fn plain_lockinfo(exchange: &Exchange) -> Bytes {
+pub fn plain_lockinfo(exchange: &DavExchange) -> Bytes {
     match &exchange.lock {
         None => Bytes::new(),
         Some(_) => Bytes::from_static(

@@ -1,14 +1,14 @@
 //! Answers GET and HEAD: conditions, ranges, and bytes that browsers must not take for pages of ours.
 
-use super::conditional::{Verdict, judge};
+use super::conditional::{ReadCondition, evaluate};
 use super::media::{is_harmless, media_type};
 use super::props::write_etag;
-use super::range::{Selection, Span, requested};
+use super::range::{ByteRange, RangeSelection, requested};
 use crate::content::{Node, Reader};
 use crate::drive::Drive;
 use crate::http::body::{Body, Download};
-use crate::http::pace::{self, Pace};
 use crate::http::reply;
+use crate::http::response_memory::{self, ResponseMemory};
 use crate::model::time::http_date;
 use crate::model::{Error, Result, VPath};
 use base64::Engine;
@@ -56,7 +56,7 @@ pub async fn answer(
 /// A sentence for a folder, or its headers alone.
 fn folder(node: &Node, head: bool, conditions: &HeaderMap) -> Result<Response<Body>> {
     let etag = quoted(node);
-    if judge(conditions, &etag, node.modified)? == Verdict::NotModified {
+    if evaluate(conditions, &etag, node.modified)? == ReadCondition::NotModified {
         return Ok(not_modified(node, etag));
     }
     let mut response = Response::new(if head {
@@ -76,9 +76,9 @@ fn folder(node: &Node, head: bool, conditions: &HeaderMap) -> Result<Response<Bo
 /// The answer to a HEAD.
 fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
     let etag = quoted(node);
-    Ok(match judge(headers, &etag, node.modified)? {
-        Verdict::NotModified => not_modified(node, etag),
-        Verdict::Proceed => whole(node, name, etag),
+    Ok(match evaluate(headers, &etag, node.modified)? {
+        ReadCondition::NotModified => not_modified(node, etag),
+        ReadCondition::Proceed => whole(node, name, etag),
     })
 }
 
@@ -90,11 +90,11 @@ pub async fn serve(
 ) -> Result<Response<Body>> {
     let node = reader.node();
     let etag = quoted(node);
-    if judge(headers, &etag, node.modified)? == Verdict::NotModified {
+    if evaluate(headers, &etag, node.modified)? == ReadCondition::NotModified {
         return Ok(not_modified(node, etag));
     }
     let selection = requested(headers, &etag, node);
-    if selection == Selection::Unsatisfiable {
+    if selection == RangeSelection::Unsatisfiable {
         return Ok(reply::unsatisfiable(node.len));
     }
     let len = node.len;
@@ -106,20 +106,20 @@ pub async fn serve(
         );
     }
     let parts = match selection {
-        Selection::Several(spans) => split(&mut response, &spans, len),
-        Selection::One(span) => {
+        RangeSelection::Several(spans) => split(&mut response, &spans, len),
+        RangeSelection::One(span) => {
             let range = format!("bytes {}-{}/{len}", span.first, span.last);
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
             response.headers_mut().insert(CONTENT_RANGE, value(range));
-            Parts::from([Part::file(span)])
+            BodyParts::from([BodyPart::file(span)])
         }
-        Selection::Whole | Selection::Unsatisfiable => len
+        RangeSelection::Whole | RangeSelection::Unsatisfiable => len
             .checked_sub(1)
-            .map(|last| Part::file(Span { first: 0, last }))
+            .map(|last| BodyPart::file(ByteRange { first: 0, last }))
             .into_iter()
             .collect(),
     };
-    let count = parts.iter().map(Part::len).sum();
+    let count = parts.iter().map(BodyPart::len).sum();
     response
         .headers_mut()
         .insert(CONTENT_LENGTH, HeaderValue::from(count));
@@ -172,16 +172,16 @@ fn whole(node: &Node, name: Option<&str>, etag: String) -> Response<Body> {
 }
 
 /// What a body consists of, in order.
-type Parts = VecDeque<Part>;
+type BodyParts = VecDeque<BodyPart>;
 
 /// A piece of a body.
-enum Part {
+enum BodyPart {
     Text(Bytes),
     File { offset: u64, left: u64 },
 }
 
-impl Part {
-    fn file(span: Span) -> Self {
+impl BodyPart {
+    fn file(span: ByteRange) -> Self {
         Self::File {
             offset: span.first,
             left: span.count(),
@@ -197,7 +197,7 @@ impl Part {
 }
 
 /// Makes the answer a multipart/byteranges of these parts (RFC 9110 section 14.6).
-fn split(response: &mut Response<Body>, spans: &[Span], len: u64) -> Parts {
+fn split(response: &mut Response<Body>, spans: &[ByteRange], len: u64) -> BodyParts {
     let random = RandomState::new();
     let boundary = format!(
         "{:016x}{:016x}",
@@ -211,34 +211,36 @@ fn split(response: &mut Response<Body>, spans: &[Span], len: u64) -> Parts {
         .as_ref()
         .and_then(|media| media.to_str().ok())
         .unwrap_or_default();
-    let mut parts = Parts::with_capacity(2 * spans.len() + 1);
+    let mut parts = BodyParts::with_capacity(2 * spans.len() + 1);
     for (index, span) in spans.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\r\n" };
-        let Span { first, last } = span;
-        parts.push_back(Part::Text(Bytes::from(format!(
+        let ByteRange { first, last } = span;
+        parts.push_back(BodyPart::Text(Bytes::from(format!(
             "{gap}--{boundary}\r\nContent-Type: {media}\r\nContent-Range: bytes {first}-{last}/{len}\r\n\r\n"
         ))));
-        parts.push_back(Part::file(*span));
+        parts.push_back(BodyPart::file(*span));
     }
-    parts.push_back(Part::Text(Bytes::from(format!("\r\n--{boundary}--\r\n"))));
+    parts.push_back(BodyPart::Text(Bytes::from(format!(
+        "\r\n--{boundary}--\r\n"
+    ))));
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     parts
 }
 
 /// The body of these parts: at once if it is small, else piece by piece.
-async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<Body> {
+async fn body(reader: Arc<dyn Reader>, mut parts: BodyParts, count: u64) -> Result<Body> {
     if count > SMALL {
-        let start = (reader, parts, Pace::default());
+        let start = (reader, parts, ResponseMemory::default());
         let pieces = stream::try_unfold(start, |(reader, mut parts, pace)| async move {
-            let most = pace.next().await;
+            let most = pace.next_read_size().await;
             let piece = next_piece(reader.as_ref(), &mut parts, most)
                 .await
                 .map_err(reply::cut_off)?;
-            Ok::<_, io::Error>(piece.map(|piece| (pace.hold(piece), (reader, parts, pace))))
+            Ok::<_, io::Error>(piece.map(|piece| (pace.track(piece), (reader, parts, pace))))
         });
         return Ok(Body::stream(pieces, Some(count)));
     }
-    let first = next_piece(reader.as_ref(), &mut parts, pace::LARGE)
+    let first = next_piece(reader.as_ref(), &mut parts, response_memory::LARGE)
         .await?
         .unwrap_or_default();
     if parts.is_empty() {
@@ -246,20 +248,24 @@ async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<B
     }
     let mut all = BytesMut::with_capacity(usize::try_from(count).unwrap_or_default());
     all.extend_from_slice(&first);
-    while let Some(piece) = next_piece(reader.as_ref(), &mut parts, pace::LARGE).await? {
+    while let Some(piece) = next_piece(reader.as_ref(), &mut parts, response_memory::LARGE).await? {
         all.extend_from_slice(&piece);
     }
     Ok(Body::full(all))
 }
 
 /// The next bytes of these parts, at most so many of a file; a file that has become shorter is an error, so that nobody takes a part for the whole.
-async fn next_piece(reader: &dyn Reader, parts: &mut Parts, most: usize) -> Result<Option<Bytes>> {
+async fn next_piece(
+    reader: &dyn Reader,
+    parts: &mut BodyParts,
+    most: usize,
+) -> Result<Option<Bytes>> {
     let Some(part) = parts.pop_front() else {
         return Ok(None);
     };
     let (offset, left) = match part {
-        Part::Text(text) => return Ok(Some(text)),
-        Part::File { offset, left } => (offset, left),
+        BodyPart::Text(text) => return Ok(Some(text)),
+        BodyPart::File { offset, left } => (offset, left),
     };
     let wanted = usize::try_from(left).unwrap_or(most).min(most);
     let mut bytes = reader.read_at(offset, wanted).await?;
@@ -272,7 +278,7 @@ async fn next_piece(reader: &dyn Reader, parts: &mut Parts, most: usize) -> Resu
     }
     let got = bytes.len() as u64;
     if got < left {
-        parts.push_front(Part::File {
+        parts.push_front(BodyPart::File {
             offset: offset + got,
             left: left - got,
         });

@@ -1,10 +1,10 @@
 //! The request headers of WebDAV, read strictly: what is malformed is 400, never "absent".
 
 use super::conditional;
-pub use super::oc::{oc_checksum, oc_mtime};
+pub use super::owncloud::{oc_checksum, oc_mtime};
 use super::tokens::{if_lists, lock_tokens};
 use crate::content::Expect;
-use crate::drive::terms::Terms;
+use crate::drive::preconditions::Preconditions;
 use crate::model::{Error, Result, VPath};
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
@@ -25,7 +25,7 @@ pub enum Depth {
 
 /// What makes an address one of this server's, and how it is spelled.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub struct ServerOrigin<'a> {
     /// The `Host` of the request.
     pub host: &'a str,
     /// Other names of this server.
@@ -84,7 +84,7 @@ pub fn overwrite(headers: &HeaderMap) -> Result<bool> {
 }
 
 /// The `Destination` header as a path of this drive; `None` when it names another server or another part of this one.
-pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPath>> {
+pub fn destination(headers: &HeaderMap, origin: ServerOrigin<'_>) -> Result<Option<VPath>> {
     let value = text(headers, &HeaderName::from_static("destination"))?;
     address(
         value.ok_or(Error::BadRequest("A copy or move needs a Destination."))?,
@@ -94,7 +94,7 @@ pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPa
 
 /// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
 /// over: KIO sends both, and a TLS proxy changes the scheme.
-pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
+pub(super) fn address(value: &str, origin: ServerOrigin<'_>) -> Result<Option<VPath>> {
     let path = match value.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             let (authority, path) = rest
@@ -127,7 +127,7 @@ pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> 
     VPath::from_url(path, origin.prefix)
 }
 
-fn is_own_host(host: &str, origin: Origin<'_>) -> bool {
+fn is_own_host(host: &str, origin: ServerOrigin<'_>) -> bool {
     let name = |host: &str| match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name.to_ascii_lowercase(),
         _ => host.to_ascii_lowercase(),
@@ -136,16 +136,16 @@ fn is_own_host(host: &str, origin: Origin<'_>) -> bool {
 }
 
 /// The conditions of a request, from `If`, `If-Match` and `If-None-Match`, and the tokens of `Lock-Token`.
-pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
+pub fn preconditions(headers: &HeaderMap, origin: ServerOrigin<'_>) -> Result<Preconditions> {
     let lists = match list(headers, &HeaderName::from_static("if"))? {
         Some(value) => if_lists(&value, origin)?,
         None => Vec::new(),
     };
-    Ok(Terms {
+    Ok(Preconditions {
         expect: expect(headers)?,
-        lists,
-        tokens: lock_tokens(headers)?,
-        ..Terms::default()
+        if_lists: lists,
+        lock_tokens: lock_tokens(headers)?,
+        ..Preconditions::default()
     })
 }
 
@@ -160,12 +160,12 @@ pub fn expect(headers: &HeaderMap) -> Result<Expect> {
     ) {
         (None, None, None) => Ok(Expect::Any),
         (None, None, Some(since)) => Ok(Expect::UnmodifiedSince(since)),
-        (Some(Tags::Any), None, _) => Ok(Expect::Exists),
-        (Some(Tags::These(tags)), None, _) => Ok(Expect::Etag(tags)),
+        (Some(EntityTags::Any), None, _) => Ok(Expect::Exists),
+        (Some(EntityTags::These(tags)), None, _) => Ok(Expect::Etag(tags)),
         // What does not exist has no date to be compared.
-        (None, Some(Tags::Any), _) => Ok(Expect::Absent),
-        (None, Some(Tags::These(tags)), None) => Ok(Expect::NotEtag(tags)),
-        (Some(Tags::These(mut tags)), Some(Tags::These(not)), _) => {
+        (None, Some(EntityTags::Any), _) => Ok(Expect::Absent),
+        (None, Some(EntityTags::These(tags)), None) => Ok(Expect::NotEtag(tags)),
+        (Some(EntityTags::These(mut tags)), Some(EntityTags::These(not)), _) => {
             tags.retain(|tag| !not.contains(tag));
             Ok(Expect::Etag(tags))
         }
@@ -176,7 +176,7 @@ pub fn expect(headers: &HeaderMap) -> Result<Expect> {
 }
 
 /// What If-Match or If-None-Match names.
-enum Tags {
+enum EntityTags {
     /// `*`
     Any,
     /// These, quoted.
@@ -185,14 +185,14 @@ enum Tags {
 
 /// A list of entity tags. A bare tag gets its quotes; a weak one matches as any other in If-None-Match (RFC 9110 section
 /// 13.1.2), elsewhere it is kept as it is and matches nothing.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<EntityTags>> {
     let malformed =
         Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
     let Some(list) = list(headers, name)? else {
         return Ok(None);
     };
     if list.split(',').all(|element| element.trim() == "*") {
-        return Ok(Some(Tags::Any));
+        return Ok(Some(EntityTags::Any));
     }
     // Lines may be empty, and an empty element of a list is none (RFC 9110 section 5.6.1).
     let mut rest = list.trim_start_matches([' ', '\t', ',']);
@@ -221,7 +221,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     if tags.is_empty() {
         Err(malformed)
     } else {
-        Ok(Some(Tags::These(tags)))
+        Ok(Some(EntityTags::These(tags)))
     }
 }
 
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    const ORIGIN: Origin<'_> = Origin {
+    const ORIGIN: ServerOrigin<'_> = ServerOrigin {
         host: "nest.example:8080",
         also: &[],
         prefix: "/dav",

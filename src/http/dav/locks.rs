@@ -1,7 +1,7 @@
 //! The protocol crate's lock system over one request's drive. It never refuses by itself: the drive judges every change under
 //! its guard, so `check` lets all pass, and what the drive says goes into the exchange.
 
-use super::exchange::{Exchange, Verb};
+use super::exchange::{DavExchange, DavMethod};
 use crate::drive::LockView;
 use crate::model::Result;
 use dav_server::davpath::DavPath;
@@ -14,7 +14,7 @@ use xmltree::Element;
 
 /// The lock system of one request.
 #[derive(Clone, Debug)]
-pub struct ExchangeLocks(pub Arc<Exchange>);
+pub struct ExchangeLocks(pub Arc<DavExchange>);
 
 impl ExchangeLocks {
     /// Reports a lock. The crate's own reply is replaced by ours, so that what it reads here only has to be whole.
@@ -42,7 +42,7 @@ impl ExchangeLocks {
             Ok(view) => {
                 let mut outcome = self.0.outcome.lock();
                 // A new lock on nothing still has its file to make.
-                let whole = self.0.lock.is_none() || self.0.present.is_some();
+                let whole = self.0.lock.is_none() || self.0.existing.is_some();
                 outcome.status = whole.then_some(StatusCode::OK);
                 outcome.lock = Some(view);
                 Ok(lock)
@@ -72,7 +72,7 @@ impl DavLockSystem for ExchangeLocks {
                 Some(request) => {
                     exchange
                         .drive
-                        .lock(&exchange.path, request, exchange.terms.clone())
+                        .lock(&exchange.path, request, exchange.preconditions.clone())
                         .await
                 }
                 None => Err(crate::model::Error::BadRequest(
@@ -88,11 +88,11 @@ impl DavLockSystem for ExchangeLocks {
         let token = token.to_owned();
         async move {
             let exchange = &self.0;
-            let held = match exchange.verb {
-                Verb::Unlock => {
+            let held = match exchange.method {
+                DavMethod::Unlock => {
                     exchange
                         .drive
-                        .check_terms(&exchange.path, exchange.terms.clone())
+                        .check_preconditions(&exchange.path, exchange.preconditions.clone())
                         .await
                 }
                 _ => Ok(()),
@@ -103,7 +103,7 @@ impl DavLockSystem for ExchangeLocks {
             };
             match result {
                 // The crate ends a lock also when the file of it could not be made.
-                Ok(()) if self.0.verb == Verb::Unlock => self.0.made(false),
+                Ok(()) if self.0.method == DavMethod::Unlock => self.0.made(false),
                 Ok(()) => {}
                 Err(error) => {
                     self.0.fail(error);
@@ -126,7 +126,7 @@ impl DavLockSystem for ExchangeLocks {
             let exchange = &self.0;
             let result = match exchange
                 .drive
-                .check_terms(&exchange.path, exchange.terms.clone())
+                .check_preconditions(&exchange.path, exchange.preconditions.clone())
                 .await
             {
                 Ok(()) => {

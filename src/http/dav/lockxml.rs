@@ -2,7 +2,7 @@
 
 use super::dates::write_decimal;
 use super::href;
-use super::xml::Document;
+use super::xml::XmlDocument;
 use super::xmltext::XmlText;
 use crate::drive::LockView;
 use crate::model::{Error, Result};
@@ -22,7 +22,7 @@ pub struct LockInfo {
 /// Reads the body of a LOCK that makes a new lock.
 pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
     let text = XmlText::decode(body)?;
-    let mut document = Document::new(&text)?;
+    let mut document = XmlDocument::new(&text)?;
     if !document.root()?.is_dav("lockinfo") {
         return Err(Error::BadRequest(
             "The body of a LOCK is a lockinfo element.",

@@ -1,8 +1,6 @@
 //! WebDAV over a drive: which requests we answer ourselves, and which the protocol crate drives behind the gate.
 //! ARCHITECTURE.md says why for each.
 
-mod behavior;
-pub(in crate::http) mod body;
 pub mod conditional;
 pub mod dates;
 mod exchange;
@@ -15,16 +13,18 @@ mod locks;
 pub mod lockxml;
 pub mod media;
 pub mod multistatus;
-mod oc;
 mod options;
+mod owncloud;
 pub mod parents;
-pub mod plan;
+mod propertybehavior;
 pub mod propfind;
+pub mod propfind_plan;
 pub mod proppatch;
 pub mod props;
 mod protocol;
 pub mod quirks;
 pub mod range;
+pub(in crate::http) mod reclaimable_body;
 pub mod requests;
 pub mod tokens;
 pub mod xml;
@@ -34,23 +34,23 @@ pub mod xmltext;
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Body;
-use crate::http::intake::BodyIn;
 use crate::http::reply;
+use crate::http::request_body::RequestBody;
 use crate::model::{Error, Identity, Result, VPath};
-use body::Lent;
 use bytes::Bytes;
-use exchange::Verb;
-use gate::Arrival;
-use headers::{Depth, Origin};
+use exchange::DavMethod;
+use gate::DavRequestHead;
+use headers::{Depth, ServerOrigin};
 use href::PREFIX;
 use http::{Response, request};
+use reclaimable_body::ReclaimableBody;
 use std::borrow::Cow;
 use std::sync::Arc;
 use xmltext::{MAX_PROPERTIES, MAX_XML};
 
 /// Who asks, and under which path the drive is served to them.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct DavContext {
     /// Who asks.
     pub identity: Arc<Identity>,
     /// What the addresses in the drive begin with; no part of it needs an escape.
@@ -59,7 +59,7 @@ pub struct Visit {
     pub encased: bool,
 }
 
-impl Visit {
+impl DavContext {
     /// An account in its own drive.
     pub fn own(identity: Arc<Identity>) -> Self {
         Self {
@@ -73,25 +73,25 @@ impl Visit {
 /// Answers one request beneath the prefix of the drive.
 pub async fn handle(
     app: &Arc<App>,
-    visit: &Visit,
+    visit: &DavContext,
     head: &request::Parts,
-    body: BodyIn,
+    body: RequestBody,
 ) -> Response<Body> {
-    let lent = Lent::new(body);
+    let lent = ReclaimableBody::new(body);
     match answer(app, visit, head, &lent).await {
-        Ok(response) => lent.settle(&head.headers, response).await,
+        Ok(response) => lent.drain(&head.headers, response).await,
         Err(error) => {
             reply::log(&error);
-            lent.settle(&head.headers, reply::failure(&error)).await
+            lent.drain(&head.headers, reply::failure(&error)).await
         }
     }
 }
 
 async fn answer(
     app: &Arc<App>,
-    visit: &Visit,
+    visit: &DavContext,
     head: &request::Parts,
-    body: &Lent,
+    body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
     let prefix = visit.prefix.as_ref();
     let host = head
@@ -99,7 +99,7 @@ async fn answer(
         .get(http::header::HOST)
         .and_then(|h| h.to_str().ok())
         .unwrap_or_default();
-    let origin = Origin {
+    let origin = ServerOrigin {
         host,
         also: &app.config.server.hosts,
         prefix,
@@ -107,26 +107,26 @@ async fn answer(
     let path = path_of(head, prefix)?;
     let drive = app.drive(&visit.identity).await?;
     let drive = if visit.encased {
-        drive.encased()
+        drive.as_single_file()
     } else {
         drive
     };
-    let answered = carry_out(app, visit, (&drive, &path, origin), head, body).await;
+    let answered = dispatch(app, visit, (&drive, &path, origin), head, body).await;
     match answered {
         Err(error @ Error::PreconditionFailed) => {
-            Err(Box::pin(conditional::with_present(&drive, &path, error)).await)
+            Err(Box::pin(conditional::with_current_etag(&drive, &path, error)).await)
         }
         answered => answered,
     }
 }
 
 /// Carries a request out on the drive that it is for. What changes nothing is asked most, and needs little room.
-async fn carry_out(
+async fn dispatch(
     app: &Arc<App>,
-    visit: &Visit,
-    (drive, path, origin): (&Drive, &VPath, Origin<'_>),
+    visit: &DavContext,
+    (drive, path, origin): (&Drive, &VPath, ServerOrigin<'_>),
     head: &request::Parts,
-    body: &Lent,
+    body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
     match head.method.as_str() {
         "GET" | "HEAD" => {
@@ -140,7 +140,7 @@ async fn carry_out(
         }
         "PROPFIND" => propfind(app, drive, (path, origin.prefix), head, body).await,
         _ => {
-            Box::pin(carry_out_other(
+            Box::pin(dispatch_other(
                 app,
                 visit,
                 (drive, path, origin),
@@ -152,58 +152,60 @@ async fn carry_out(
     }
 }
 
-async fn carry_out_other(
+async fn dispatch_other(
     app: &Arc<App>,
-    visit: &Visit,
-    (drive, path, origin): (&Drive, &VPath, Origin<'_>),
+    visit: &DavContext,
+    (drive, path, origin): (&Drive, &VPath, ServerOrigin<'_>),
     head: &request::Parts,
-    body: &Lent,
+    body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
     let verb = match head.method.as_str() {
         "PROPPATCH" => {
-            let terms = gate::terms(drive, &head.headers, origin)?;
+            let terms = gate::preconditions(drive, &head.headers, origin)?;
             let xml = body.read(MAX_PROPERTIES).await?;
             let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
             return app
-                .finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await })
+                .run_to_completion(async move {
+                    proppatch::answer(&drive, &path, &prefix, terms, &xml).await
+                })
                 .await;
         }
         "OPTIONS" => return options::answer(drive, path).await,
-        "PUT" => Verb::Put,
-        "PATCH" => Verb::Patch,
-        "MKCOL" => Verb::Mkcol,
-        "DELETE" => Verb::Delete,
-        "COPY" => Verb::Copy,
-        "MOVE" => Verb::Move,
-        "LOCK" => Verb::Lock,
-        "UNLOCK" => Verb::Unlock,
+        "PUT" => DavMethod::Put,
+        "PATCH" => DavMethod::Patch,
+        "MKCOL" => DavMethod::Mkcol,
+        "DELETE" => DavMethod::Delete,
+        "COPY" => DavMethod::Copy,
+        "MOVE" => DavMethod::Move,
+        "LOCK" => DavMethod::Lock,
+        "UNLOCK" => DavMethod::Unlock,
         _ => return Ok(options::method_not_allowed()),
     };
     let xml = match verb {
-        Verb::Put | Verb::Patch => Bytes::new(),
-        Verb::Lock => body.read(MAX_XML).await?,
-        Verb::Copy | Verb::Move => transfer_body(body).await?,
-        Verb::Mkcol | Verb::Delete | Verb::Unlock => body.read_nothing().await?,
+        DavMethod::Put | DavMethod::Patch => Bytes::new(),
+        DavMethod::Lock => body.read(MAX_XML).await?,
+        DavMethod::Copy | DavMethod::Move => transfer_body(body).await?,
+        DavMethod::Mkcol | DavMethod::Delete | DavMethod::Unlock => body.expect_empty().await?,
     };
-    let arrival = Arrival {
+    let arrival = DavRequestHead {
         verb,
         head,
         path: path.clone(),
         origin,
         xml: &xml,
     };
-    let exchange = gate::admit(drive.clone(), &arrival).await?;
+    let exchange = gate::parse_exchange(drive.clone(), &arrival).await?;
     protocol::run(app, exchange, &arrival, body).await
 }
 
 /// The body of a COPY or MOVE, which RFC 4918 has none of any more; what RFC 2518 allowed is read, and asks for nothing.
-async fn transfer_body(body: &Lent) -> Result<Bytes> {
+async fn transfer_body(body: &ReclaimableBody) -> Result<Bytes> {
     let xml = match body.read(MAX_XML).await {
         Err(Error::TooLarge) => return Err(Error::UnexpectedBody),
         other => other?,
     };
     if !xml.is_empty() {
-        behavior::parse_propertybehavior(&xml)?;
+        propertybehavior::parse_propertybehavior(&xml)?;
     }
     Ok(Bytes::new())
 }
@@ -235,7 +237,7 @@ async fn propfind(
     drive: &Drive,
     (path, prefix): (&VPath, &str),
     head: &request::Parts,
-    body: &Lent,
+    body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
         Some(Depth::Infinity) if drive.stat(path).await?.folder => {

@@ -2,8 +2,8 @@
 
 use super::dates::Dates;
 use super::href;
-use super::plan::{Plan, Step};
-use super::props::{Live, Subject, write_empty};
+use super::propfind_plan::{PropertyStep, PropfindPlan};
+use super::props::{LiveProperty, PropertySource, write_empty};
 
 /// What every multistatus begins with.
 pub const HEAD: &[u8] =
@@ -17,7 +17,7 @@ const MISSING: &[u8] = b"</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D
 
 /// Where an entry is found.
 #[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
+pub struct ResponseHref<'a> {
     /// The encoded address asked for.
     pub base: &'a [u8],
     /// The name beneath it, for a child.
@@ -26,15 +26,15 @@ pub struct Place<'a> {
 
 /// Writes entries by a plan.
 #[derive(Debug)]
-pub struct Writer {
-    plan: Plan,
+pub struct MultistatusWriter {
+    plan: PropfindPlan,
     dates: Dates,
     missing: Vec<u8>,
 }
 
-impl Writer {
+impl MultistatusWriter {
     /// A writer for this plan.
-    pub fn new(plan: Plan) -> Self {
+    pub fn new(plan: PropfindPlan) -> Self {
         Self {
             plan,
             dates: Dates::default(),
@@ -43,12 +43,17 @@ impl Writer {
     }
 
     /// The plan it writes by.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &PropfindPlan {
         &self.plan
     }
 
     /// Writes one `response`.
-    pub fn write(&mut self, out: &mut Vec<u8>, place: Place<'_>, subject: &Subject<'_>) {
+    pub fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        place: ResponseHref<'_>,
+        subject: &PropertySource<'_>,
+    ) {
         out.extend_from_slice(b"<D:response><D:href>");
         write_place(out, place, subject.node.folder);
         out.extend_from_slice(b"</D:href>");
@@ -73,7 +78,7 @@ impl Writer {
         out.extend_from_slice(b"</D:response>");
     }
 
-    fn write_steps(&mut self, out: &mut Vec<u8>, subject: &Subject<'_>) {
+    fn write_steps(&mut self, out: &mut Vec<u8>, subject: &PropertySource<'_>) {
         for step in self.plan.steps() {
             let stored = subject
                 .props
@@ -87,17 +92,18 @@ impl Writer {
                 } else {
                     live.write(out, subject, &mut self.dates);
                 }
-            } else if step.told {
+            } else if step.reports_missing {
                 self.missing.extend_from_slice(&step.empty);
             }
         }
     }
 
     /// Writes the dead properties that no step has written.
-    fn write_dead(&self, out: &mut Vec<u8>, subject: &Subject<'_>) {
+    fn write_dead(&self, out: &mut Vec<u8>, subject: &PropertySource<'_>) {
         for prop in subject.props {
-            let named = |step: &Step| step.is_stored_as(&prop.ns, &prop.name);
-            let hidden = Live::of(&prop.ns, &prop.name).is_some_and(|live| !live.is_stored());
+            let named = |step: &PropertyStep| step.is_stored_as(&prop.ns, &prop.name);
+            let hidden =
+                LiveProperty::of(&prop.ns, &prop.name).is_some_and(|live| !live.is_stored());
             if hidden || self.plan.steps().iter().any(named) {
                 continue;
             }
@@ -110,7 +116,7 @@ impl Writer {
     }
 }
 
-fn write_place(out: &mut Vec<u8>, place: Place<'_>, folder: bool) {
+fn write_place(out: &mut Vec<u8>, place: ResponseHref<'_>, folder: bool) {
     out.extend_from_slice(place.base);
     if let Some(name) = place.child {
         href::write_encoded(out, name);
@@ -125,10 +131,10 @@ mod tests {
     use super::*;
     use crate::content::{DeadProp, Etag, Node};
     use crate::drive::{LockView, Quota};
-    use crate::http::dav::requests::Find;
+    use crate::http::dav::requests::PropfindKind;
     use crate::http::dav::requests::parse_propfind;
-    use crate::http::dav::xml::Document;
-    use crate::http::dav::xml::Name;
+    use crate::http::dav::xml::XmlDocument;
+    use crate::http::dav::xml::XmlName;
     use crate::model::VPath;
     use crate::model::time::from_unix_seconds;
     use std::time::{Duration, Instant};
@@ -146,8 +152,8 @@ mod tests {
         }
     }
 
-    fn plain<'a>(name: &'a str, node: &'a Node) -> Subject<'a> {
-        Subject {
+    fn plain<'a>(name: &'a str, node: &'a Node) -> PropertySource<'a> {
+        PropertySource {
             name: Some(name),
             node,
             props: &[],
@@ -166,28 +172,31 @@ mod tests {
         }
     }
 
-    fn named(inner: &str) -> Find {
+    fn named(inner: &str) -> PropfindKind {
         let body = format!(
             "<propfind xmlns='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><prop>{inner}</prop></propfind>"
         );
         parse_propfind(body.as_bytes()).unwrap()
     }
 
-    fn written(find: Find, subject: &Subject<'_>) -> String {
-        written_by(&mut Writer::new(Plan::new(find, false, "")), subject)
+    fn written(find: PropfindKind, subject: &PropertySource<'_>) -> String {
+        written_by(
+            &mut MultistatusWriter::new(PropfindPlan::new(find, false, "")),
+            subject,
+        )
     }
 
-    fn written_by(writer: &mut Writer, subject: &Subject<'_>) -> String {
+    fn written_by(writer: &mut MultistatusWriter, subject: &PropertySource<'_>) -> String {
         let mut out = HEAD.to_vec();
         let base = b"/dav/";
-        let place = Place {
+        let place = ResponseHref {
             base,
             child: subject.name,
         };
         writer.write(&mut out, place, subject);
         out.extend_from_slice(TAIL);
         let text = crate::http::dav::xmltext::XmlText::decode(&out).unwrap();
-        let mut document = Document::new(&text).unwrap();
+        let mut document = XmlDocument::new(&text).unwrap();
         document.root().unwrap();
         document.skip().unwrap();
         document.finish().unwrap();
@@ -230,7 +239,7 @@ mod tests {
             dead("u", "mine", "<mine xmlns=\"u\">1</mine>"),
             dead("DAV:", "getetag", "<D:getetag xmlns:D=\"DAV:\"/>"),
         ];
-        let subject = Subject {
+        let subject = PropertySource {
             props: &props,
             quota: Some(Quota {
                 used: 1,
@@ -246,18 +255,18 @@ mod tests {
             <D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry></D:supportedlock>\
             <D:lockdiscovery></D:lockdiscovery><mine xmlns=\"u\">1</mine></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>\
             </D:response>";
-        assert_eq!(written(Find::All(vec![]), &subject), expected);
+        assert_eq!(written(PropfindKind::All(vec![]), &subject), expected);
         let include = vec![
-            Name {
+            XmlName {
                 ns: "u".into(),
                 local: "mine".into(),
             },
-            Name {
+            XmlName {
                 ns: "u".into(),
                 local: "none".into(),
             },
         ];
-        let included = written(Find::All(include), &subject);
+        let included = written(PropfindKind::All(include), &subject);
         assert_eq!(included.matches("<mine").count(), 1);
         assert!(included.contains("<none xmlns=\"u\"/></D:prop><D:status>HTTP/1.1 404"));
     }
@@ -267,8 +276,8 @@ mod tests {
         let folder = node(true);
         let props = [dead("u", "mine", "<mine xmlns=\"u\">1</mine>")];
         let text = written(
-            Find::Names,
-            &Subject {
+            PropfindKind::Names,
+            &PropertySource {
                 props: &props,
                 ..plain("d", &folder)
             },
@@ -287,7 +296,7 @@ mod tests {
     #[test]
     fn the_drive_itself_has_no_displayname_and_its_quota() {
         let folder = node(true);
-        let root = Subject {
+        let root = PropertySource {
             name: None,
             quota: Some(Quota {
                 used: 7,
@@ -302,11 +311,13 @@ mod tests {
             "<D:quota-available-bytes>9</D:quota-available-bytes><D:quota-used-bytes>7</D:quota-used-bytes></D:prop>"
         ));
         assert!(text.contains("<D:prop><D:displayname/></D:prop><D:status>HTTP/1.1 404"));
-        let hidden = Plan::new(named(asked), true, "");
+        let hidden = PropfindPlan::new(named(asked), true, "");
         assert!(!hidden.needs_quota());
-        assert!(written_by(&mut Writer::new(hidden), &root).contains(
-            "<D:quota-available-bytes/><D:quota-used-bytes/></D:prop><D:status>HTTP/1.1 404"
-        ));
+        assert!(
+            written_by(&mut MultistatusWriter::new(hidden), &root).contains(
+                "<D:quota-available-bytes/><D:quota-used-bytes/></D:prop><D:status>HTTP/1.1 404"
+            )
+        );
     }
 
     #[test]
@@ -319,7 +330,7 @@ mod tests {
         );
         let text = written(
             find,
-            &Subject {
+            &PropertySource {
                 props: &props,
                 ..plain("f", &file)
             },
@@ -349,7 +360,7 @@ mod tests {
         }];
         let text = written(
             named("<lockdiscovery/>"),
-            &Subject {
+            &PropertySource {
                 locks: &locks,
                 ..plain("f", &file)
             },
@@ -367,8 +378,8 @@ mod tests {
             len: 1 << 30,
             ..node(false)
         };
-        let mut writer = Writer::new(Plan::new(
-            Find::All(vec![]),
+        let mut writer = MultistatusWriter::new(PropfindPlan::new(
+            PropfindKind::All(vec![]),
             false,
             "Microsoft-WebDAV-MiniRedir/10.0",
         ));
@@ -385,8 +396,8 @@ mod tests {
         );
         let finder = named("<getlastmodified/><getcontentlength/><creationdate/><resourcetype/>");
         for (label, find, spread) in [
-            ("allprop, one day", Find::All(vec![]), 1),
-            ("allprop, 1000 days", Find::All(vec![]), 86_400),
+            ("allprop, one day", PropfindKind::All(vec![]), 1),
+            ("allprop, 1000 days", PropfindKind::All(vec![]), 86_400),
             ("rclone", rclone, 1),
             ("finder", finder, 1),
         ] {
@@ -405,7 +416,7 @@ mod tests {
                     )
                 })
                 .collect();
-            let mut writer = Writer::new(Plan::new(find, false, ""));
+            let mut writer = MultistatusWriter::new(PropfindPlan::new(find, false, ""));
             let (mut best, mut bytes) = (u128::MAX, 0);
             for _ in 0..20 {
                 let begin = Instant::now();
@@ -414,7 +425,7 @@ mod tests {
                 for (name, node) in &nodes {
                     writer.write(
                         &mut out,
-                        Place {
+                        ResponseHref {
                             base: b"/dav/photos/",
                             child: Some(name),
                         },

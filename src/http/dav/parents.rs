@@ -1,41 +1,49 @@
 //! What lies above the drive: `/`, which Windows asks for first on its way down to the drive, and `OPTIONS *`.
 
-use super::body::Lent;
 use super::headers::{self, Depth};
 use super::href::PREFIX;
-use super::multistatus::{HEAD, Place, TAIL, Writer};
-use super::plan::Plan;
-use super::props::Subject;
+use super::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
+use super::propfind_plan::PropfindPlan;
+use super::props::PropertySource;
+use super::reclaimable_body::ReclaimableBody;
 use super::xmltext::MAX_XML;
 use super::{options, propfind, requests, user_agent};
 use crate::content::Node;
 use crate::http::body::Body;
-use crate::http::intake::BodyIn;
 use crate::http::reply;
+use crate::http::request_body::RequestBody;
 use crate::model::{Identity, Result};
 use http::{Response, request};
 
 /// Answers OPTIONS and PROPFIND above the drive; other methods are not allowed there.
-pub async fn handle(identity: &Identity, head: &request::Parts, body: BodyIn) -> Response<Body> {
-    let lent = Lent::new(body);
+pub async fn handle(
+    identity: &Identity,
+    head: &request::Parts,
+    body: RequestBody,
+) -> Response<Body> {
+    let lent = ReclaimableBody::new(body);
     let answer = match head.method.as_str() {
         "OPTIONS" => Ok(options::of_server()),
         "PROPFIND" => list(identity, head, &lent).await,
         _ => Ok(options::method_not_allowed()),
     };
     let response = answer.unwrap_or_else(|error| reply::failure(&error));
-    lent.settle(&head.headers, response).await
+    lent.drain(&head.headers, response).await
 }
 
-async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+async fn list(
+    identity: &Identity,
+    head: &request::Parts,
+    body: &ReclaimableBody,
+) -> Result<Response<Body>> {
     let depth = headers::depth(&head.headers)?.unwrap_or(Depth::One);
     if depth == Depth::Infinity {
         return Ok(options::finite_depth_only());
     }
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
-    let mut writer = Writer::new(Plan::new(find, true, user_agent(head)));
+    let mut writer = MultistatusWriter::new(PropfindPlan::new(find, true, user_agent(head)));
     let node = Node::unseen(true);
-    let subject = |name| Subject {
+    let subject = |name| PropertySource {
         name,
         node: &node,
         props: &[],
@@ -48,7 +56,7 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     if depth != Depth::OneNoRoot {
         writer.write(
             &mut out,
-            Place {
+            ResponseHref {
                 base: b"/",
                 child: None,
             },
@@ -58,7 +66,7 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     if depth != Depth::Zero {
         writer.write(
             &mut out,
-            Place {
+            ResponseHref {
                 base: b"/",
                 child: Some("dav"),
             },

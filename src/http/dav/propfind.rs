@@ -2,11 +2,11 @@
 
 use super::headers::Depth;
 use super::href;
-use super::multistatus::{HEAD, Place, TAIL, Writer};
-use super::plan::Plan;
-use super::props::Subject;
-use super::requests::Find;
-use crate::content::{Entry, Listing, Node};
+use super::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
+use super::propfind_plan::PropfindPlan;
+use super::props::PropertySource;
+use super::requests::PropfindKind;
+use crate::content::{DirEntry, Listing, Node};
 use crate::drive::{Drive, LockView};
 use crate::http::body::Body;
 use crate::http::reply;
@@ -32,7 +32,7 @@ pub struct PropfindRequest<'a> {
     /// Whether the quota properties shall not exist for this client.
     pub hide_quota: bool,
     /// What it wants to know.
-    pub find: Find,
+    pub find: PropfindKind,
     /// What the addresses in the drive begin with.
     pub prefix: &'a str,
 }
@@ -44,7 +44,7 @@ pub async fn answer(
     request: PropfindRequest<'_>,
 ) -> Result<Response<Body>> {
     let node = drive.stat(path).await?;
-    let plan = Plan::new(request.find, request.hide_quota, request.user_agent);
+    let plan = PropfindPlan::new(request.find, request.hide_quota, request.user_agent);
     let list = node.folder && request.depth != Depth::Zero;
     let listing = if list {
         Some(drive.list(path, plan.needs_props()).await?)
@@ -52,12 +52,12 @@ pub async fn answer(
         None
     };
     let locked = list && plan.needs_locks() && !drive.has_no_locks(path);
-    let mut pages = Pages {
+    let mut pages = PropfindBody {
         base: href::encode(request.prefix, path, node.folder),
         account: shown_account(drive.identity()).to_owned(),
         prefix: request.prefix.to_owned(),
         locks: locked.then(|| locks_in(drive, path)),
-        writer: Writer::new(plan),
+        writer: MultistatusWriter::new(plan),
         listing,
         page: Vec::new().into_iter(),
         out: HEAD.to_vec(),
@@ -78,9 +78,9 @@ fn shown_account(identity: &Identity) -> &str {
 }
 
 /// The locks on a child by its name.
-type LocksOf = Box<dyn Fn(&str) -> Vec<LockView> + Send>;
+type ChildLocks = Box<dyn Fn(&str) -> Vec<LockView> + Send>;
 
-fn locks_in(drive: &Drive, folder: &VPath) -> LocksOf {
+fn locks_in(drive: &Drive, folder: &VPath) -> ChildLocks {
     let (drive, folder) = (drive.clone(), folder.clone());
     Box::new(move |name| {
         folder
@@ -102,20 +102,20 @@ pub fn multistatus(body: Body) -> Response<Body> {
 }
 
 /// A folder being written.
-struct Pages {
+struct PropfindBody {
     base: Vec<u8>,
     account: String,
     prefix: String,
     /// `None` when no child can have a lock, or none is asked for.
-    locks: Option<LocksOf>,
-    writer: Writer,
+    locks: Option<ChildLocks>,
+    writer: MultistatusWriter,
     listing: Option<Box<dyn Listing>>,
-    page: std::vec::IntoIter<Entry>,
+    page: std::vec::IntoIter<DirEntry>,
     out: Vec<u8>,
     done: bool,
 }
 
-impl Pages {
+impl PropfindBody {
     /// Writes what was asked for itself.
     async fn write_self(&mut self, drive: &Drive, path: &VPath, node: &Node) -> Result<()> {
         let plan = self.writer.plan();
@@ -134,7 +134,7 @@ impl Pages {
         } else {
             Vec::new()
         };
-        let subject = Subject {
+        let subject = PropertySource {
             name: path.name(),
             node,
             props: &props,
@@ -145,7 +145,7 @@ impl Pages {
         };
         self.writer.write(
             &mut self.out,
-            Place {
+            ResponseHref {
                 base: &self.base,
                 child: None,
             },
@@ -202,7 +202,7 @@ impl Pages {
                 .as_ref()
                 .map(|of| of(&entry.name))
                 .unwrap_or_default();
-            let subject = Subject {
+            let subject = PropertySource {
                 name: Some(&entry.name),
                 node: &entry.node,
                 props: &entry.props,
@@ -213,7 +213,7 @@ impl Pages {
             };
             self.writer.write(
                 &mut self.out,
-                Place {
+                ResponseHref {
                     base: &self.base,
                     child: Some(&entry.name),
                 },
@@ -231,7 +231,7 @@ impl Pages {
 mod tests {
     use super::*;
     use crate::content::Etag;
-    use crate::http::dav::xml::Name;
+    use crate::http::dav::xml::XmlName;
     use crate::model::{Error, time::from_unix_seconds};
     use async_trait::async_trait;
     use http_body::Body as _;
@@ -247,7 +247,7 @@ mod tests {
 
     #[async_trait]
     impl Listing for Numbers {
-        async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        async fn next_page(&mut self) -> Result<Vec<DirEntry>> {
             let first = self.next;
             self.next = self.end.min(first + 100);
             if first == self.end && self.broken {
@@ -262,7 +262,7 @@ mod tests {
                 etag: Etag([1; 4]),
             };
             Ok((first..self.next)
-                .map(|n| Entry {
+                .map(|n| DirEntry {
                     name: format!("n {n}"),
                     node: node.clone(),
                     props: vec![],
@@ -271,13 +271,13 @@ mod tests {
         }
     }
 
-    fn pages(end: usize, broken: bool) -> Pages {
-        Pages {
+    fn pages(end: usize, broken: bool) -> PropfindBody {
+        PropfindBody {
             base: b"/dav/x/".to_vec(),
             account: "ann".into(),
             prefix: "/dav".into(),
             locks: None,
-            writer: Writer::new(Plan::new(Find::All(vec![]), false, "")),
+            writer: MultistatusWriter::new(PropfindPlan::new(PropfindKind::All(vec![]), false, "")),
             listing: Some(Box::new(Numbers {
                 next: 0,
                 end,
@@ -342,8 +342,8 @@ mod tests {
     #[tokio::test]
     async fn locks_are_asked_for_by_name() {
         let mut pages = pages(2, false);
-        pages.writer = Writer::new(Plan::new(
-            Find::Named(vec![Name {
+        pages.writer = MultistatusWriter::new(PropfindPlan::new(
+            PropfindKind::Named(vec![XmlName {
                 ns: "DAV:".into(),
                 local: "lockdiscovery".into(),
             }]),

@@ -3,12 +3,12 @@
 use super::href;
 use super::multistatus::{HEAD, TAIL};
 use super::propfind::multistatus;
-use super::props::{Live, WINDOWS, write_empty, write_text};
+use super::props::{LiveProperty, WINDOWS, write_empty, write_text};
 use super::quirks;
 use super::requests::{Instruction, parse_propertyupdate};
-use super::xml::Name;
+use super::xml::XmlName;
 use crate::content::{DeadProp, OWN_NAMESPACE, PropChange};
-use crate::drive::{Drive, Terms};
+use crate::drive::{Drive, Preconditions};
 use crate::http::body::Body;
 use crate::model::time::{in_calendar, parse_http_date, parse_seconds};
 use crate::model::{Error, Result, VPath};
@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 /// What happens to one property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum PropertyOutcome {
     Done,
     Protected,
     BadValue,
@@ -28,7 +28,7 @@ enum Outcome {
 
 /// What a request changes, if it changes anything.
 #[derive(Debug, Default)]
-struct Changes {
+struct PropertyChanges {
     props: Vec<PropChange>,
     modified: Option<SystemTime>,
 }
@@ -38,7 +38,7 @@ pub async fn answer(
     drive: &Drive,
     path: &VPath,
     prefix: &str,
-    terms: Terms,
+    terms: Preconditions,
     body: &[u8],
 ) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;
@@ -51,7 +51,7 @@ pub async fn answer(
             .set_props(path, changes.props, changes.modified, terms)
             .await
         {
-            Ok(()) => vec![Outcome::Done; steps.len()],
+            Ok(()) => vec![PropertyOutcome::Done; steps.len()],
             Err(error @ (Error::NoSpace | Error::TooLarge | Error::LimitReached(_))) => {
                 why = error.to_string();
                 blame_largest(&steps)
@@ -65,15 +65,21 @@ pub async fn answer(
 }
 
 /// The changes to make, or why none is made.
-fn plan(steps: &[Instruction]) -> Result<Changes, Vec<Outcome>> {
-    let mut changes = Changes::default();
-    let judged: Vec<Outcome> = steps.iter().map(|step| judge(step, &mut changes)).collect();
-    if judged.iter().all(|outcome| *outcome == Outcome::Done) {
+fn plan(steps: &[Instruction]) -> Result<PropertyChanges, Vec<PropertyOutcome>> {
+    let mut changes = PropertyChanges::default();
+    let judged: Vec<PropertyOutcome> = steps
+        .iter()
+        .map(|step| check_instruction(step, &mut changes))
+        .collect();
+    if judged
+        .iter()
+        .all(|outcome| *outcome == PropertyOutcome::Done)
+    {
         return Ok(changes);
     }
     let dependent = |outcome| {
-        if outcome == Outcome::Done {
-            Outcome::Dependent
+        if outcome == PropertyOutcome::Done {
+            PropertyOutcome::Dependent
         } else {
             outcome
         }
@@ -82,43 +88,47 @@ fn plan(steps: &[Instruction]) -> Result<Changes, Vec<Outcome>> {
 }
 
 /// Judges one step and adds what it changes.
-fn judge(step: &Instruction, changes: &mut Changes) -> Outcome {
+fn check_instruction(step: &Instruction, changes: &mut PropertyChanges) -> PropertyOutcome {
     let name = step.name();
-    let live = Live::of(&name.ns, &name.local);
+    let live = LiveProperty::of(&name.ns, &name.local);
     match (live, step) {
-        (Some(Live::WindowsModified | Live::ModifiedSeconds), Instruction::Set(_, value)) => {
+        (
+            Some(LiveProperty::WindowsModified | LiveProperty::ModifiedSeconds),
+            Instruction::Set(_, value),
+        ) => {
             let Some(time) = parse_time(&value.text) else {
-                return Outcome::BadValue;
+                return PropertyOutcome::BadValue;
             };
             if !quirks::is_unset_windows_time(time) {
                 changes.modified = Some(time);
             }
-            Outcome::Done
+            PropertyOutcome::Done
         }
-        (Some(Live::WindowsModified | Live::ModifiedSeconds), Instruction::Remove(_)) => {
-            Outcome::Done
-        }
-        (Some(live), _) if !live.is_stored() => Outcome::Protected,
-        _ if is_computed(name) => Outcome::Protected,
+        (
+            Some(LiveProperty::WindowsModified | LiveProperty::ModifiedSeconds),
+            Instruction::Remove(_),
+        ) => PropertyOutcome::Done,
+        (Some(live), _) if !live.is_stored() => PropertyOutcome::Protected,
+        _ if is_computed(name) => PropertyOutcome::Protected,
         (_, Instruction::Set(name, value)) => {
             let (ns, name, xml) = (name.ns.clone(), name.local.clone(), value.xml.clone());
             changes
                 .props
                 .push(PropChange::Set(DeadProp { ns, name, xml }));
-            Outcome::Done
+            PropertyOutcome::Done
         }
         (_, Instruction::Remove(name)) => {
             changes.props.push(PropChange::Remove {
                 ns: name.ns.clone(),
                 name: name.local.clone(),
             });
-            Outcome::Done
+            PropertyOutcome::Done
         }
     }
 }
 
 /// Names that mean something computed elsewhere, though not here: a stored value would mislead clients.
-fn is_computed(name: &Name) -> bool {
+fn is_computed(name: &XmlName) -> bool {
     const DAV: [&str; 8] = [
         "acl",
         "owner",
@@ -144,7 +154,7 @@ fn parse_time(text: &str) -> Option<SystemTime> {
 }
 
 /// When the properties together are too large, the largest set is the one to tell of.
-fn blame_largest(steps: &[Instruction]) -> Vec<Outcome> {
+fn blame_largest(steps: &[Instruction]) -> Vec<PropertyOutcome> {
     let size = |step: &Instruction| {
         if let Instruction::Set(_, value) = step {
             value.xml.len()
@@ -159,25 +169,31 @@ fn blame_largest(steps: &[Instruction]) -> Vec<Outcome> {
         .map_or(0, |(index, _)| index);
     let outcome = |index| {
         if index == largest {
-            Outcome::TooLarge
+            PropertyOutcome::TooLarge
         } else {
-            Outcome::Dependent
+            PropertyOutcome::Dependent
         }
     };
     (0..steps.len()).map(outcome).collect()
 }
 
 /// Writes the whole answer, one propstat for each outcome, each property once. `why` says in a sentence what has no room.
-fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome], why: &str) -> Vec<u8> {
-    const ORDER: [(Outcome, &[u8]); 5] = [
-        (Outcome::Done, b"200 OK</D:status>"),
+fn write(base: &[u8], steps: &[Instruction], outcomes: &[PropertyOutcome], why: &str) -> Vec<u8> {
+    const ORDER: [(PropertyOutcome, &[u8]); 5] = [
+        (PropertyOutcome::Done, b"200 OK</D:status>"),
         (
-            Outcome::Protected,
+            PropertyOutcome::Protected,
             b"403 Forbidden</D:status><D:error><D:cannot-modify-protected-property/></D:error>",
         ),
-        (Outcome::BadValue, b"409 Conflict</D:status>"),
-        (Outcome::TooLarge, b"507 Insufficient Storage</D:status>"),
-        (Outcome::Dependent, b"424 Failed Dependency</D:status>"),
+        (PropertyOutcome::BadValue, b"409 Conflict</D:status>"),
+        (
+            PropertyOutcome::TooLarge,
+            b"507 Insufficient Storage</D:status>",
+        ),
+        (
+            PropertyOutcome::Dependent,
+            b"424 Failed Dependency</D:status>",
+        ),
     ];
     let mut out = HEAD.to_vec();
     out.extend_from_slice(b"<D:response><D:href>");
@@ -196,7 +212,7 @@ fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome], why: &str) ->
             out.extend_from_slice(&names);
             out.extend_from_slice(b"</D:prop><D:status>HTTP/1.1 ");
             out.extend_from_slice(status);
-            if outcome == Outcome::TooLarge && !why.is_empty() {
+            if outcome == PropertyOutcome::TooLarge && !why.is_empty() {
                 out.extend_from_slice(b"<D:responsedescription>");
                 write_text(&mut out, why);
                 out.extend_from_slice(b"</D:responsedescription>");
@@ -244,12 +260,16 @@ mod tests {
             let outcomes = plan(&steps).unwrap_err();
             assert_eq!(
                 outcomes,
-                [Outcome::Dependent, Outcome::Protected, Outcome::Dependent],
+                [
+                    PropertyOutcome::Dependent,
+                    PropertyOutcome::Protected,
+                    PropertyOutcome::Dependent
+                ],
                 "{protected}"
             );
         }
         let removal = steps("<D:remove><D:prop><D:getetag/></D:prop></D:remove>");
-        assert_eq!(plan(&removal).unwrap_err(), [Outcome::Protected]);
+        assert_eq!(plan(&removal).unwrap_err(), [PropertyOutcome::Protected]);
     }
 
     #[test]
@@ -298,7 +318,7 @@ mod tests {
             ));
             assert_eq!(
                 plan(&bad).unwrap_err(),
-                [Outcome::BadValue, Outcome::Dependent]
+                [PropertyOutcome::BadValue, PropertyOutcome::Dependent]
             );
         }
     }
@@ -314,7 +334,8 @@ mod tests {
             panic!("{changes:?}")
         };
         assert_eq!((name.as_str(), prop.xml.as_str()), ("a", "<a>1</a>"));
-        let text = String::from_utf8(write(b"/dav/f", &steps, &[Outcome::Done; 2], "")).unwrap();
+        let text =
+            String::from_utf8(write(b"/dav/f", &steps, &[PropertyOutcome::Done; 2], "")).unwrap();
         assert_eq!(text.matches("<a xmlns=\"\"/>").count(), 1);
         assert!(text.contains("HTTP/1.1 200 OK") && !text.contains("424"));
     }
@@ -325,7 +346,11 @@ mod tests {
         let outcomes = blame_largest(&steps);
         assert_eq!(
             outcomes,
-            [Outcome::Dependent, Outcome::TooLarge, Outcome::Dependent]
+            [
+                PropertyOutcome::Dependent,
+                PropertyOutcome::TooLarge,
+                PropertyOutcome::Dependent
+            ]
         );
         let text = String::from_utf8(write(b"/dav/f", &steps, &outcomes, "No room.")).unwrap();
         assert!(text.contains("<b xmlns=\"\"/></D:prop><D:status>HTTP/1.1 507"));

@@ -4,7 +4,7 @@ use super::dates::{Dates, write_decimal, write_hex};
 use super::href;
 use super::lockxml::write_activelock;
 use super::media::media_type;
-use super::xml::Name;
+use super::xml::XmlName;
 use super::xmlname::is_xml_char;
 use crate::content::{DeadProp, Etag, Node};
 use crate::drive::{LockView, Quota};
@@ -15,7 +15,7 @@ pub const WINDOWS: &str = "urn:schemas-microsoft-com:";
 
 /// A property with a value of the server's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Live {
+pub enum LiveProperty {
     /// `resourcetype`.
     ResourceType,
     /// `getcontentlength`, of files.
@@ -56,7 +56,7 @@ pub enum Live {
 
 /// What an entry of a listing is written from.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub struct PropertySource<'a> {
     /// Its name; `None` for the drive itself.
     pub name: Option<&'a str>,
     /// What it is.
@@ -74,43 +74,63 @@ pub struct Subject<'a> {
 }
 
 /// Every live property: what it is, its name, and whether `allprop` includes it (RFC 4918 section 9.1: those it defines).
-const TABLE: [(Live, &str, &str, bool); 18] = [
-    (Live::ResourceType, "DAV:", "resourcetype", true),
-    (Live::Length, "DAV:", "getcontentlength", true),
-    (Live::Modified, "DAV:", "getlastmodified", true),
-    (Live::Created, "DAV:", "creationdate", true),
-    (Live::Etag, "DAV:", "getetag", true),
-    (Live::MediaType, "DAV:", "getcontenttype", true),
-    (Live::DisplayName, "DAV:", "displayname", true),
-    (Live::SupportedLock, "DAV:", "supportedlock", true),
-    (Live::Locks, "DAV:", "lockdiscovery", true),
-    (Live::QuotaAvailable, "DAV:", "quota-available-bytes", false),
-    (Live::QuotaUsed, "DAV:", "quota-used-bytes", false),
-    (Live::Principal, "DAV:", "current-user-principal", false),
+const TABLE: [(LiveProperty, &str, &str, bool); 18] = [
+    (LiveProperty::ResourceType, "DAV:", "resourcetype", true),
+    (LiveProperty::Length, "DAV:", "getcontentlength", true),
+    (LiveProperty::Modified, "DAV:", "getlastmodified", true),
+    (LiveProperty::Created, "DAV:", "creationdate", true),
+    (LiveProperty::Etag, "DAV:", "getetag", true),
+    (LiveProperty::MediaType, "DAV:", "getcontenttype", true),
+    (LiveProperty::DisplayName, "DAV:", "displayname", true),
+    (LiveProperty::SupportedLock, "DAV:", "supportedlock", true),
+    (LiveProperty::Locks, "DAV:", "lockdiscovery", true),
     (
-        Live::Privileges,
+        LiveProperty::QuotaAvailable,
+        "DAV:",
+        "quota-available-bytes",
+        false,
+    ),
+    (LiveProperty::QuotaUsed, "DAV:", "quota-used-bytes", false),
+    (
+        LiveProperty::Principal,
+        "DAV:",
+        "current-user-principal",
+        false,
+    ),
+    (
+        LiveProperty::Privileges,
         "DAV:",
         "current-user-privilege-set",
         false,
     ),
-    (Live::ModifiedSeconds, "DAV:", "lastmodified", false),
+    (LiveProperty::ModifiedSeconds, "DAV:", "lastmodified", false),
     (
-        Live::WindowsModified,
+        LiveProperty::WindowsModified,
         WINDOWS,
         "Win32LastModifiedTime",
         false,
     ),
-    (Live::WindowsCreated, WINDOWS, "Win32CreationTime", false),
-    (Live::WindowsAccessed, WINDOWS, "Win32LastAccessTime", false),
     (
-        Live::WindowsAttributes,
+        LiveProperty::WindowsCreated,
+        WINDOWS,
+        "Win32CreationTime",
+        false,
+    ),
+    (
+        LiveProperty::WindowsAccessed,
+        WINDOWS,
+        "Win32LastAccessTime",
+        false,
+    ),
+    (
+        LiveProperty::WindowsAttributes,
         WINDOWS,
         "Win32FileAttributes",
         false,
     ),
 ];
 
-impl Live {
+impl LiveProperty {
     /// The live property of this name.
     pub fn of(ns: &str, local: &str) -> Option<Self> {
         TABLE
@@ -120,11 +140,11 @@ impl Live {
     }
 
     /// Those that `allprop` includes, with their names.
-    pub fn in_allprop() -> impl Iterator<Item = (Self, Name)> {
+    pub fn in_allprop() -> impl Iterator<Item = (Self, XmlName)> {
         TABLE.iter().filter(|row| row.3).map(|row| {
             (
                 row.0,
-                Name {
+                XmlName {
                     ns: row.1.into(),
                     local: row.2.into(),
                 },
@@ -146,7 +166,7 @@ impl Live {
     }
 
     /// Whether the subject has it.
-    pub fn applies(self, subject: &Subject<'_>) -> bool {
+    pub fn applies(self, subject: &PropertySource<'_>) -> bool {
         match self {
             Self::Length => !subject.node.folder,
             Self::DisplayName => subject.name.is_some(),
@@ -156,7 +176,7 @@ impl Live {
     }
 
     /// Writes the property with its value, which the subject must have.
-    pub fn write(self, out: &mut Vec<u8>, subject: &Subject<'_>, dates: &mut Dates) {
+    pub fn write(self, out: &mut Vec<u8>, subject: &PropertySource<'_>, dates: &mut Dates) {
         let node = subject.node;
         out.extend_from_slice(self.opening());
         match self {
@@ -341,7 +361,7 @@ mod tests {
     #[test]
     fn every_property_is_found_and_its_tags_match() {
         for (live, ns, local, _) in TABLE {
-            assert_eq!(Live::of(ns, local), Some(live));
+            assert_eq!(LiveProperty::of(ns, local), Some(live));
             let (opening, closing) = (live.opening(), live.closing());
             let opened = String::from_utf8(opening.to_vec()).unwrap();
             let closed = String::from_utf8(closing.to_vec()).unwrap();
@@ -351,7 +371,7 @@ mod tests {
             );
             assert_eq!(closed, format!("</{}{local}>", &opened[1..3]));
         }
-        assert_eq!(Live::of("DAV:", "quota"), None);
-        assert_eq!(Live::of("", "getetag"), None);
+        assert_eq!(LiveProperty::of("DAV:", "quota"), None);
+        assert_eq!(LiveProperty::of("", "getetag"), None);
     }
 }

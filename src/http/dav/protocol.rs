@@ -1,12 +1,12 @@
 //! The protocol crate at work on one exchange, and its reply put right.
 
-use super::body::Lent;
-use super::exchange::{Exchange, Verb};
+use super::exchange::{DavExchange, DavMethod};
 use super::fs::ExchangeFs;
-use super::gate::{self, Arrival};
+use super::gate::{self, DavRequestHead};
 use super::href::PREFIX;
 use super::locks::ExchangeLocks;
 use super::lockxml;
+use super::reclaimable_body::ReclaimableBody;
 use crate::app::App;
 use crate::content::Node;
 use crate::http::body::Body;
@@ -33,11 +33,13 @@ type CrateReply = Response<dav_server::body::Body>;
 /// Runs an exchange through the crate. What changes files runs to its end though the client leaves; a body being sent does not.
 pub async fn run(
     app: &Arc<App>,
-    exchange: Arc<Exchange>,
-    arrival: &Arrival<'_>,
-    body: &Lent,
+    exchange: Arc<DavExchange>,
+    arrival: &DavRequestHead<'_>,
+    body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
-    if matches!(exchange.verb, Verb::Copy | Verb::Move) && exchange.destination.is_none() {
+    if matches!(exchange.method, DavMethod::Copy | DavMethod::Move)
+        && exchange.destination.is_none()
+    {
         return Ok(reply::sentence(
             StatusCode::BAD_GATEWAY,
             "The Destination lies on another server or outside of the drive.",
@@ -46,20 +48,24 @@ pub async fn run(
     let config = DavConfig::new()
         .filesystem(Box::new(ExchangeFs(exchange.clone())))
         .locksystem(Box::new(ExchangeLocks(exchange.clone())));
-    let given = if matches!(exchange.verb, Verb::Put | Verb::Patch) {
-        let request = gate::plain_request(&exchange, arrival, body.lend())?;
+    let given = if matches!(exchange.method, DavMethod::Put | DavMethod::Patch) {
+        let request = gate::plain_request(&exchange, arrival, body.borrow())?;
         HANDLER.handle_with(config, request).await
     } else {
         let body = http_body_util::Full::new(gate::plain_lockinfo(&exchange));
         let request = gate::plain_request(&exchange, arrival, body)?;
-        app.finish(async move { Ok(HANDLER.handle_with(config, request).await) })
+        app.run_to_completion(async move { Ok(HANDLER.handle_with(config, request).await) })
             .await?
     };
-    put_right(&exchange, arrival.origin.prefix, given)
+    correct_reply(&exchange, arrival.origin.prefix, given)
 }
 
 /// Our own status, failure and lock description in place of the crate's.
-fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Response<Body>> {
+fn correct_reply(
+    exchange: &DavExchange,
+    prefix: &str,
+    given: CrateReply,
+) -> Result<Response<Body>> {
     let mut outcome = exchange.outcome.lock();
     let mut response = from_crate(given);
     if let Some(status) = outcome.status {
@@ -69,7 +75,7 @@ fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Res
         let explained = outcome
             .failure
             .take()
-            .or_else(|| explain(exchange.verb, response.status()));
+            .or_else(|| explain(exchange.method, response.status()));
         explained.map_or(Ok(()), Err)?;
     }
     if response.status() == StatusCode::NO_CONTENT {
@@ -78,7 +84,7 @@ fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Res
     if let Some(node) = &outcome.put {
         describe(response.headers_mut(), node, exchange.modified);
     }
-    if let (Verb::Lock, Some(lock)) = (exchange.verb, &outcome.lock) {
+    if let (DavMethod::Lock, Some(lock)) = (exchange.method, &outcome.lock) {
         *response.body_mut() = Body::full(lockxml::lock_answer(lock, prefix));
     }
     Ok(response)
@@ -106,16 +112,16 @@ fn from_crate(given: CrateReply) -> Response<Body> {
 }
 
 /// The crate's bare refusals as failures with a sentence.
-fn explain(verb: Verb, status: StatusCode) -> Option<Error> {
+fn explain(verb: DavMethod, status: StatusCode) -> Option<Error> {
     match (verb, status) {
         (_, StatusCode::NOT_FOUND) => Some(Error::NotFound),
         (_, StatusCode::CONFLICT) => Some(Error::ParentMissing),
         (_, StatusCode::PRECONDITION_FAILED) => Some(Error::PreconditionFailed),
-        (Verb::Copy | Verb::Move, StatusCode::FORBIDDEN) => {
+        (DavMethod::Copy | DavMethod::Move, StatusCode::FORBIDDEN) => {
             Some(Error::Forbidden("Source and target are the same."))
         }
-        (Verb::Put | Verb::Patch, StatusCode::BAD_GATEWAY) => Some(Error::Truncated),
-        (Verb::Patch, StatusCode::BAD_REQUEST) => Some(Error::BadRequest(
+        (DavMethod::Put | DavMethod::Patch, StatusCode::BAD_GATEWAY) => Some(Error::Truncated),
+        (DavMethod::Patch, StatusCode::BAD_REQUEST) => Some(Error::BadRequest(
             "A PATCH needs X-Update-Range with a range of bytes.",
         )),
         _ => None,

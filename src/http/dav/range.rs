@@ -1,6 +1,6 @@
 //! Which bytes a GET asks for (RFC 9110 section 14), without overflow and without amplification.
 
-use super::conditional::{only, range_counts};
+use super::conditional::{if_range_matches, single_value};
 use crate::content::Node;
 use http::HeaderMap;
 use http::header::RANGE;
@@ -10,14 +10,14 @@ pub const MAX_RANGES: usize = 16;
 
 /// Consecutive bytes, never none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct ByteRange {
     /// The first.
     pub first: u64,
     /// The last.
     pub last: u64,
 }
 
-impl Span {
+impl ByteRange {
     /// How many bytes.
     pub const fn count(self) -> u64 {
         (self.last - self.first).saturating_add(1)
@@ -26,65 +26,65 @@ impl Span {
 
 /// The bytes to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Selection {
+pub enum RangeSelection {
     /// The whole file, as without a range.
     Whole,
     /// One part of it.
-    One(Span),
+    One(ByteRange),
     /// Several parts, none of which touches another.
-    Several(Vec<Span>),
+    Several(Vec<ByteRange>),
     /// Nothing of what is asked for exists.
     Unsatisfiable,
 }
 
 /// What a GET of a file asks for. A range is no list: several lines of `Range` are the whole file.
-pub fn requested(headers: &HeaderMap, etag: &str, node: &Node) -> Selection {
-    let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
-    let counts = |_: &&str| range_counts(headers, etag, node.modified);
+pub fn requested(headers: &HeaderMap, etag: &str, node: &Node) -> RangeSelection {
+    let range = single_value(headers, &RANGE).and_then(|value| value.to_str().ok());
+    let counts = |_: &&str| if_range_matches(headers, etag, node.modified);
     range
         .filter(counts)
-        .map_or(Selection::Whole, |range| select(range, node.len))
+        .map_or(RangeSelection::Whole, |range| select(range, node.len))
 }
 
 /// Reads a `Range` header for a file of `len` bytes. What is malformed, has too many ranges or asks for more than
 /// the file in total is answered with the whole file, and so is every range of an empty one: it has nothing that could be left out.
-pub fn select(header: &str, len: u64) -> Selection {
+pub fn select(header: &str, len: u64) -> RangeSelection {
     let Some(wanted) = parse(header).filter(|_| len > 0) else {
-        return Selection::Whole;
+        return RangeSelection::Whole;
     };
-    let mut spans: Vec<Span> = wanted.iter().filter_map(|wanted| wanted.of(len)).collect();
+    let mut spans: Vec<ByteRange> = wanted.iter().filter_map(|wanted| wanted.of(len)).collect();
     let total = spans
         .iter()
         .fold(0_u64, |sum, span| sum.saturating_add(span.count()));
     if total > len {
-        return Selection::Whole;
+        return RangeSelection::Whole;
     }
     coalesce(&mut spans);
     match spans.as_slice() {
-        [] => Selection::Unsatisfiable,
-        [one] => Selection::One(*one),
-        _ => Selection::Several(spans),
+        [] => RangeSelection::Unsatisfiable,
+        [one] => RangeSelection::One(*one),
+        _ => RangeSelection::Several(spans),
     }
 }
 
 /// A range as it is written.
 #[derive(Clone, Copy, Debug)]
-enum Wanted {
+enum RangeSpec {
     Between(u64, u64),
     Suffix(u64),
 }
 
-impl Wanted {
+impl RangeSpec {
     /// The bytes of a file of `len` bytes, if there are any.
-    fn of(self, len: u64) -> Option<Span> {
+    fn of(self, len: u64) -> Option<ByteRange> {
         let end = len.checked_sub(1)?;
         match self {
-            Self::Between(first, last) => (first <= end).then_some(Span {
+            Self::Between(first, last) => (first <= end).then_some(ByteRange {
                 first,
                 last: last.min(end),
             }),
             Self::Suffix(0) => None,
-            Self::Suffix(count) => Some(Span {
+            Self::Suffix(count) => Some(ByteRange {
                 first: len.saturating_sub(count),
                 last: end,
             }),
@@ -92,7 +92,7 @@ impl Wanted {
     }
 }
 
-fn parse(header: &str) -> Option<Vec<Wanted>> {
+fn parse(header: &str) -> Option<Vec<RangeSpec>> {
     let (unit, set) = header.split_once('=')?;
     if !unit.trim().eq_ignore_ascii_case("bytes") {
         return None;
@@ -105,11 +105,12 @@ fn parse(header: &str) -> Option<Vec<Wanted>> {
     {
         let (first, last) = range.split_once('-')?;
         let one = match (first, last) {
-            ("", count) => Wanted::Suffix(number(count)?),
-            (first, "") => Wanted::Between(number(first)?, u64::MAX),
-            (first, last) => Wanted::Between(number(first)?, number(last)?),
+            ("", count) => RangeSpec::Suffix(number(count)?),
+            (first, "") => RangeSpec::Between(number(first)?, u64::MAX),
+            (first, last) => RangeSpec::Between(number(first)?, number(last)?),
         };
-        if matches!(one, Wanted::Between(first, last) if first > last) || wanted.len() >= MAX_RANGES
+        if matches!(one, RangeSpec::Between(first, last) if first > last)
+            || wanted.len() >= MAX_RANGES
         {
             return None;
         }
@@ -131,7 +132,7 @@ fn number(digits: &str) -> Option<u64> {
 }
 
 /// Joins parts that overlap or touch, in which case all come in ascending order; else the order stays.
-fn coalesce(spans: &mut Vec<Span>) {
+fn coalesce(spans: &mut Vec<ByteRange>) {
     let mut sorted = spans.clone();
     sorted.sort_unstable_by_key(|span| span.first);
     sorted.dedup_by(|next, before| {
@@ -151,8 +152,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn one(first: u64, last: u64) -> Selection {
-        Selection::One(Span { first, last })
+    fn one(first: u64, last: u64) -> RangeSelection {
+        RangeSelection::One(ByteRange { first, last })
     }
 
     #[test]
@@ -165,9 +166,12 @@ mod tests {
             ("bytes=9-9", one(9, 9)),
             ("bytes=1-18446744073709551615", one(1, 9)),
             ("bytes=1-99999999999999999999999", one(1, 9)),
-            ("bytes=10-", Selection::Unsatisfiable),
-            ("bytes=99999999999999999999999-", Selection::Unsatisfiable),
-            ("bytes=-0", Selection::Unsatisfiable),
+            ("bytes=10-", RangeSelection::Unsatisfiable),
+            (
+                "bytes=99999999999999999999999-",
+                RangeSelection::Unsatisfiable,
+            ),
+            ("bytes=-0", RangeSelection::Unsatisfiable),
             ("bytes=50-60, 1-2", one(1, 2)),
         ];
         for (header, expected) in cases {
@@ -192,7 +196,7 @@ mod tests {
             "bytes=0-,0-",
             "bytes=0-8,1-9",
         ] {
-            assert_eq!(select(header, 10), Selection::Whole, "{header}");
+            assert_eq!(select(header, 10), RangeSelection::Whole, "{header}");
         }
         let many = |n: usize| {
             format!(
@@ -203,20 +207,22 @@ mod tests {
                     .join(",")
             )
         };
-        assert!(matches!(select(&many(16), 100), Selection::Several(spans) if spans.len() == 16));
-        assert_eq!(select(&many(17), 100), Selection::Whole);
+        assert!(
+            matches!(select(&many(16), 100), RangeSelection::Several(spans) if spans.len() == 16)
+        );
+        assert_eq!(select(&many(17), 100), RangeSelection::Whole);
     }
 
     #[test]
     fn several_ranges_keep_their_order_unless_joined() {
-        let span = |first, last| Span { first, last };
+        let span = |first, last| ByteRange { first, last };
         assert_eq!(
             select("bytes=7-8,0-1", 10),
-            Selection::Several(vec![span(7, 8), span(0, 1)])
+            RangeSelection::Several(vec![span(7, 8), span(0, 1)])
         );
         assert_eq!(
             select("bytes=7-8,0-1,2-3", 10),
-            Selection::Several(vec![span(0, 3), span(7, 8)])
+            RangeSelection::Several(vec![span(0, 3), span(7, 8)])
         );
         assert_eq!(select("bytes=0-3,2-5", 10), one(0, 5));
     }
@@ -233,7 +239,7 @@ mod tests {
             "bytes=1-1,3-3",
             "x",
         ] {
-            assert_eq!(select(range, 0), Selection::Whole, "{range}");
+            assert_eq!(select(range, 0), RangeSelection::Whole, "{range}");
         }
     }
 
@@ -241,9 +247,9 @@ mod tests {
         #[test]
         fn selections_lie_in_the_file(header in "bytes=([0-9]{0,20}-[0-9]{0,20}[, ]{0,2}){0,5}", len: u64) {
             let spans = match select(&header, len) {
-                Selection::One(span) => vec![span],
-                Selection::Several(spans) => spans,
-                Selection::Whole | Selection::Unsatisfiable => vec![],
+                RangeSelection::One(span) => vec![span],
+                RangeSelection::Several(spans) => spans,
+                RangeSelection::Whole | RangeSelection::Unsatisfiable => vec![],
             };
             prop_assert!(spans.iter().all(|s| s.first <= s.last && s.last < len));
             let total: u128 = spans.iter().map(|s| u128::from(s.count())).sum();

@@ -1,6 +1,6 @@
 //! What PROPFIND and PROPPATCH bodies ask for (RFC 4918 sections 14.19, 14.20).
 
-use super::xml::{Captured, Document, Name};
+use super::xml::{CapturedElement, XmlDocument, XmlName};
 use super::xmltext::XmlText;
 use crate::model::{Error, Result};
 
@@ -11,11 +11,11 @@ const MAX_EXPANDED: usize = 128 * 1024;
 
 /// What a PROPFIND asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Find {
+pub enum PropfindKind {
     /// These properties.
-    Named(Vec<Name>),
+    Named(Vec<XmlName>),
     /// All that RFC 4918 defines, all dead ones, and these.
-    All(Vec<Name>),
+    All(Vec<XmlName>),
     /// The names of all.
     Names,
 }
@@ -24,14 +24,14 @@ pub enum Find {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Instruction {
     /// Sets a property to this element.
-    Set(Name, Captured),
+    Set(XmlName, CapturedElement),
     /// Removes a property.
-    Remove(Name),
+    Remove(XmlName),
 }
 
 impl Instruction {
     /// The property.
-    pub fn name(&self) -> &Name {
+    pub fn name(&self) -> &XmlName {
         match self {
             Self::Set(name, _) | Self::Remove(name) => name,
         }
@@ -39,12 +39,12 @@ impl Instruction {
 }
 
 /// Reads the body of a PROPFIND; none means all properties.
-pub fn parse_propfind(body: &[u8]) -> Result<Find> {
+pub fn parse_propfind(body: &[u8]) -> Result<PropfindKind> {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Ok(Find::All(Vec::new()));
+        return Ok(PropfindKind::All(Vec::new()));
     }
     let text = XmlText::decode(body)?;
-    let mut document = Document::new(&text)?;
+    let mut document = XmlDocument::new(&text)?;
     if !document.root()?.is_dav("propfind") {
         return Err(Error::BadRequest(
             "The body of a PROPFIND is a propfind element.",
@@ -53,15 +53,15 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
     let (mut find, mut include) = (None, Vec::new());
     while let Some(name) = document.child()? {
         let asked = if name.is_dav("prop") {
-            Find::Named(names(&mut document)?)
+            PropfindKind::Named(names(&mut document)?)
         } else if name.is_dav("include") {
             include = names(&mut document)?;
             continue;
         } else {
             document.skip()?;
             match () {
-                () if name.is_dav("allprop") => Find::All(Vec::new()),
-                () if name.is_dav("propname") => Find::Names,
+                () if name.is_dav("allprop") => PropfindKind::All(Vec::new()),
+                () if name.is_dav("propname") => PropfindKind::Names,
                 () => continue,
             }
         };
@@ -73,7 +73,7 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
     }
     document.finish()?;
     match find {
-        Some(Find::All(_)) => Ok(Find::All(include)),
+        Some(PropfindKind::All(_)) => Ok(PropfindKind::All(include)),
         Some(find) => Ok(find),
         None => Err(Error::BadRequest(
             "A propfind element has one of prop, allprop and propname.",
@@ -82,8 +82,8 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
 }
 
 /// The names of the children of the element opened last.
-fn names(document: &mut Document<'_>) -> Result<Vec<Name>> {
-    let (mut names, mut budget) = (Vec::new(), Budget::default());
+fn names(document: &mut XmlDocument<'_>) -> Result<Vec<XmlName>> {
+    let (mut names, mut budget) = (Vec::new(), PropertyLimits::default());
     while let Some(name) = document.child()? {
         budget.spend(name.ns.len() + name.local.len())?;
         document.skip()?;
@@ -95,13 +95,13 @@ fn names(document: &mut Document<'_>) -> Result<Vec<Name>> {
 /// Reads the body of a PROPPATCH: its steps in order.
 pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
     let text = XmlText::decode_properties(body)?;
-    let mut document = Document::new(&text)?;
+    let mut document = XmlDocument::new(&text)?;
     if !document.root()?.is_dav("propertyupdate") {
         return Err(Error::BadRequest(
             "The body of a PROPPATCH is a propertyupdate element.",
         ));
     }
-    let (mut steps, mut budget) = (Vec::new(), Budget::default());
+    let (mut steps, mut budget) = (Vec::new(), PropertyLimits::default());
     while let Some(name) = document.child()? {
         if !name.is_dav("set") && !name.is_dav("remove") {
             document.skip()?;
@@ -126,9 +126,9 @@ pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
 
 /// Reads the properties in one `set` or `remove`.
 fn read_steps(
-    document: &mut Document<'_>,
+    document: &mut XmlDocument<'_>,
     set: bool,
-    budget: &mut Budget,
+    budget: &mut PropertyLimits,
     steps: &mut Vec<Instruction>,
 ) -> Result<()> {
     while let Some(name) = document.child()? {
@@ -147,12 +147,12 @@ fn read_steps(
 
 /// What a request has used of its limits.
 #[derive(Debug, Default)]
-struct Budget {
+struct PropertyLimits {
     properties: usize,
     bytes: usize,
 }
 
-impl Budget {
+impl PropertyLimits {
     /// Counts one property of so many bytes.
     fn spend(&mut self, bytes: usize) -> Result<()> {
         self.properties += 1;
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn name(ns: &str, local: &str) -> Name {
-        Name {
+    fn name(ns: &str, local: &str) -> XmlName {
+        XmlName {
             ns: ns.into(),
             local: local.into(),
         }
@@ -186,7 +186,7 @@ mod tests {
         matches!(parse_propfind(body.as_bytes()), Err(Error::BadRequest(_)))
     }
 
-    fn set_one(body: &str) -> Captured {
+    fn set_one(body: &str) -> CapturedElement {
         let steps = parse_propertyupdate(body.as_bytes()).unwrap();
         let [Instruction::Set(_, captured)] = steps.as_slice() else {
             panic!("{steps:?}")
@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn propfinds_of_clients_are_understood() {
         for empty in ["", "  \r\n"] {
-            assert_eq!(parse_propfind(empty.as_bytes()).unwrap(), Find::All(vec![]));
+            assert_eq!(
+                parse_propfind(empty.as_bytes()).unwrap(),
+                PropfindKind::All(vec![])
+            );
         }
         let finder = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:propfind xmlns:D=\"DAV:\">\n<D:prop>\n\
             <D:getlastmodified/><x xmlns=\"urn:&amp;\"></x>\n<y/></D:prop>\n</D:propfind>\n";
@@ -208,20 +211,23 @@ mod tests {
         ];
         assert_eq!(
             parse_propfind(finder.as_bytes()).unwrap(),
-            Find::Named(expected)
+            PropfindKind::Named(expected)
         );
         let include = "<propfind xmlns='DAV:'><allprop/><include><a/></include></propfind>";
         assert_eq!(
             parse_propfind(include.as_bytes()).unwrap(),
-            Find::All(vec![name("DAV:", "a")])
+            PropfindKind::All(vec![name("DAV:", "a")])
         );
         let names =
             "<?xml version='1.0'?><!-- c --><p:propfind xmlns:p='DAV:'><p:propname/></p:propfind>";
-        assert_eq!(parse_propfind(names.as_bytes()).unwrap(), Find::Names);
+        assert_eq!(
+            parse_propfind(names.as_bytes()).unwrap(),
+            PropfindKind::Names
+        );
         let extended = "<D:propfind xmlns:D=\"DAV:\"><foobar/><D:allprop/></D:propfind>";
         assert_eq!(
             parse_propfind(extended.as_bytes()).unwrap(),
-            Find::All(vec![])
+            PropfindKind::All(vec![])
         );
     }
 

@@ -1,7 +1,7 @@
 //! The tokens and tags that a request brings in `If` (RFC 4918 section 10.4.2) and `Lock-Token`, read strictly.
 
-use super::headers::{Origin, address, list};
-use crate::drive::terms::{Condition, IfList, State, Subject};
+use super::headers::{ServerOrigin, address, list};
+use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
 use crate::model::{Error, Result};
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -10,10 +10,10 @@ use http::header::HeaderName;
 const MAX_CONDITIONS: usize = 256;
 
 /// The lists of an `If` header (RFC 4918 section 10.4.2).
-pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
+pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList>> {
     let malformed = || Error::BadRequest("The If header is malformed.");
     let (mut rest, mut subject, mut lists, mut bare_tag) =
-        (value.trim(), Subject::Request, Vec::new(), false);
+        (value.trim(), ResourceTag::Request, Vec::new(), false);
     while let Some(first) = rest.chars().next() {
         match first {
             '<' => {
@@ -21,16 +21,17 @@ pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
                     .get(1..)
                     .and_then(|r| r.split_once('>'))
                     .ok_or_else(malformed)?;
-                if bare_tag || (subject == Subject::Request && !lists.is_empty()) {
+                if bare_tag || (subject == ResourceTag::Request && !lists.is_empty()) {
                     return Err(malformed());
                 }
-                subject = address(address_text, origin)?.map_or(Subject::Elsewhere, Subject::Path);
+                subject = address(address_text, origin)?
+                    .map_or(ResourceTag::Elsewhere, ResourceTag::Path);
                 (rest, bare_tag) = (after.trim_start(), true);
             }
             '(' => {
                 let (conditions, after) = if_conditions(rest.get(1..).unwrap_or_default())?;
                 lists.push(IfList {
-                    subject: subject.clone(),
+                    resource: subject.clone(),
                     conditions,
                 });
                 (rest, bare_tag) = (after.trim_start(), false);
@@ -56,7 +57,7 @@ pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
 }
 
 /// The conditions up to the closing parenthesis, and what follows it.
-fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
+fn if_conditions(text: &str) -> Result<(Vec<IfCondition>, &str)> {
     let malformed = || Error::BadRequest("The If header is malformed.");
     let (mut rest, mut conditions) = (text.trim_start(), Vec::new());
     loop {
@@ -78,7 +79,7 @@ fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
             if token.is_empty() || token.contains(char::is_whitespace) {
                 return Err(malformed());
             }
-            (State::Token(token.to_owned()), after)
+            (StateMatch::Token(token.to_owned()), after)
         } else {
             let (tag, after) = rest
                 .strip_prefix('[')
@@ -88,9 +89,9 @@ fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
             if bare.len() < 2 || !bare.starts_with('"') || !bare.ends_with('"') {
                 return Err(malformed());
             }
-            (State::Etag(tag.trim().to_owned()), after)
+            (StateMatch::Etag(tag.trim().to_owned()), after)
         };
-        conditions.push(Condition { not, state });
+        conditions.push(IfCondition { not, state });
         rest = after.trim_start();
     }
 }
@@ -132,12 +133,12 @@ pub fn lock_tokens(headers: &HeaderMap) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::headers::terms;
+    use super::super::headers::preconditions;
     use super::*;
     use crate::model::VPath;
     use http::HeaderValue;
 
-    const ORIGIN: Origin<'_> = Origin {
+    const ORIGIN: ServerOrigin<'_> = ServerOrigin {
         host: "nest.example:8080",
         also: &[],
         prefix: "/dav",
@@ -151,19 +152,25 @@ mod tests {
         )
         .unwrap();
         assert_eq!(lists.len(), 3);
-        assert_eq!(lists[0].subject, Subject::Path(VPath::parse("a").unwrap()));
+        assert_eq!(
+            lists[0].resource,
+            ResourceTag::Path(VPath::parse("a").unwrap())
+        );
         assert_eq!(
             lists[1].conditions,
-            [Condition {
+            [IfCondition {
                 not: true,
-                state: State::Token("urn:y".into())
+                state: StateMatch::Token("urn:y".into())
             }]
         );
-        assert_eq!(lists[2].subject, Subject::Path(VPath::parse("b").unwrap()));
+        assert_eq!(
+            lists[2].resource,
+            ResourceTag::Path(VPath::parse("b").unwrap())
+        );
         assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
         assert_eq!(
-            if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject,
-            Subject::Elsewhere
+            if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].resource,
+            ResourceTag::Elsewhere
         );
         for bad in [
             "",
@@ -193,8 +200,8 @@ mod tests {
             headers
         };
         let read = |values: &[&'static str]| {
-            terms(&lines("if", values), ORIGIN)
-                .map(|terms| terms.lists.len())
+            preconditions(&lines("if", values), ORIGIN)
+                .map(|terms| terms.if_lists.len())
                 .ok()
         };
         assert_eq!(read(&["(<urn:x>)", "(<urn:y>) (Not <urn:z>)"]), Some(3));

@@ -16,9 +16,9 @@ pub(super) const MALFORMED: Error =
 
 /// What comes next in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
+pub enum XmlEvent<'a> {
     /// An element begins.
-    Open(Name),
+    Open(XmlName),
     /// Text, references resolved.
     Text(Cow<'a, str>),
     /// The innermost open element ends.
@@ -27,14 +27,14 @@ pub enum Piece<'a> {
 
 /// An expanded element name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Name {
+pub struct XmlName {
     /// Namespace, may be empty.
     pub ns: String,
     /// Local name.
     pub local: String,
 }
 
-impl Name {
+impl XmlName {
     /// Whether this is `local` in the namespace `DAV:`.
     pub fn is_dav(&self, local: &str) -> bool {
         self.ns == "DAV:" && self.local == local
@@ -43,7 +43,7 @@ impl Name {
 
 /// An element cut out of its document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Captured {
+pub struct CapturedElement {
     /// The element verbatim, with the declarations and `xml:lang` it had from its ancestors (RFC 4918 section 4.3).
     pub xml: String,
     /// Its text.
@@ -51,7 +51,7 @@ pub struct Captured {
 }
 
 /// A document being read.
-pub struct Document<'a> {
+pub struct XmlDocument<'a> {
     source: &'a XmlText<'a>,
     text: &'a str,
     reader: Reader<&'a [u8]>,
@@ -62,19 +62,19 @@ pub struct Document<'a> {
     rooted: bool,
     /// The last piece was an empty element, whose end comes next.
     closing: bool,
-    opened: Opened,
+    opened: OpenElement,
 }
 
 /// Where the element opened last began.
 #[derive(Clone, Copy, Default)]
-struct Opened {
+struct OpenElement {
     start: usize,
     name_end: usize,
     /// Bindings in scope outside of it.
     outer: usize,
 }
 
-impl<'a> Document<'a> {
+impl<'a> XmlDocument<'a> {
     /// Begins to read a body.
     pub fn new(source: &'a XmlText<'a>) -> Result<Self> {
         let text = source.text();
@@ -92,12 +92,12 @@ impl<'a> Document<'a> {
             depth: 0,
             rooted: false,
             closing: false,
-            opened: Opened::default(),
+            opened: OpenElement::default(),
         })
     }
 
     /// The next piece; `None` after the whole document.
-    pub fn next_piece(&mut self) -> Result<Option<Piece<'a>>> {
+    pub fn next_piece(&mut self) -> Result<Option<XmlEvent<'a>>> {
         if std::mem::take(&mut self.closing) {
             return Ok(Some(self.leave()));
         }
@@ -138,20 +138,20 @@ impl<'a> Document<'a> {
     }
 
     /// The root element's name.
-    pub fn root(&mut self) -> Result<Name> {
+    pub fn root(&mut self) -> Result<XmlName> {
         match self.next_piece()? {
-            Some(Piece::Open(name)) => Ok(name),
+            Some(XmlEvent::Open(name)) => Ok(name),
             _ => Err(MALFORMED),
         }
     }
 
     /// The name of the next child of the open element; `None` once that has ended. Text is passed over.
-    pub fn child(&mut self) -> Result<Option<Name>> {
+    pub fn child(&mut self) -> Result<Option<XmlName>> {
         loop {
             match self.next_piece()? {
-                Some(Piece::Open(name)) => return Ok(Some(name)),
-                Some(Piece::Text(_)) => {}
-                Some(Piece::Close) => return Ok(None),
+                Some(XmlEvent::Open(name)) => return Ok(Some(name)),
+                Some(XmlEvent::Text(_)) => {}
+                Some(XmlEvent::Close) => return Ok(None),
                 None => return Err(MALFORMED),
             }
         }
@@ -171,8 +171,8 @@ impl<'a> Document<'a> {
     }
 
     /// Cuts out the element opened last, whose content has not been read yet.
-    pub fn capture(&mut self) -> Result<Captured> {
-        let Opened {
+    pub fn capture(&mut self) -> Result<CapturedElement> {
+        let OpenElement {
             start,
             name_end,
             outer,
@@ -201,7 +201,7 @@ impl<'a> Document<'a> {
             xml.push_str(value);
         }
         xml.push_str(tail);
-        Ok(Captured { xml, text })
+        Ok(CapturedElement { xml, text })
     }
 
     /// Reads to the end of the element opened last; returns all text in it.
@@ -210,7 +210,7 @@ impl<'a> Document<'a> {
         let mut text = String::new();
         while self.depth >= floor {
             match self.next_piece()? {
-                Some(Piece::Text(more)) => text.push_str(&more),
+                Some(XmlEvent::Text(more)) => text.push_str(&more),
                 Some(_) => {}
                 None => return Err(MALFORMED),
             }
@@ -222,15 +222,15 @@ impl<'a> Document<'a> {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
-    fn inside(&self, text: Cow<'a, str>) -> Result<Piece<'a>> {
+    fn inside(&self, text: Cow<'a, str>) -> Result<XmlEvent<'a>> {
         if self.depth == 0 {
             Err(MALFORMED)
         } else {
-            Ok(Piece::Text(text))
+            Ok(XmlEvent::Text(text))
         }
     }
 
-    fn enter(&mut self, start: usize, tag: &'a str) -> Result<Piece<'a>> {
+    fn enter(&mut self, start: usize, tag: &'a str) -> Result<XmlEvent<'a>> {
         if self.depth == 0 && std::mem::replace(&mut self.rooted, true) {
             return Err(MALFORMED);
         }
@@ -240,7 +240,7 @@ impl<'a> Document<'a> {
         }
         let name_len = tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len());
         let (name, rest) = tag.split_at_checked(name_len).ok_or(MALFORMED)?;
-        self.opened = Opened {
+        self.opened = OpenElement {
             start,
             name_end: start + 1 + name_len,
             outer: self.scope.count(),
@@ -253,13 +253,13 @@ impl<'a> Document<'a> {
                 .map(|a| (self.depth, a.quoted)),
         );
         let (ns, local) = self.scope.enter(self.depth, name, &attributes)?;
-        Ok(Piece::Open(Name {
+        Ok(XmlEvent::Open(XmlName {
             ns,
             local: local.to_owned(),
         }))
     }
 
-    fn leave(&mut self) -> Piece<'a> {
+    fn leave(&mut self) -> XmlEvent<'a> {
         self.scope.leave(self.depth);
         while self
             .langs
@@ -269,7 +269,7 @@ impl<'a> Document<'a> {
             self.langs.pop();
         }
         self.depth = self.depth.saturating_sub(1);
-        Piece::Close
+        XmlEvent::Close
     }
 }
 

@@ -126,7 +126,7 @@ fn declares_latin1(body: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::dav::requests::{Find, parse_propfind};
+    use crate::http::dav::requests::{PropfindKind, parse_propfind};
     use proptest::prelude::*;
 
     fn find(declared: &str, name: &str) -> String {
@@ -148,7 +148,7 @@ mod tests {
 
     fn asked(body: &[u8]) -> Result<String> {
         match parse_propfind(body)? {
-            Find::Named(names) => Ok(names.into_iter().map(|name| name.local).collect()),
+            PropfindKind::Named(names) => Ok(names.into_iter().map(|name| name.local).collect()),
             other => panic!("{other:?}"),
         }
     }

@@ -33,7 +33,7 @@ pub(super) async fn charge<B>(
     if *method == Method::GET && response.extensions().get::<Download>().is_some() {
         let (shared, link) = (Arc::clone(app), link.clone());
         // To the end though the visitor leaves.
-        app.finish(async move { shared.links.count_download(&link).await })
+        app.run_to_completion(async move { shared.links.count_download(&link).await })
             .await?;
     }
     Ok(response)

@@ -2,20 +2,20 @@
 //! What is unknown, expired, ended, used up or gone looks the same: nothing is there.
 
 mod download;
-pub mod mount;
-mod page;
+mod html;
+pub mod webdav;
 
 use super::api::bulk::ItemResult;
-use super::api::caller::Public;
+use super::api::caller::PublicCaller;
 use super::api::json::{Query, read};
-use super::api::upload::{Into, store_form};
+use super::api::upload::{FormTarget, store_form};
 use super::api::{files, zip};
-use super::multipart::Form;
-use super::{cookie, pages, pictures, reply, web};
+use super::multipart::MultipartForm;
+use super::{cookie, reply, router, thumbnails, web};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Download;
-use crate::links::{Link, LinkWarrant};
+use crate::links::{Link, LinkAccess};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request};
@@ -73,21 +73,21 @@ pub(super) fn without_token(path: &str) -> Cow<'_, str> {
 }
 
 /// Who a visitor of a link acts as, while its owner may still sign in and what was shared is still there; else `NotFound`.
-async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
+async fn authorize(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
     let record = link.record.as_ref();
     let owner = app
         .auth
         .account(&record.owner)
         .filter(|owner| !owner.disabled)
         .ok_or(Error::NotFound)?;
-    let access = Arc::new(LinkWarrant::new(
+    let access = Arc::new(LinkAccess::new(
         app.links.clone(),
         app.auth.clone(),
         link.clone(),
     ));
     let identity = Arc::new(Identity {
         via: Via::Link(link.id.clone()),
-        scope: VPath::restore(record.path.clone()),
+        scope: VPath::from_stored(record.path.clone()),
         rights: record.rights,
         ..Identity::whole(owner.name, Role::User, owner.quota, access)
     });
@@ -99,7 +99,7 @@ async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
     };
     let drive = app.drive(&identity).await.map_err(gone)?;
     let (node, id) = drive.identify(&VPath::root()).await.map_err(gone)?;
-    let props = if record.target.is_marked() {
+    let props = if record.target.has_link_tag() {
         drive.props(&VPath::root()).await?
     } else {
         Vec::new()
@@ -123,7 +123,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let (Public { app, client }, link, token, drive) = arrive(parts, state).await?;
+        let (PublicCaller { app, client }, link, token, drive) = arrive(parts, state).await?;
         if link.record.password.is_some() && !has_pass(&app, &link, &parts.headers) {
             return Err(ask_password(&token, None));
         }
@@ -141,15 +141,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 async fn arrive<S: Send + Sync>(
     parts: &mut Parts,
     state: &S,
-) -> Result<(Public, Link, String, Drive), Response> {
-    let public = Public::from_request_parts(parts, state)
+) -> Result<(PublicCaller, Link, String, Drive), Response> {
+    let public = PublicCaller::from_request_parts(parts, state)
         .await
         .map_err(IntoResponse::into_response)?;
     let Path(token) = Path::<String>::from_request_parts(parts, state)
         .await
         .map_err(|_| gone())?;
-    let link = public.app.links.enter(&token).ok_or_else(gone)?;
-    let (_, drive) = admit(&public.app, &link)
+    let link = public.app.links.find_by_token(&token).ok_or_else(gone)?;
+    let (_, drive) = authorize(&public.app, &link)
         .await
         .map_err(|error| failed(&error))?;
     Ok((public, link, token, drive))
@@ -158,7 +158,7 @@ async fn arrive<S: Send + Sync>(
 /// Whether a request shows a pass for the link.
 fn has_pass(app: &App, link: &Link, headers: &HeaderMap) -> bool {
     cookies(headers).count() <= MAX_PASSES
-        && cookies(headers).any(|pass| app.links.passes.admits(link, pass))
+        && cookies(headers).any(|pass| app.links.passes.is_valid(link, pass))
 }
 
 /// The passes among a request's cookies.
@@ -176,7 +176,7 @@ fn gone() -> Response {
     let text = "<p>This link does not exist, has ended, or what it showed is gone.</p>";
     (
         reply::status(&Error::NotFound),
-        pages::page("Nothing here", text),
+        router::page("Nothing here", text),
     )
         .into_response()
 }
@@ -189,10 +189,13 @@ fn failed(error: &Error) -> Response {
     reply::log(error);
     let text = format!(
         "<p class=\"wrong\" role=\"alert\">{}</p>",
-        pages::escape(&reply::text_of(error))
+        router::escape(&reply::text_of(error))
     );
-    let mut response =
-        (reply::api_status(error), pages::page("Not possible", &text)).into_response();
+    let mut response = (
+        reply::api_status(error),
+        router::page("Not possible", &text),
+    )
+        .into_response();
     if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, when);
     }
@@ -210,13 +213,13 @@ fn shown(html: Html<String>) -> Response {
 
 fn ask_password(token: &str, wrong: Option<&Error>) -> Response {
     let status = wrong.map_or(reply::status(&Error::Unauthenticated), reply::status);
-    (status, page::password(token, wrong)).into_response()
+    (status, html::password(token, wrong)).into_response()
 }
 
 /// Which file or folder beneath what the link shows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Below {
+struct LinkPathQuery {
     path: String,
     /// Whether a file shall be saved rather than shown.
     save: bool,
@@ -224,7 +227,7 @@ struct Below {
     after: Option<String>,
 }
 
-impl Below {
+impl LinkPathQuery {
     fn path(&self) -> Result<VPath> {
         // What no drive stores is not there.
         VPath::parse(&self.path).map_err(|_| Error::NotFound)
@@ -261,24 +264,24 @@ impl Visitor {
 }
 
 /// `GET /s/<token>?path=…`
-async fn show(visitor: Visitor, Query(below): Query<Below>) -> Response {
+async fn show(visitor: Visitor, Query(below): Query<LinkPathQuery>) -> Response {
     let outcome = async {
         let path = below.path()?;
         if visitor.link.record.rights == Rights::Drop {
-            return Ok(page::drop(&visitor, None));
+            return Ok(html::drop(&visitor, None));
         }
         let node = visitor.drive.stat(&path).await?;
         if !node.folder {
-            return Ok(page::file(&visitor, &path, &node));
+            return Ok(html::file(&visitor, &path, &node));
         }
         let rows = files::page(
             &visitor.drive,
             &path,
             below.after.as_deref(),
-            page::MAX_ROWS,
+            html::MAX_ROWS,
         )
         .await?;
-        Ok(page::folder(&visitor, &path, &rows, None))
+        Ok(html::folder(&visitor, &path, &rows, None))
     };
     outcome
         .await
@@ -288,7 +291,7 @@ async fn show(visitor: Visitor, Query(below): Query<Below>) -> Response {
 /// `GET /s/<token>/file?path=…`
 async fn file(
     visitor: Visitor,
-    Query(below): Query<Below>,
+    Query(below): Query<LinkPathQuery>,
     method: Method,
     mut headers: HeaderMap,
 ) -> Response {
@@ -312,7 +315,11 @@ async fn file(
 }
 
 /// `GET /s/<token>/thumbnail?path=…`: one size for all, so that each picture is made once.
-async fn thumbnail(visitor: Visitor, Query(below): Query<Below>, headers: HeaderMap) -> Response {
+async fn thumbnail(
+    visitor: Visitor,
+    Query(below): Query<LinkPathQuery>,
+    headers: HeaderMap,
+) -> Response {
     let outcome = async {
         let path = below.path()?;
         visitor.reads()?;
@@ -321,11 +328,11 @@ async fn thumbnail(visitor: Visitor, Query(below): Query<Below>, headers: Header
             return Err(Error::NotFound);
         }
         let reader = visitor.drive.open(&path).await?;
-        pictures::answer(
+        thumbnails::answer(
             reader,
-            pictures::USUAL,
+            thumbnails::USUAL,
             &headers,
-            pictures::Asked::ByLink(&visitor.link.id),
+            thumbnails::ThumbnailRequester::ByLink(&visitor.link.id),
         )
         .await
     };
@@ -333,7 +340,7 @@ async fn thumbnail(visitor: Visitor, Query(below): Query<Below>, headers: Header
 }
 
 /// `GET /s/<token>/zip?path=…`
-async fn archive(visitor: Visitor, Query(below): Query<Below>, method: Method) -> Response {
+async fn archive(visitor: Visitor, Query(below): Query<LinkPathQuery>, method: Method) -> Response {
     let outcome = async {
         let path = below.path()?;
         visitor.reads()?;
@@ -349,28 +356,32 @@ async fn archive(visitor: Visitor, Query(below): Query<Below>, method: Method) -
 }
 
 /// `POST /s/<token>/upload?path=…`, from the form of a page.
-async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) -> Response {
+async fn upload(
+    visitor: Visitor,
+    Query(below): Query<LinkPathQuery>,
+    request: Request,
+) -> Response {
     let outcome = async {
         let drops = visitor.link.record.rights == Rights::Drop;
         let path = if drops { VPath::root() } else { below.path()? };
         if visitor.link.record.rights == Rights::View {
             return Err(Error::Forbidden("This link is for viewing."));
         }
-        let into = Into {
+        let into = FormTarget {
             folder: path.clone(),
             overwrite: false,
             tokens: Vec::new(),
         };
-        let results = store_form(&visitor.drive, &into, Form::of(request)?).await?;
+        let results = store_form(&visitor.drive, &into, MultipartForm::of(request)?).await?;
         if drops {
-            return Ok(page::drop(&visitor, Some(&results)));
+            return Ok(html::drop(&visitor, Some(&results)));
         }
-        let rows = match files::page(&visitor.drive, &path, None, page::MAX_ROWS).await {
+        let rows = match files::page(&visitor.drive, &path, None, html::MAX_ROWS).await {
             Err(error) if !results.iter().any(ItemResult::is_done) => return Err(error),
             // What was stored is told, also where the folder cannot be listed now.
             rows => rows.unwrap_or_default(),
         };
-        Ok(page::folder(&visitor, &path, &rows, Some(&results)))
+        Ok(html::folder(&visitor, &path, &rows, Some(&results)))
     };
     outcome.await.map_or_else(|error| failed(&error), shown)
 }
@@ -378,7 +389,7 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
 /// `POST /s/<token>/password`, from the form that asks for it.
 async fn enter_password(request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    let (Public { app, client }, link, token, _) = match arrive(&mut parts, &()).await {
+    let (PublicCaller { app, client }, link, token, _) = match arrive(&mut parts, &()).await {
         Ok(arrived) => arrived,
         Err(response) => return response,
     };
@@ -388,7 +399,9 @@ async fn enter_password(request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     match check_password(&app, &link, &password_in(&form), client).await {
-        Ok(()) => welcome(&app, &link, &token, https).unwrap_or_else(|error| failed(&error)),
+        Ok(()) => {
+            set_pass_cookie(&app, &link, &token, https).unwrap_or_else(|error| failed(&error))
+        }
         Err(error @ Error::Unauthenticated) => ask_password(&token, Some(&error)),
         Err(error) => failed(&error),
     }
@@ -421,7 +434,7 @@ fn password_in(form: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// A cookie for this link alone, if it has a password, and the way to its page.
-fn welcome(app: &App, link: &Link, token: &str, https: bool) -> Result<Response> {
+fn set_pass_cookie(app: &App, link: &Link, token: &str, https: bool) -> Result<Response> {
     let mut response = Redirect::to(&format!("/s/{token}")).into_response();
     if link.record.password.is_none() {
         return Ok(response);

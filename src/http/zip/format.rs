@@ -19,7 +19,7 @@ const ZIP64: u16 = 45;
 
 /// A file or folder of an archive.
 #[derive(Clone, Debug)]
-pub struct Member {
+pub struct ZipMember {
     name: String,
     folder: bool,
     modified: SystemTime,
@@ -28,7 +28,7 @@ pub struct Member {
     crc: Hasher,
 }
 
-impl Member {
+impl ZipMember {
     /// A folder; its name ends in a slash.
     pub fn folder(name: &str, modified: SystemTime) -> Self {
         Self {
@@ -184,13 +184,13 @@ impl Member {
 
 /// The directory at the end, and how far the archive has come.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub struct CentralDirectory {
     position: u64,
     count: u64,
     lines: Vec<u8>,
 }
 
-impl Directory {
+impl CentralDirectory {
     /// Bytes written so far.
     pub fn position(&self) -> u64 {
         self.position
@@ -207,7 +207,7 @@ impl Directory {
     }
 
     /// Adds a member that is written whole.
-    pub fn add(&mut self, member: &Member) {
+    pub fn add(&mut self, member: &ZipMember) {
         self.count += 1;
         member.put_line(&mut self.lines);
     }
@@ -301,16 +301,19 @@ mod tests {
 
     #[test]
     fn large_members_and_late_ones_use_wide_fields() {
-        let mut member = Member::file("a", from_unix_seconds(0), 5 << 30);
+        let mut member = ZipMember::file("a", from_unix_seconds(0), 5 << 30);
         member.place(6 << 30);
         assert_eq!(member.tail().len(), 24);
         assert_eq!(&member.head()[18..26], [0xff; 8]);
-        let mut directory = Directory::default();
+        let mut directory = CentralDirectory::default();
         directory.advance(1 << 33);
         directory.add(&member);
         let end = directory.finish();
         assert!(end.windows(4).any(|w| w == [0x50, 0x4b, 6, 6]));
         assert!(end.windows(8).any(|w| w == (6_u64 << 30).to_le_bytes()));
-        assert_eq!(Member::file("a", from_unix_seconds(0), 3).tail().len(), 16);
+        assert_eq!(
+            ZipMember::file("a", from_unix_seconds(0), 3).tail().len(),
+            16
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! The bodies of an HTTP/2 stream on their way: the request's gathered into pieces as large as those of HTTP/1.1, the answer's cut into
 //! pieces as small as frames, so that it is seen how fast each moves.
 
-use super::streams::Stream;
+use super::streams::Http2Stream;
 use crate::http::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as _, Frame, SizeHint};
@@ -19,36 +19,36 @@ const GATHERED: usize = 256 << 10;
 
 /// The body of a request.
 #[derive(Debug)]
-pub(in crate::server) struct Arriving {
+pub(in crate::server) struct StreamRequestBody {
     incoming: Incoming,
-    stream: Arc<Stream>,
+    stream: Arc<Http2Stream>,
     /// What came behind the pieces that were gathered last.
-    behind: Behind,
+    behind: NextFrame,
 }
 
 /// What came behind some pieces.
 #[derive(Debug, Default)]
-enum Behind {
+enum NextFrame {
     #[default]
     Nothing,
     Frame(io::Result<Frame<Bytes>>),
     End,
 }
 
-impl Arriving {
-    pub(in crate::server) fn new(incoming: Incoming, stream: Arc<Stream>) -> Self {
+impl StreamRequestBody {
+    pub(in crate::server) fn new(incoming: Incoming, stream: Arc<Http2Stream>) -> Self {
         Self {
             incoming,
             stream,
-            behind: Behind::Nothing,
+            behind: NextFrame::Nothing,
         }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match std::mem::take(&mut self.behind) {
-            Behind::Nothing => {}
-            Behind::Frame(frame) => return Poll::Ready(Some(frame)),
-            Behind::End => return Poll::Ready(None),
+            NextFrame::Nothing => {}
+            NextFrame::Frame(frame) => return Poll::Ready(Some(frame)),
+            NextFrame::End => return Poll::Ready(None),
         }
         let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx))
             .map(|frame| frame.map_err(io::Error::other));
@@ -79,11 +79,11 @@ impl Arriving {
                     }
                     pieces.extend_from_slice(&data);
                 }
-                Some(Ok(Err(other))) => self.behind = Behind::Frame(Ok(other)),
-                Some(Err(error)) => self.behind = Behind::Frame(Err(error)),
-                None => self.behind = Behind::End,
+                Some(Ok(Err(other))) => self.behind = NextFrame::Frame(Ok(other)),
+                Some(Err(error)) => self.behind = NextFrame::Frame(Err(error)),
+                None => self.behind = NextFrame::End,
             }
-            if !matches!(self.behind, Behind::Nothing) {
+            if !matches!(self.behind, NextFrame::Nothing) {
                 break;
             }
         }
@@ -95,7 +95,7 @@ impl Arriving {
     }
 }
 
-impl http_body::Body for Arriving {
+impl http_body::Body for StreamRequestBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -128,9 +128,9 @@ impl http_body::Body for Arriving {
 
     fn is_end_stream(&self) -> bool {
         match self.behind {
-            Behind::Nothing => self.incoming.is_end_stream(),
-            Behind::Frame(_) => false,
-            Behind::End => true,
+            NextFrame::Nothing => self.incoming.is_end_stream(),
+            NextFrame::Frame(_) => false,
+            NextFrame::End => true,
         }
     }
 
@@ -141,16 +141,16 @@ impl http_body::Body for Arriving {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(in crate::server) struct Leaving {
+pub(in crate::server) struct StreamResponseBody {
     body: Body,
     /// What is left of the piece that it gave last.
     rest: Bytes,
     /// `None` for a refusal that nobody waits for.
-    stream: Option<Arc<Stream>>,
+    stream: Option<Arc<Http2Stream>>,
 }
 
-impl Leaving {
-    pub(in crate::server) fn new(body: Body, stream: Option<Arc<Stream>>) -> Self {
+impl StreamResponseBody {
+    pub(in crate::server) fn new(body: Body, stream: Option<Arc<Http2Stream>>) -> Self {
         Self {
             body,
             rest: Bytes::new(),
@@ -176,7 +176,7 @@ impl Leaving {
     }
 }
 
-impl http_body::Body for Leaving {
+impl http_body::Body for StreamResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -199,7 +199,7 @@ impl http_body::Body for Leaving {
         let piece = match &this.stream {
             Some(stream) => {
                 stream.pieces.fetch_add(1, Ordering::Relaxed);
-                Bytes::from_owner(Piece {
+                Bytes::from_owner(UnsentPiece {
                     bytes,
                     stream: Arc::clone(stream),
                 })
@@ -222,18 +222,18 @@ impl http_body::Body for Leaving {
 }
 
 /// A piece of an answer until it has been sent.
-struct Piece {
+struct UnsentPiece {
     bytes: Bytes,
-    stream: Arc<Stream>,
+    stream: Arc<Http2Stream>,
 }
 
-impl AsRef<[u8]> for Piece {
+impl AsRef<[u8]> for UnsentPiece {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Piece {
+impl Drop for UnsentPiece {
     fn drop(&mut self) {
         self.stream
             .sent

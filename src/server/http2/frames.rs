@@ -2,7 +2,7 @@
 //! asks for nothing and costs the server work than any client needs. The HTTP library reads the frames; what it bounds itself
 //! (streams at once, header lists, CONTINUATION, resets before a request was read) is not bounded here again.
 
-use crate::server::framing::Phase;
+use crate::server::http1_framing::Phase;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,12 +21,12 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Streams that a client may reset: a browser that turns a page cancels the pictures of the last one, all at once.
-const RESETS: Rate = Rate {
+const RESETS: FrameRate = FrameRate {
     at_once: 200,
     each_second: 20,
 };
 /// Frames that neither ask nor bring anything: SETTINGS, PING, PRIORITY, empty DATA, unknown ones, and `WINDOW_UPDATE` beyond what was sent.
-const IDLE_TALK: Rate = Rate {
+const IDLE_TALK: FrameRate = FrameRate {
     at_once: 1000,
     each_second: 100,
 };
@@ -37,21 +37,21 @@ const REMEMBERED: u64 = 64 << 20;
 
 /// How many of something there may be.
 #[derive(Clone, Copy, Debug)]
-struct Rate {
+struct FrameRate {
     at_once: u32,
     each_second: u32,
 }
 
 /// What is left of it.
 #[derive(Debug)]
-struct Allowance {
-    rate: Rate,
+struct TokenBucket {
+    rate: FrameRate,
     left: u32,
     since: Instant,
 }
 
-impl Allowance {
-    fn new(rate: Rate) -> Self {
+impl TokenBucket {
+    fn new(rate: FrameRate) -> Self {
         Self {
             rate,
             left: rate.at_once,
@@ -77,7 +77,7 @@ impl Allowance {
 
 /// The state of one connection's frames.
 #[derive(Debug)]
-pub(in crate::server) struct Frames {
+pub(in crate::server) struct FrameTracker {
     /// Bytes of the preface still to come.
     preface: usize,
     head: [u8; HEAD],
@@ -89,13 +89,13 @@ pub(in crate::server) struct Frames {
     has_begun: bool,
     /// A header list has begun and has not ended.
     in_list: bool,
-    resets: Allowance,
-    talk: Allowance,
+    resets: TokenBucket,
+    talk: TokenBucket,
     /// Bytes that were sent and answered by no `WINDOW_UPDATE` yet.
     sent: u64,
 }
 
-impl Default for Frames {
+impl Default for FrameTracker {
     fn default() -> Self {
         Self {
             preface: PREFACE,
@@ -105,14 +105,14 @@ impl Default for Frames {
             kind: DATA,
             has_begun: false,
             in_list: false,
-            resets: Allowance::new(RESETS),
-            talk: Allowance::new(IDLE_TALK),
+            resets: TokenBucket::new(RESETS),
+            talk: TokenBucket::new(IDLE_TALK),
             sent: 0,
         }
     }
 }
 
-impl Frames {
+impl FrameTracker {
     /// What the next byte belongs to. DATA is as no byte at all: who waits for it knows how long.
     pub(in crate::server) fn phase(&self) -> Phase {
         let is_frame = self.filled > 0 || (self.left > 0 && self.kind != DATA);
@@ -195,8 +195,8 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
-    fn begun() -> Frames {
-        let mut frames = Frames::default();
+    fn begun() -> FrameTracker {
+        let mut frames = FrameTracker::default();
         assert_eq!(frames.phase(), Phase::Head);
         assert!(frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
         assert_eq!(
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_may_be_comes_back_with_time() {
-        let mut allowance = Allowance::new(RESETS);
+        let mut allowance = TokenBucket::new(RESETS);
         for (passed, most) in [(0, 200), (0, 0), (2, 40), (0, 0), (1, 20), (1000, 200)] {
             tokio::time::advance(Duration::from_secs(passed)).await;
             assert!(

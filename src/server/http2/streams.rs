@@ -1,8 +1,8 @@
 //! The streams of one HTTP/2 connection. They run with the connection and end with it, and each is held to what a connection of
 //! HTTP/1.1 is held to: a place, patience with a body that does not come and with an answer that is not taken.
 
-use super::wait::Wait;
-use crate::server::admission::Ticket;
+use super::stream_timeout::StreamTimeout;
+use crate::server::connection_limiter::ConnectionPermit;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use futures_util::task::AtomicWaker;
@@ -22,15 +22,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// The same while the connection is to end.
 const CLOSING: Duration = Duration::from_millis(50);
 
-type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+type StreamTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// One request, from its head until the last byte of its answer has been sent.
 #[derive(Debug)]
-pub(in crate::server) struct Stream {
+pub(in crate::server) struct Http2Stream {
     /// The connection's count of streams.
     alive: Arc<AtomicUsize>,
     /// `None` for the one that the connection's own place is for.
-    _place: Option<Ticket>,
+    _place: Option<ConnectionPermit>,
     /// Bytes of the request's body that have come, and whether more is waited for.
     pub(super) came: AtomicU64,
     pub(super) is_wanted: AtomicBool,
@@ -47,20 +47,20 @@ pub(in crate::server) struct Stream {
     worker: AtomicWaker,
     /// Nothing runs for it any more; pieces of its answer may still wait.
     is_done: AtomicBool,
-    waits: Mutex<(Wait, Wait)>,
+    waits: Mutex<(StreamTimeout, StreamTimeout)>,
 }
 
-impl Drop for Stream {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
         self.alive.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Stream {
+impl Http2Stream {
     /// Whether its client had its time for the body, or for the answer, after so much more of it.
-    fn look(&self, passed: Duration) -> Look {
+    fn check_timeouts(&self, passed: Duration) -> TimeoutCheck {
         let (body, answer) = &mut *self.waits.lock();
-        if body.is_over(
+        if body.has_expired(
             passed,
             self.is_wanted.load(Ordering::Relaxed),
             self.came.load(Ordering::Relaxed),
@@ -68,25 +68,25 @@ impl Stream {
             self.is_late.store(true, Ordering::Relaxed);
             self.reader.wake();
         }
-        if answer.is_over(
+        if answer.has_expired(
             passed,
             self.pieces.load(Ordering::Relaxed) > 0,
             self.sent.load(Ordering::Relaxed),
         ) {
             if self.is_done.load(Ordering::Relaxed) {
-                return Look::Untaken;
+                return TimeoutCheck::Untaken;
             }
             self.is_given_up.store(true, Ordering::Relaxed);
             self.writer.wake();
             self.worker.wake();
         }
-        Look::Fine
+        TimeoutCheck::Fine
     }
 }
 
 /// What is found of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum TimeoutCheck {
     Fine,
     /// Nothing was asked for long: it is to end.
     Idle,
@@ -96,20 +96,20 @@ enum Look {
 
 /// What the connection and the library that drives it have in common.
 #[derive(Debug)]
-struct Shared {
+struct StreamRegistry {
     alive: Arc<AtomicUsize>,
     asked: AtomicUsize,
     body_timeout: Duration,
     /// The stream of the request that the library was given an answer for last.
-    latest: Mutex<Option<Arc<Stream>>>,
-    all: Mutex<Vec<Weak<Stream>>>,
-    fresh: Mutex<Fresh>,
+    latest: Mutex<Option<Arc<Http2Stream>>>,
+    all: Mutex<Vec<Weak<Http2Stream>>>,
+    fresh: Mutex<NewTasks>,
 }
 
 #[derive(Default)]
-struct Fresh(Vec<Work>);
+struct NewTasks(Vec<StreamTask>);
 
-impl std::fmt::Debug for Fresh {
+impl std::fmt::Debug for NewTasks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Fresh").field(&self.0.len()).finish()
     }
@@ -117,21 +117,21 @@ impl std::fmt::Debug for Fresh {
 
 /// Begins streams, and takes what the library wants to run for each.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Begin(Arc<Shared>);
+pub(in crate::server) struct StreamSpawner(Arc<StreamRegistry>);
 
-impl Begin {
+impl StreamSpawner {
     /// A stream for a request that has come; `None` when its client has as many places as it may have.
-    pub(in crate::server) fn stream(&self, ticket: &Ticket) -> Option<Arc<Stream>> {
+    pub(in crate::server) fn stream(&self, ticket: &ConnectionPermit) -> Option<Arc<Http2Stream>> {
         let is_first = self.0.alive.load(Ordering::Relaxed) == 0;
         let place = if is_first {
             None
         } else {
-            Some(ticket.beside()?)
+            Some(ticket.acquire_for_stream()?)
         };
         self.0.alive.fetch_add(1, Ordering::Relaxed);
         self.0.asked.fetch_add(1, Ordering::Relaxed);
-        let wait = Wait::new(self.0.body_timeout);
-        let stream = Arc::new(Stream {
+        let wait = StreamTimeout::new(self.0.body_timeout);
+        let stream = Arc::new(Http2Stream {
             alive: Arc::clone(&self.0.alive),
             _place: place,
             came: AtomicU64::new(0),
@@ -152,7 +152,7 @@ impl Begin {
     }
 }
 
-impl<F> Executor<F> for Begin
+impl<F> Executor<F> for StreamSpawner
 where
     F: Future + Send + 'static,
 {
@@ -189,8 +189,8 @@ where
 
 /// Runs the streams of a connection, and watches over their clients.
 pub(in crate::server) struct Streams {
-    shared: Arc<Shared>,
-    running: FuturesUnordered<Work>,
+    shared: Arc<StreamRegistry>,
+    running: FuturesUnordered<StreamTask>,
     clock: Pin<Box<Sleep>>,
     tick: Duration,
     /// The clock was last looked at.
@@ -205,8 +205,8 @@ pub(in crate::server) struct Streams {
 
 impl Streams {
     /// For a connection that may be idle for so long, with the time for a pause in a body or an answer.
-    pub(in crate::server) fn new(idle: Duration, body_timeout: Duration) -> (Self, Begin) {
-        let shared = Arc::new(Shared {
+    pub(in crate::server) fn new(idle: Duration, body_timeout: Duration) -> (Self, StreamSpawner) {
+        let shared = Arc::new(StreamRegistry {
             alive: Arc::default(),
             asked: AtomicUsize::new(0),
             body_timeout,
@@ -226,7 +226,7 @@ impl Streams {
             idle,
             is_closing: false,
         };
-        (streams, Begin(shared))
+        (streams, StreamSpawner(shared))
     }
 
     /// From now on the connection ends soon after the last stream has.
@@ -251,10 +251,12 @@ impl Streams {
                     return Poll::Ready(ended.map_err(io::Error::other));
                 }
                 self.work(cx);
-                match self.look(cx) {
-                    Look::Fine => return Poll::Pending,
-                    Look::Untaken => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-                    Look::Idle => {
+                match self.check_timeouts(cx) {
+                    TimeoutCheck::Fine => return Poll::Pending,
+                    TimeoutCheck::Untaken => {
+                        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                    }
+                    TimeoutCheck::Idle => {
                         close(connection.as_mut());
                         self.close(patience);
                     }
@@ -269,13 +271,13 @@ impl Streams {
         while let Poll::Ready(Some(())) = self.running.poll_next_unpin(cx) {}
     }
 
-    fn look(&mut self, cx: &mut Context<'_>) -> Look {
+    fn check_timeouts(&mut self, cx: &mut Context<'_>) -> TimeoutCheck {
         loop {
             let is_busy = self.shared.alive.load(Ordering::Relaxed) > 0;
             let now = Instant::now();
             if self.clock.as_mut().poll(cx).is_pending() {
                 if !is_busy || self.clock.deadline() <= now + self.tick {
-                    return Look::Fine;
+                    return TimeoutCheck::Fine;
                 }
                 // It was set for a connection with nothing to do.
                 self.looked = now;
@@ -283,8 +285,8 @@ impl Streams {
                 continue;
             }
             let passed = now - std::mem::replace(&mut self.looked, now);
-            if self.look_at_streams(passed) == Look::Untaken {
-                return Look::Untaken;
+            if self.check_streams(passed) == TimeoutCheck::Untaken {
+                return TimeoutCheck::Untaken;
             }
             let asked = self.shared.asked.load(Ordering::Relaxed);
             if is_busy || std::mem::replace(&mut self.asked, asked) != asked {
@@ -293,9 +295,9 @@ impl Streams {
             let idle_until = self.idle_since + self.idle;
             if idle_until <= now {
                 return if self.is_closing {
-                    Look::Untaken
+                    TimeoutCheck::Untaken
                 } else {
-                    Look::Idle
+                    TimeoutCheck::Idle
                 };
             }
             let next = if is_busy { now + self.tick } else { idle_until };
@@ -307,14 +309,14 @@ impl Streams {
         }
     }
 
-    fn look_at_streams(&self, passed: Duration) -> Look {
-        let mut found = Look::Fine;
+    fn check_streams(&self, passed: Duration) -> TimeoutCheck {
+        let mut found = TimeoutCheck::Fine;
         self.shared.all.lock().retain(|stream| {
             let Some(stream) = stream.upgrade() else {
                 return false;
             };
-            if stream.look(passed) == Look::Untaken {
-                found = Look::Untaken;
+            if stream.check_timeouts(passed) == TimeoutCheck::Untaken {
+                found = TimeoutCheck::Untaken;
             }
             true
         });

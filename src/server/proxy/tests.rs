@@ -3,12 +3,12 @@
 use super::*;
 use proptest::prelude::*;
 
-fn client(text: &str) -> Told {
-    Told::Client(text.parse().unwrap())
+fn client(text: &str) -> ProxiedPeer {
+    ProxiedPeer::Client(text.parse().unwrap())
 }
 
 /// What a header makes of a connection on which `after` follows, and what is left to read then.
-async fn over_a_connection(bytes: &[u8], pieces: usize) -> (io::Result<Told>, Vec<u8>) {
+async fn over_a_connection(bytes: &[u8], pieces: usize) -> (io::Result<ProxiedPeer>, Vec<u8>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut sender = TcpStream::connect(listener.local_addr().unwrap())
         .await
@@ -52,7 +52,7 @@ fn lines_say_who_and_are_read_in_one_way_only() {
         "PROXY UNKNOWN ffff:f::1 ffff::2 65535 65535\r\n",
         "PROXY UNKNOWN \u{1}\r\n",
     ] {
-        assert_eq!(line(unknown.as_bytes()), Some(Told::Nobody));
+        assert_eq!(line(unknown.as_bytes()), Some(ProxiedPeer::Local));
     }
     for bad in [
         "PROXY TCP4 192.0.2.1 10.0.0.1 56324 443\n",
@@ -89,10 +89,10 @@ fn binary_headers_say_who() {
         Some(client("192.0.2.1:56324"))
     );
     assert_eq!(binary(0x21, 0x21, &v6), Some(client("[2001::7]:256")));
-    assert_eq!(binary(0x21, 0x31, &[0; 216]), Some(Told::Nobody));
-    assert_eq!(binary(0x21, 0x00, b"anything"), Some(Told::Nobody));
+    assert_eq!(binary(0x21, 0x31, &[0; 216]), Some(ProxiedPeer::Local));
+    assert_eq!(binary(0x21, 0x00, b"anything"), Some(ProxiedPeer::Local));
     for family in [0x00, 0x11, 0x21, 0x31, 0xff] {
-        assert_eq!(binary(0x20, family, b""), Some(Told::Nobody), "LOCAL");
+        assert_eq!(binary(0x20, family, b""), Some(ProxiedPeer::Local), "LOCAL");
     }
     for (command, family, length) in [
         (0x21, 0x11, 11),
@@ -157,7 +157,7 @@ async fn no_byte_behind_a_header_is_read_however_it_is_cut() {
     .concat();
     assert_eq!(
         over_a_connection(&longest, 1).await.0.ok(),
-        Some(Told::Nobody)
+        Some(ProxiedPeer::Local)
     );
     for refused in [
         [
@@ -180,7 +180,7 @@ async fn no_byte_behind_a_header_is_read_however_it_is_cut() {
 
 #[tokio::test]
 async fn one_line_a_minute_is_logged_of_each_kind_and_none_of_who_only_looks() {
-    let proxies = Proxies::new(&[]);
+    let proxies = TrustedProxies::new(&[]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let read_after = async |bytes: &[u8]| {
         let mut sender = TcpStream::connect(listener.local_addr().unwrap())
@@ -203,7 +203,7 @@ async fn one_line_a_minute_is_logged_of_each_kind_and_none_of_who_only_looks() {
     };
     let peer = read_after(b"").await;
     assert!(proxies.missing.0.lock().is_none());
-    proxies.tell_of_stranger(peer);
+    proxies.warn_untrusted_peer(peer);
     assert!(proxies.missing.0.lock().is_none() && !proxies.stranger.is_due());
     read_after(b"GET / HTTP/1.1\r\n\r\n").await;
     assert!(!proxies.missing.is_due());
@@ -219,7 +219,7 @@ proptest! {
         end in prop_oneof![Just(&b"\r\n"[..]), Just(&b"\n"[..]), Just(&b""[..])],
     ) {
         let bytes = [start, &middle, end].concat();
-        if let Some(Told::Client(client)) = line(&bytes) {
+        if let Some(ProxiedPeer::Client(client)) = line(&bytes) {
             let text = String::from_utf8(bytes.clone()).unwrap();
             let words: Vec<&str> = text.trim_end_matches("\r\n").split(' ').collect();
             prop_assert_eq!(words[2].parse(), Ok(client.ip()));
@@ -227,7 +227,7 @@ proptest! {
         }
         if let [command, family, rest @ ..] = bytes.as_slice() {
             let _ = binary(*command, *family, rest);
-            if let Some(Told::Client(client)) = binary(0x21, *family, rest) {
+            if let Some(ProxiedPeer::Client(client)) = binary(0x21, *family, rest) {
                 let octets = match client.ip() { IpAddr::V4(ip) => ip.octets().to_vec(), IpAddr::V6(ip) => ip.octets().to_vec() };
                 prop_assert_eq!(&rest[..octets.len()], &octets[..]);
             }
@@ -237,7 +237,7 @@ proptest! {
     #[test]
     fn every_address_comes_back_from_both_versions(address in any::<[u8; 16]>(), is_v4: bool, from: u16) {
         let ip = if is_v4 { IpAddr::from(*address.first_chunk::<4>().unwrap()) } else { IpAddr::from(address) };
-        let told = Some(Told::Client(SocketAddr::new(ip, from)));
+        let told = Some(ProxiedPeer::Client(SocketAddr::new(ip, from)));
         let (word, family, octets) = if is_v4 { ("TCP4", 0x11, &address[..4]) } else { ("TCP6", 0x21, &address[..]) };
         let text = format!("PROXY {word} {ip} {ip} {from} {from}\r\n");
         prop_assert!(text.len() <= MAX_LINE);

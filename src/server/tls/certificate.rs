@@ -79,7 +79,7 @@ impl Certificate {
     }
 
     /// Says in the log what it is for and until when, as a warning when clients will not take it.
-    pub(super) fn announce(&self) {
+    pub(super) fn log_details(&self) {
         let (names, now) = (self.names.join(", "), SystemTime::now());
         let (from, until) = (
             crate::model::time::iso_date(self.from),

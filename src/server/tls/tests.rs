@@ -112,7 +112,7 @@ fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
     let certificates = Certificates::load(&config.tls, &issuers).unwrap().unwrap();
     assert!(
         certificates.choose(Some("nest.example")).is_none()
-            && certificates.prove("nest.example").is_none()
+            && certificates.challenge_certificate("nest.example").is_none()
     );
     let shown = issuers
         .acme
@@ -122,14 +122,16 @@ fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
         .show("nest.example", &[7; 32])
         .unwrap();
     assert!(
-        certificates.prove("nest.example").is_some()
-            && certificates.prove("other.example").is_none()
+        certificates.challenge_certificate("nest.example").is_some()
+            && certificates
+                .challenge_certificate("other.example")
+                .is_none()
     );
     drop(shown);
-    assert!(certificates.prove("nest.example").is_none());
+    assert!(certificates.challenge_certificate("nest.example").is_none());
     let path = issuers.awaited().next().unwrap();
     fs::write(&path, "torn").unwrap();
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     assert!(
         certificates.choose(Some("nest.example")).is_none()
             && certificates.seen.lock().complained.is_some()
@@ -145,11 +147,11 @@ fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
     ]
     .concat();
     fs::write(&path, both).unwrap();
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     let came = certificates.choose(Some("nest.example")).unwrap();
     assert!(certificates.seen.lock().complained.is_none());
     fs::write(&path, "torn").unwrap();
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     assert!(
         Arc::ptr_eq(&came, &certificates.choose(Some("nest.example")).unwrap()),
         "the one from before stays"
@@ -159,7 +161,7 @@ fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
         "and it is tried again"
     );
     fs::remove_file(&path).unwrap();
-    certificates.look(true);
+    certificates.reload_if_changed(true);
     assert!(
         Arc::ptr_eq(&came, &certificates.choose(Some("nest.example")).unwrap()),
         "also while there is no file"
@@ -185,7 +187,7 @@ fn a_certificate_that_cannot_be_read_keeps_no_other_from_being_renewed() {
     ]);
     fs::write(&one, "torn").unwrap();
     fs::write(&two, place("nest")).unwrap();
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     assert!(
         certificates.current.read()[1]
             .as_ref()
@@ -222,19 +224,19 @@ fn changed_files_are_read_again_and_unusable_ones_change_nothing() {
     put("here");
     let certificates = load(vec![own.clone()]);
     let first = certificates.choose(None).unwrap();
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     assert!(
         Arc::ptr_eq(&first, &certificates.choose(None).unwrap()),
         "nothing has changed"
     );
     put("nest");
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     let second = certificates.choose(None).unwrap();
     assert_ne!(first.cert, second.cert);
     for spoil in [&own.key, &own.certificate] {
         fs::write(spoil, "torn").unwrap();
-        certificates.look(false);
-        certificates.look(true);
+        certificates.reload_if_changed(false);
+        certificates.reload_if_changed(true);
         assert!(
             Arc::ptr_eq(&second, &certificates.choose(None).unwrap()),
             "what cannot be used changes nothing"
@@ -242,7 +244,7 @@ fn changed_files_are_read_again_and_unusable_ones_change_nothing() {
         assert!(certificates.seen.lock().complained.is_some());
     }
     put("here");
-    certificates.look(false);
+    certificates.reload_if_changed(false);
     assert_eq!(first.cert, certificates.choose(None).unwrap().cert);
     assert!(certificates.seen.lock().complained.is_none());
 }

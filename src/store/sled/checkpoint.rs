@@ -1,25 +1,25 @@
 //! sled as the place where journaled changes come to rest. One checkpoint brings all of them, in steps that sled can take
 //! between two fsyncs; repeated after a crash it comes to the same, since the journal knows the last value of each key.
 
-use super::disk::Disk;
+use super::disk::SledFiles;
 use super::journal::Journal;
-use super::{BATCH_LIMIT, CHANGE_COST, Records, VERSION, VERSION_KEY};
+use super::{BATCH_LIMIT, CHANGE_COST, RecordMap, VERSION, VERSION_KEY};
 use parking_lot::RwLock;
 use std::collections::HashSet;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What to write in the log when something fails.
-pub(super) type Outcome = Result<(), String>;
+pub(super) type WriteResult = Result<(), String>;
 
 /// sled and its files.
-pub(super) struct Base {
+pub(super) struct SledBase {
     db: ManuallyDrop<::sled::Db>,
-    disk: Disk,
+    disk: SledFiles,
 }
 
-impl Base {
-    pub(super) fn new(db: ::sled::Db, disk: Disk) -> Self {
+impl SledBase {
+    pub(super) fn new(db: ::sled::Db, disk: SledFiles) -> Self {
         Self {
             db: ManuallyDrop::new(db),
             disk,
@@ -27,11 +27,11 @@ impl Base {
     }
 
     /// Gives these keys durably the values that they have in the records; one that is not there is removed.
-    pub(super) fn bring(
+    pub(super) fn write_records(
         &mut self,
         keys: &HashSet<String>,
-        records: &RwLock<Option<Records>>,
-    ) -> Outcome {
+        records: &RwLock<Option<RecordMap>>,
+    ) -> WriteResult {
         let (mut batch, mut size) = (::sled::Batch::default(), 0);
         for key in keys {
             let value = records
@@ -70,18 +70,18 @@ impl Base {
     }
 
     /// Sets the ballast aside again after it was needed.
-    pub(super) fn settle_ballast(&self) {
-        self.disk.settle_ballast();
+    pub(super) fn restore_ballast(&self) {
+        self.disk.restore_ballast();
     }
 
-    fn write(&mut self, batch: ::sled::Batch) -> Outcome {
+    fn write(&mut self, batch: ::sled::Batch) -> WriteResult {
         self.db.apply_batch(batch).map_err(|e| e.to_string())?;
         self.db.flush().map_err(|e| e.to_string())?;
         self.disk.sync().map_err(|e| e.to_string())
     }
 
     /// sled flushes and fsyncs once more as it is dropped, and panics when that fails.
-    pub(super) fn close(mut self) -> Outcome {
+    pub(super) fn close(mut self) -> WriteResult {
         let db = ManuallyDrop::into_inner(self.db);
         catch_unwind(AssertUnwindSafe(|| drop(db))).map_err(|_| "sled panicked".to_owned())?;
         self.disk.sync().map_err(|e| e.to_string())

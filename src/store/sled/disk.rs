@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// The open files of sled, which must reach the disk before the journal forgets what was brought to them.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct SledFiles {
     log: File,
     blobs: File,
     blobs_path: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Disk {
     settings: Settings,
 }
 
-impl Disk {
+impl SledFiles {
     /// Opens the files of the freshly opened sled in `dir` and makes all it has just written durable.
     pub(super) fn open(dir: &Path, settings: Settings) -> Result<Self> {
         let db = dir.join("db");
@@ -48,7 +48,7 @@ impl Disk {
                 .and_then(|()| disk.sync())
                 .map_err(|e| Error::io("fsync the state store", e))?;
         }
-        disk.settle_ballast();
+        disk.restore_ballast();
         // So that the first commit makes no more system calls than the others. On a full disk it is tried again before each.
         let _ = disk.allocate_log();
         Ok(disk)
@@ -130,7 +130,7 @@ impl Disk {
     }
 
     /// Sets the ballast aside again after it was needed; without room for it, later.
-    pub(super) fn settle_ballast(&self) {
+    pub(super) fn restore_ballast(&self) {
         let path = ballast_path(&self.dir);
         if path.exists()
             || require_room(&self.dir, self.settings.min_free + self.settings.ballast).is_err()

@@ -1,7 +1,7 @@
 //! Exports: all records as JSON lines between a header (format, count) and a checksum, readable without sled.
 
 use super::disk::create_durably;
-use super::{Records, VERSION};
+use super::{RecordMap, VERSION};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ struct Header {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct ExportLine<'a> {
     k: std::borrow::Cow<'a, str>,
     v: std::borrow::Cow<'a, str>,
 }
@@ -40,7 +40,7 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
 }
 
 /// The text of an export.
-pub(super) fn render(records: &Records) -> Result<Vec<u8>> {
+pub(super) fn render(records: &RecordMap) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     line(
         &mut text,
@@ -52,7 +52,7 @@ pub(super) fn render(records: &Records) -> Result<Vec<u8>> {
     for (k, v) in records {
         line(
             &mut text,
-            &Line {
+            &ExportLine {
                 k: k.into(),
                 v: v.into(),
             },
@@ -111,7 +111,7 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Reads an export whole; anything missing or changed is `Corrupt`.
-pub(super) fn read(path: &Path) -> Result<Records> {
+pub(super) fn read(path: &Path) -> Result<RecordMap> {
     let text =
         fs::read_to_string(path).map_err(|e| Error::io("read an export of the state store", e))?;
     parse(&text).ok_or_else(|| {
@@ -122,7 +122,7 @@ pub(super) fn read(path: &Path) -> Result<Records> {
     })
 }
 
-fn parse(text: &str) -> Option<Records> {
+fn parse(text: &str) -> Option<RecordMap> {
     let body_end = text.trim_end_matches('\n').rfind('\n')? + 1;
     let (body, trailer) = text.split_at_checked(body_end)?;
     let trailer: Trailer = serde_json::from_str(trailer).ok()?;
@@ -132,11 +132,11 @@ fn parse(text: &str) -> Option<Records> {
     let mut lines = body.lines();
     let header: Header = serde_json::from_str(lines.next()?).ok()?;
     let pair = |line| {
-        serde_json::from_str::<Line>(line)
+        serde_json::from_str::<ExportLine>(line)
             .ok()
             .map(|line| (line.k.into_owned(), line.v.into_owned()))
     };
-    let records = lines.map(pair).collect::<Option<Records>>()?;
+    let records = lines.map(pair).collect::<Option<RecordMap>>()?;
     (header.sarang_state <= VERSION && header.count == records.len()).then_some(records)
 }
 

@@ -34,7 +34,7 @@ const MAX_LAG: u64 = 1 << 12;
 const DELETED: u32 = u32::MAX;
 
 /// Keys and their new values (`None`: deleted), in the order in which they were journaled.
-pub(super) type Changes = Vec<(String, Option<String>)>;
+pub(super) type JournalChanges = Vec<(String, Option<String>)>;
 
 /// An open journal, ready for its next record.
 #[derive(Debug)]
@@ -51,13 +51,13 @@ pub(super) struct Journal {
 
 /// What a journal file turned out to be.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum OpenedJournal {
     /// There is none.
     Missing,
     /// Acknowledged changes may be lost, for this reason.
     Damaged(&'static str),
     /// A sound one, and what it holds.
-    Whole(Journal, Vec<Changes>),
+    Whole(Journal, Vec<JournalChanges>),
 }
 
 /// The records that belong together: those since one checkpoint.
@@ -68,7 +68,7 @@ struct Generation {
 }
 
 /// A record as it is read.
-struct Record<'a> {
+struct JournalRecord<'a> {
     seq: u64,
     /// How many records were durable when it was written.
     durable: u64,
@@ -77,7 +77,7 @@ struct Record<'a> {
 
 /// Changes on their way into the journal, with room for the head before them.
 #[derive(Debug)]
-pub(super) struct Entry(Vec<u8>);
+pub(super) struct JournalEntry(Vec<u8>);
 
 impl Journal {
     /// Makes an empty journal of `len` bytes at `path`, which is durably whole or not there.
@@ -114,15 +114,15 @@ impl Journal {
     ///
     /// What was read is written once more, with zeros after it: after a failed fsync the kernel may show what is not
     /// on the disk, and a torn record has no business there any longer.
-    pub(super) fn open(path: &Path, fsync: bool) -> io::Result<Found> {
+    pub(super) fn open(path: &Path, fsync: bool) -> io::Result<OpenedJournal> {
         let mut image = match fs::read(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(OpenedJournal::Missing),
             read => read?,
         };
         let len = image.len();
         let replay = match read(&image) {
             Ok(replay) => replay,
-            Err(why) => return Ok(Found::Damaged(why)),
+            Err(why) => return Ok(OpenedJournal::Damaged(why)),
         };
         if replay.is_cut {
             tracing::warn!(
@@ -151,7 +151,7 @@ impl Journal {
             fsync,
         };
         journal.sync()?;
-        Ok(Found::Whole(journal, changes))
+        Ok(OpenedJournal::Whole(journal, changes))
     }
 
     /// Whether nothing was journaled since the generation began.
@@ -160,33 +160,33 @@ impl Journal {
     }
 
     /// Whether there is room for an entry.
-    pub(super) fn fits(&self, entry: &Entry) -> bool {
+    pub(super) fn fits(&self, entry: &JournalEntry) -> bool {
         self.end + entry.len() <= self.len
     }
 
     /// Whether records wait for their fsync.
-    pub(super) fn is_behind(&self) -> bool {
-        self.lag() > 0
+    pub(super) fn needs_sync(&self) -> bool {
+        self.unsynced() > 0
     }
 
     /// How many records wait for their fsync.
-    pub(super) fn lag(&self) -> u64 {
+    pub(super) fn unsynced(&self) -> u64 {
         self.next - self.synced
     }
 
     /// Writes a record that fits; it and all before it are durable after the next [`sync`](Self::sync). After a failure the
     /// journal must not be used again.
-    pub(super) fn append(&mut self, entry: Entry) -> io::Result<()> {
+    pub(super) fn append(&mut self, entry: JournalEntry) -> io::Result<()> {
         if !self.fits(&entry) {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 "the change is larger than the journal",
             ));
         }
-        if self.lag() >= MAX_LAG {
+        if self.unsynced() >= MAX_LAG {
             self.sync()?;
         }
-        let seq = self.next | self.lag() << LAG_SHIFT;
+        let seq = self.next | self.unsynced() << LAG_SHIFT;
         let record = entry.seal(&self.generation, seq);
         self.file.write_all_at(&record, self.end as u64)?;
         self.end += record.len();
@@ -195,7 +195,7 @@ impl Journal {
     }
 
     /// Forgets all records, which by now are durable elsewhere; one must have been journaled.
-    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
+    pub(super) fn reset(&mut self) -> io::Result<()> {
         let generation = Generation::new(self.generation.number + 1)?;
         self.file
             .write_all_at(&generation.slot(), generation.place() as u64)?;
@@ -262,7 +262,7 @@ impl Generation {
     }
 
     /// The whole record that begins at `at`.
-    fn record<'a>(&self, image: &'a [u8], at: usize) -> Option<Record<'a>> {
+    fn record<'a>(&self, image: &'a [u8], at: usize) -> Option<JournalRecord<'a>> {
         let (tag, rest) = image.get(at..)?.split_first_chunk::<8>()?;
         let (seq, rest) = rest.split_first_chunk::<8>()?;
         let (len, rest) = rest.split_first_chunk::<4>()?;
@@ -271,7 +271,7 @@ impl Generation {
         let sound = *tag == self.tag() && *sum == self.sum(*seq, *len, content);
         let seq = u64::from_le_bytes(*seq);
         let (seq, lag) = (seq & ((1 << LAG_SHIFT) - 1), seq >> LAG_SHIFT);
-        sound.then(|| Record {
+        sound.then(|| JournalRecord {
             seq,
             durable: seq.saturating_sub(lag),
             content,
@@ -279,7 +279,7 @@ impl Generation {
     }
 }
 
-impl Entry {
+impl JournalEntry {
     /// Packs changes.
     pub(super) fn new<'a>(changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
         let mut bytes = vec![0; HEAD];
@@ -322,7 +322,7 @@ impl Entry {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Replay {
     generation: Generation,
-    pub(super) changes: Vec<Changes>,
+    pub(super) changes: Vec<JournalChanges>,
     end: usize,
     /// Whether a record begins after the last whole one: one write was torn, or damaged since, which looks the same.
     pub(super) is_cut: bool,
@@ -371,8 +371,8 @@ pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
     })
 }
 
-fn unpack(mut content: &[u8]) -> Option<Changes> {
-    let mut changes = Changes::new();
+fn unpack(mut content: &[u8]) -> Option<JournalChanges> {
+    let mut changes = JournalChanges::new();
     while !content.is_empty() {
         let (key_len, rest) = content.split_first_chunk()?;
         let (value_len, rest) = rest.split_first_chunk()?;

@@ -1,6 +1,8 @@
 //! The journal by itself: crashes in the middle of every write, damage, age; then the store on it.
 
-use super::journal::{Changes, Entry, Found, Journal, number_of_generation, read};
+use super::journal::{
+    Journal, JournalChanges, JournalEntry, OpenedJournal, number_of_generation, read,
+};
 use super::tests::{all, broken_folders, open, pairs, put, small};
 use super::*;
 use std::fs;
@@ -9,7 +11,7 @@ use std::time::Instant;
 /// Room for three or four records.
 const LEN: usize = 8192 + 200;
 
-fn changes(n: usize) -> Changes {
+fn changes(n: usize) -> JournalChanges {
     let (key, value) = (format!("k{n}"), "é".repeat(n % 7));
     if n % 3 == 2 {
         vec![(key, Some(value)), (format!("k{}", n - 1), None)]
@@ -18,8 +20,8 @@ fn changes(n: usize) -> Changes {
     }
 }
 
-fn entry(changes: &Changes) -> Entry {
-    Entry::new(
+fn entry(changes: &JournalChanges) -> JournalEntry {
+    JournalEntry::new(
         changes
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_deref())),
@@ -27,16 +29,16 @@ fn entry(changes: &Changes) -> Entry {
 }
 
 /// Writes a record durably.
-fn append(journal: &mut Journal, changes: &Changes) {
+fn append(journal: &mut Journal, changes: &JournalChanges) {
     journal.append(entry(changes)).unwrap();
     journal.sync().unwrap();
 }
 
 /// What a journal with these bytes holds, and the journal.
-fn reopen(path: &Path, image: &[u8]) -> (Journal, Vec<Changes>) {
+fn reopen(path: &Path, image: &[u8]) -> (Journal, Vec<JournalChanges>) {
     fs::write(path, image).unwrap();
     match Journal::open(path, true).unwrap() {
-        Found::Whole(journal, found) => (journal, found),
+        OpenedJournal::Whole(journal, found) => (journal, found),
         other => panic!("{other:?}"),
     }
 }
@@ -44,7 +46,7 @@ fn reopen(path: &Path, image: &[u8]) -> (Journal, Vec<Changes>) {
 fn why_damaged(path: &Path, image: &[u8]) -> &'static str {
     fs::write(path, image).unwrap();
     match Journal::open(path, true).unwrap() {
-        Found::Damaged(why) => why,
+        OpenedJournal::Damaged(why) => why,
         other => panic!("{other:?}"),
     }
 }
@@ -85,7 +87,7 @@ fn a_torn_write_is_done_or_not_done() {
             append(&mut journal, &next);
             held.push(next);
         } else {
-            journal.begin_anew().unwrap();
+            journal.reset().unwrap();
             held.clear();
             anew += 1;
         }
@@ -103,10 +105,10 @@ fn a_torn_write_is_done_or_not_done() {
                 let (_, more) = reopen(&copy, &fs::read(&copy).unwrap());
                 assert_eq!(more, [&found[..], &[changes(5)]].concat());
             } else {
-                journal.begin_anew().unwrap();
+                journal.reset().unwrap();
                 assert_eq!(
                     reopen(&copy, &fs::read(&copy).unwrap()).1,
-                    Vec::<Changes>::new()
+                    Vec::<JournalChanges>::new()
                 );
             }
             tears += 1;
@@ -138,7 +140,7 @@ fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
             + 1,
     ];
     for next in &all[2..6] {
-        assert_eq!(journal.is_behind(), ends.len() > 1);
+        assert_eq!(journal.needs_sync(), ends.len() > 1);
         journal.append(entry(next)).unwrap();
         ends.push(ends.last().unwrap() + entry(next).len());
     }
@@ -158,7 +160,7 @@ fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
             2 + lost.trailing_zeros() as usize
         };
         assert_eq!(found, all[..left], "lost {lost:04b}");
-        assert!(!journal.is_behind());
+        assert!(!journal.needs_sync());
         append(&mut journal, &all[6]);
         assert_eq!(
             reopen(&copy, &fs::read(&copy).unwrap()).1.len(),
@@ -185,15 +187,15 @@ fn not_too_much_waits_for_one_fsync() {
     let mut most = 0;
     for n in 0..10_000_u64 {
         journal.append(entry(&changes(1))).unwrap();
-        most = if journal.lag() == 1 {
+        most = if journal.unsynced() == 1 {
             most.max(n)
         } else {
             most
         };
     }
-    assert_eq!((most, journal.lag()), (8192, 10_000 - 8192));
+    assert_eq!((most, journal.unsynced()), (8192, 10_000 - 8192));
     assert!(
-        matches!(Journal::open(&dir.path().join("journal"), true), Ok(Found::Whole(_, all)) if all.len() == 10_000)
+        matches!(Journal::open(&dir.path().join("journal"), true), Ok(OpenedJournal::Whole(_, all)) if all.len() == 10_000)
     );
 }
 
@@ -206,7 +208,7 @@ fn older_records_after_the_end_stay_dead() {
     for _ in 0..3 {
         append(&mut journal, &same);
     }
-    journal.begin_anew().unwrap();
+    journal.reset().unwrap();
     let old = fs::read(&path).unwrap();
     // the same length: the old second and third record stand exactly where the next would
     append(&mut journal, &same);
@@ -288,7 +290,7 @@ fn damage_that_no_crash_leaves_is_told() {
     }
     assert!(matches!(
         Journal::open(&dir.path().join("none"), true).unwrap(),
-        Found::Missing
+        OpenedJournal::Missing
     ));
 }
 

@@ -12,8 +12,8 @@ mod faults;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
-mod owner;
 mod recovery;
+mod store_lock;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -22,7 +22,7 @@ use super::{Batch, ChangeStream, StateStore};
 use crate::metrics::Durations;
 use crate::model::{Error, Result};
 use async_trait::async_trait;
-use checkpoint::Base;
+use checkpoint::SledBase;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -33,10 +33,10 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::broadcast;
-use writer::{Fsync, Job, Writer};
+use writer::{Fsync, StoreWriter, WriterJob};
 
 /// Everything that is remembered, in byte order of the keys.
-pub type Records = BTreeMap<String, String>;
+pub type RecordMap = BTreeMap<String, String>;
 
 /// The format of what lies in `db/` and of exports; a store with a higher number is refused.
 const VERSION: u32 = 2;
@@ -82,13 +82,13 @@ impl Default for Settings {
 
 /// What the callers and the writer thread share.
 #[derive(Debug)]
-struct Shared {
+struct StoreState {
     /// The durable records; `None` once closed.
-    records: RwLock<Option<Records>>,
+    records: RwLock<Option<RecordMap>>,
     /// Whether an I/O error has ended all changes.
     broken: AtomicBool,
     /// Tells of changes; `None` once closed.
-    changes: Mutex<Option<broadcast::Sender<super::Change>>>,
+    changes: Mutex<Option<broadcast::Sender<super::StoreChange>>>,
 }
 
 /// The embedded state store; opened by one process at a time.
@@ -96,8 +96,8 @@ struct Shared {
 pub struct SledStore {
     dir: PathBuf,
     settings: Settings,
-    shared: Arc<Shared>,
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    shared: Arc<StoreState>,
+    jobs: Mutex<Option<mpsc::Sender<WriterJob>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     /// How long commits took that waited for the disk, and those that did not.
     commits: [Durations; 2],
@@ -115,18 +115,18 @@ impl SledStore {
     /// [`SledStore::open`] with other limits.
     pub fn open_with(dir: &Path, settings: Settings) -> Result<Arc<Self>> {
         disk::create_durably(dir)?;
-        let owner = owner::Owner::take(dir)?;
+        let owner = store_lock::StoreLock::take(dir)?;
         let mut opened = recovery::open(dir, settings)?;
-        let disk = disk::Disk::open(dir, settings)?;
+        let disk = disk::SledFiles::open(dir, settings)?;
         let journal = recovery::read_journal(dir, &mut opened, settings)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(StoreState {
             records: RwLock::new(Some(opened.records)),
             broken: AtomicBool::new(false),
             changes: Mutex::new(Some(broadcast::Sender::new(1024))),
         });
         let (jobs, waiting) = mpsc::channel();
-        let base = Base::new(opened.db, disk);
-        let writer = Writer::new(base, journal, owner, Arc::clone(&shared), settings.idle);
+        let base = SledBase::new(opened.db, disk);
+        let writer = StoreWriter::new(base, journal, owner, Arc::clone(&shared), settings.idle);
         let thread = std::thread::Builder::new()
             .name("state-store".into())
             .spawn(move || writer.run(&waiting))
@@ -173,14 +173,14 @@ impl SledStore {
     }
 
     /// As [`restore`](Self::restore), by records.
-    pub fn replace(dir: &Path, records: &Records) -> Result<()> {
+    pub fn replace(dir: &Path, records: &RecordMap) -> Result<()> {
         disk::create_durably(dir)?;
-        let _owner = owner::Owner::take(dir)?;
+        let _owner = store_lock::StoreLock::take(dir)?;
         recovery::replace(dir, records, UNJOURNALED)
     }
 
     /// What an export holds; `Corrupt` unless it is whole.
-    pub fn read_export(export: &Path) -> Result<Records> {
+    pub fn read_export(export: &Path) -> Result<RecordMap> {
         export::read(export)
     }
 
@@ -193,7 +193,7 @@ impl SledStore {
         check_size(&batch)?;
         let began = Instant::now();
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Job::Commit(batch, sync, reply))?;
+        self.send(WriterJob::Commit(batch, sync, reply))?;
         let outcome = answer.await.unwrap_or(Err(Error::ReadOnly));
         let [now, later] = self.commits();
         if sync == Fsync::Now { now } else { later }.note(began.elapsed());
@@ -205,7 +205,7 @@ impl SledStore {
         self.commits.each_ref()
     }
 
-    fn send(&self, job: Job) -> Result<()> {
+    fn send(&self, job: WriterJob) -> Result<()> {
         let jobs = self.jobs.lock();
         jobs.as_ref()
             .and_then(|jobs| jobs.send(job).ok())
@@ -213,7 +213,7 @@ impl SledStore {
     }
 
     /// Lets the writer finish what it was given, and waits for it.
-    fn finish(&self) {
+    fn join_writer(&self) {
         drop(self.jobs.lock().take());
         if let Some(thread) = self.thread.lock().take()
             && thread.join().is_err()
@@ -225,7 +225,7 @@ impl SledStore {
 
 impl Drop for SledStore {
     fn drop(&mut self) {
-        self.finish();
+        self.join_writer();
     }
 }
 
@@ -278,9 +278,9 @@ impl StateStore for SledStore {
 
     async fn close(&self) -> Result<()> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Job::Close(reply))?;
+        self.send(WriterJob::Close(reply))?;
         let closed = answer.await.unwrap_or(Err(Error::ReadOnly));
-        self.finish();
+        self.join_writer();
         closed
     }
 }

@@ -1,8 +1,8 @@
 //! Opening sled so that neither its errors nor its panics nor what a crash left behind stop the program for good.
 
 use super::disk::{create_durably, prepare_to_open, sync_folder};
-use super::journal::{Found, Journal};
-use super::{Records, Settings, UNJOURNALED, VERSION, VERSION_KEY, export, journal_path};
+use super::journal::{Journal, OpenedJournal};
+use super::{RecordMap, Settings, UNJOURNALED, VERSION, VERSION_KEY, export, journal_path};
 use crate::model::time::unix_seconds;
 use crate::model::{Error, Result};
 use std::collections::HashSet;
@@ -15,23 +15,23 @@ use std::time::{Duration, Instant, SystemTime};
 const REPLACEMENT: &str = "db.new";
 
 /// sled and what it holds.
-pub(super) struct Opened {
+pub(super) struct OpenedStore {
     pub(super) db: ::sled::Db,
-    pub(super) records: Records,
+    pub(super) records: RecordMap,
     /// Whether a journal belongs to it.
     journaled: bool,
 }
 
 /// Opens sled and reads all of it; when it cannot be read it is replaced by its newest export.
-pub(super) fn open(dir: &Path, settings: Settings) -> Result<Opened> {
+pub(super) fn open(dir: &Path, settings: Settings) -> Result<OpenedStore> {
     finish_replacement(dir)?;
     prepare_to_open(dir, settings)?;
     let was_complete =
         journal_path(dir).exists() || !export::list(&export::folder(dir))?.is_empty();
     set_unfinished_snapshots_aside(dir)?;
     match open_and_read(&dir.join("db"), was_complete) {
-        Err(Failure::Unreadable(why)) => restore_newest(dir, &why),
-        Err(Failure::Other(error)) => Err(error),
+        Err(OpenFailure::Unreadable(why)) => restore_newest(dir, &why),
+        Err(OpenFailure::Other(error)) => Err(error),
         Ok(opened) => Ok(opened),
     }
 }
@@ -40,14 +40,14 @@ pub(super) fn open(dir: &Path, settings: Settings) -> Result<Opened> {
 /// when one must be made before anything is changed.
 pub(super) fn read_journal(
     dir: &Path,
-    opened: &mut Opened,
+    opened: &mut OpenedStore,
     settings: Settings,
 ) -> Result<(Option<Journal>, HashSet<String>)> {
     let doing = "read the state store's journal";
     let path = journal_path(dir);
     let mut pending = HashSet::new();
     match Journal::open(&path, settings.fsync).map_err(|e| Error::io(doing, e))? {
-        Found::Whole(journal, changes) if opened.journaled => {
+        OpenedJournal::Whole(journal, changes) if opened.journaled => {
             for (key, value) in changes.into_iter().flatten() {
                 match value {
                     Some(value) => opened.records.insert(key.clone(), value),
@@ -57,12 +57,14 @@ pub(super) fn read_journal(
             }
             return Ok((Some(journal), pending));
         }
-        Found::Missing if !opened.journaled => return Ok((None, pending)),
+        OpenedJournal::Missing if !opened.journaled => return Ok((None, pending)),
         // made for a store that had no time to know of it
-        Found::Whole(journal, _) if journal.is_empty() => return Ok((None, pending)),
-        Found::Whole(..) => tracing::warn!("the journal of a replaced state store is set aside"),
-        Found::Missing => journal_lost("it is missing"),
-        Found::Damaged(why) => journal_lost(why),
+        OpenedJournal::Whole(journal, _) if journal.is_empty() => return Ok((None, pending)),
+        OpenedJournal::Whole(..) => {
+            tracing::warn!("the journal of a replaced state store is set aside")
+        }
+        OpenedJournal::Missing => journal_lost("it is missing"),
+        OpenedJournal::Damaged(why) => journal_lost(why),
     }
     if path.exists() {
         fs::rename(&path, broken_folder(dir)?.join("journal")).map_err(|e| Error::io(doing, e))?;
@@ -80,7 +82,7 @@ fn journal_lost(why: &str) {
 
 /// Puts records in the place of whatever `db/` holds, which is kept in `broken-<time>`. With [`UNJOURNALED`] as its
 /// version the new store disowns the journal that lies there.
-pub(super) fn replace(dir: &Path, records: &Records, version: u32) -> Result<()> {
+pub(super) fn replace(dir: &Path, records: &RecordMap, version: u32) -> Result<()> {
     let doing = "restore the state store";
     let failed = |e| Error::io(doing, e);
     let (db, fresh, filling) = (
@@ -123,14 +125,14 @@ fn finish_replacement(dir: &Path) -> Result<()> {
 }
 
 /// Why a store did not open.
-enum Failure {
+enum OpenFailure {
     /// Its content makes no sense; an export may help.
     Unreadable(String),
     /// Anything else: the content may well be sound.
     Other(Error),
 }
 
-impl From<::sled::Error> for Failure {
+impl From<::sled::Error> for OpenFailure {
     fn from(error: ::sled::Error) -> Self {
         match error {
             ::sled::Error::Io(e)
@@ -148,18 +150,18 @@ impl From<::sled::Error> for Failure {
 }
 
 /// sled panics on some damage, so both opening and the first full read are caught.
-fn open_and_read(path: &Path, was_complete: bool) -> Result<Opened, Failure> {
+fn open_and_read(path: &Path, was_complete: bool) -> Result<OpenedStore, OpenFailure> {
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let db = open_sled(path)?;
         let (records, version) = read_all(&db, was_complete)?;
-        Ok(Opened {
+        Ok(OpenedStore {
             db,
             records,
             journaled: version > UNJOURNALED,
         })
     }));
     opened.unwrap_or_else(|_| {
-        Err(Failure::Unreadable(
+        Err(OpenFailure::Unreadable(
             "sled panicked while it read the store".into(),
         ))
     })
@@ -186,19 +188,19 @@ pub(super) fn open_sled(path: &Path) -> std::result::Result<::sled::Db, ::sled::
     }
 }
 
-fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(Records, u32), Failure> {
-    let mut records = Records::new();
+fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(RecordMap, u32), OpenFailure> {
+    let mut records = RecordMap::new();
     for pair in db.iter() {
         let (key, value) = pair?;
         let text = |bytes: ::sled::IVec| {
             String::from_utf8(bytes.to_vec())
-                .map_err(|_| Failure::Unreadable("a record is not text".into()))
+                .map_err(|_| OpenFailure::Unreadable("a record is not text".into()))
         };
         records.insert(text(key)?, text(value)?);
     }
     match records.remove(VERSION_KEY).map(|text| text.parse::<u32>()) {
         Some(Ok(version)) if version <= VERSION => Ok((records, version)),
-        Some(Ok(version)) => Err(Failure::Other(Error::Corrupt(format!(
+        Some(Ok(version)) => Err(OpenFailure::Other(Error::Corrupt(format!(
             "The state store was written by a newer Sarang (its format is {version}, this program knows {VERSION}): \
              run that version, or restore an export that this one made."
         )))),
@@ -208,7 +210,7 @@ fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(Records, u32), Failu
             db.flush()?;
             Ok((records, UNJOURNALED))
         }
-        _ => Err(Failure::Unreadable("its version is missing".into())),
+        _ => Err(OpenFailure::Unreadable("its version is missing".into())),
     }
 }
 
@@ -235,7 +237,7 @@ fn set_unfinished_snapshots_aside(dir: &Path) -> Result<()> {
 }
 
 /// The journal is kept and read on top: lost is what changed between the export and the journal's beginning.
-fn restore_newest(dir: &Path, why: &str) -> Result<Opened> {
+fn restore_newest(dir: &Path, why: &str) -> Result<OpenedStore> {
     let mut exports = export::list(&export::folder(dir))?;
     while let Some(path) = exports.pop() {
         match export::read(&path) {
@@ -255,13 +257,13 @@ fn restore_newest(dir: &Path, why: &str) -> Result<Opened> {
             }
         }
     }
-    Err(unreadable(dir, Failure::Unreadable(why.to_owned())))
+    Err(unreadable(dir, OpenFailure::Unreadable(why.to_owned())))
 }
 
-fn unreadable(dir: &Path, failure: Failure) -> Error {
+fn unreadable(dir: &Path, failure: OpenFailure) -> Error {
     match failure {
-        Failure::Other(error) => error,
-        Failure::Unreadable(why) => Error::Corrupt(format!(
+        OpenFailure::Other(error) => error,
+        OpenFailure::Unreadable(why) => Error::Corrupt(format!(
             "The state store in {} cannot be read ({why}) and has no readable export: \
              stop the server and run `sarang store restore FILE` with an export that was kept elsewhere.",
             dir.display()
@@ -270,7 +272,7 @@ fn unreadable(dir: &Path, failure: Failure) -> Error {
 }
 
 /// Writes a new, durable store; until it is renamed into place a power cut costs nothing.
-fn fill(path: &Path, records: &Records, version: u32) -> Result<()> {
+fn fill(path: &Path, records: &RecordMap, version: u32) -> Result<()> {
     let failed =
         |e: ::sled::Error| Error::io("write the restored state store", std::io::Error::from(e));
     let db = ::sled::Config::new()

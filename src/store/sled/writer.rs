@@ -2,12 +2,12 @@
 //! and only then seen by readers and acknowledged; the fsync of a group that was committed lazily rides with the next one. Checkpoints bring them to sled: when the journal is full, when nobody
 //! has changed anything for a while, at the end. After any failure of the disk nothing is tried again.
 
-use super::checkpoint::{Base, Outcome};
-use super::journal::{Entry, Journal};
-use super::owner::Owner;
-use super::{BATCH_LIMIT, Shared, size};
+use super::checkpoint::{SledBase, WriteResult};
+use super::journal::{Journal, JournalEntry};
+use super::store_lock::StoreLock;
+use super::{BATCH_LIMIT, StoreState, size};
 use crate::model::{Error, Result};
-use crate::store::{Batch, Change};
+use crate::store::{Batch, StoreChange};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -29,10 +29,10 @@ pub(super) enum Fsync {
 }
 
 /// A batch that waits.
-type Waiting = (Batch, Fsync, Reply);
+type QueuedBatch = (Batch, Fsync, Reply);
 
 /// What the writer is asked to do.
-pub(super) enum Job {
+pub(super) enum WriterJob {
     /// Apply a batch.
     Commit(Batch, Fsync, Reply),
     /// Write everything and let go of the files.
@@ -43,26 +43,26 @@ pub(super) enum Job {
 type Staged = HashMap<String, Option<String>>;
 
 /// The state of the writer thread.
-pub(super) struct Writer {
-    base: Base,
+pub(super) struct StoreWriter {
+    base: SledBase,
     /// `None` until the first change.
     journal: Option<Journal>,
     /// Keys whose journaled values sled does not have yet.
     pending: HashSet<String>,
-    owner: Owner,
-    shared: Arc<Shared>,
+    owner: StoreLock,
+    shared: Arc<StoreState>,
     idle: Duration,
     full: bool,
     /// Since when a record waits for its fsync.
     behind: Option<Instant>,
 }
 
-impl Writer {
+impl StoreWriter {
     pub(super) fn new(
-        base: Base,
+        base: SledBase,
         (journal, pending): (Option<Journal>, HashSet<String>),
-        owner: Owner,
-        shared: Arc<Shared>,
+        owner: StoreLock,
+        shared: Arc<StoreState>,
         idle: Duration,
     ) -> Self {
         Self {
@@ -78,7 +78,7 @@ impl Writer {
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(super) fn run(mut self, jobs: &Receiver<WriterJob>) {
         let closing = loop {
             let job = match self.next(jobs) {
                 Ok(job) => job,
@@ -106,7 +106,7 @@ impl Writer {
     }
 
     /// Waits for a job; while there is something to checkpoint, not for ever.
-    fn next(&self, jobs: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
+    fn next(&self, jobs: &Receiver<WriterJob>) -> Result<WriterJob, RecvTimeoutError> {
         if self.pending.is_empty() || self.is_broken() {
             jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
@@ -116,7 +116,7 @@ impl Writer {
 
     /// A checkpoint while there is time for it; on a full disk the journal keeps what it has.
     fn rest(&mut self) {
-        if self.is_broken() || self.pending.is_empty() || !self.attempt(Self::catch_up) {
+        if self.is_broken() || self.pending.is_empty() || !self.attempt(Self::sync) {
             return;
         }
         if self.base.has_room() {
@@ -124,7 +124,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, group: Vec<Waiting>) {
+    fn commit(&mut self, group: Vec<QueuedBatch>) {
         if let Some(refusal) = self.refusal() {
             for (.., reply) in group {
                 let _ = reply.send(Err(refusal()));
@@ -142,7 +142,7 @@ impl Writer {
                     sync
                 };
                 let changed = self
-                    .holds(&batch, &staged)
+                    .expectations_hold(&batch, &staged)
                     .then(|| stage(batch, &mut staged));
                 (changed, reply)
             })
@@ -156,7 +156,7 @@ impl Writer {
                 _ if !written => Err(Error::ReadOnly),
                 None => Err(Error::Conflict),
                 Some(keys) => {
-                    self.tell(keys);
+                    self.notify(keys);
                     Ok(())
                 }
             };
@@ -178,13 +178,13 @@ impl Writer {
                 );
             } else {
                 tracing::info!("there is room on the disk again: changes are possible");
-                self.base.settle_ballast();
+                self.base.restore_ballast();
             }
         }
         if full { Some(|| Error::NoSpace) } else { None }
     }
 
-    fn holds(&self, batch: &Batch, staged: &Staged) -> bool {
+    fn expectations_hold(&self, batch: &Batch, staged: &Staged) -> bool {
         let records = self.shared.records.read();
         batch.expect.iter().all(|(key, expected)| {
             let present = match staged.get(key) {
@@ -196,7 +196,7 @@ impl Writer {
     }
 
     /// Whether it was done; after a failure, whether an error or a panic of sled's, the store stays read-only.
-    fn attempt(&mut self, deed: impl FnOnce(&mut Self) -> Outcome) -> bool {
+    fn attempt(&mut self, deed: impl FnOnce(&mut Self) -> WriteResult) -> bool {
         let done = catch_unwind(AssertUnwindSafe(|| deed(self)));
         let error = match done {
             Ok(Ok(())) => return true,
@@ -212,7 +212,7 @@ impl Writer {
     }
 
     /// Writes changes, and makes them durable with all before them: at once, or when that has waited long enough.
-    fn record(&mut self, staged: &Staged, sync: Fsync) -> Outcome {
+    fn record(&mut self, staged: &Staged, sync: Fsync) -> WriteResult {
         if !staged.is_empty() {
             self.append(staged)?;
         }
@@ -220,23 +220,23 @@ impl Writer {
             .behind
             .is_some_and(|since| since.elapsed() >= self.idle);
         if sync == Fsync::Now || has_waited {
-            self.catch_up()
+            self.sync()
         } else {
             Ok(())
         }
     }
 
     /// Makes what was written durable.
-    fn catch_up(&mut self) -> Outcome {
+    fn sync(&mut self) -> WriteResult {
         self.behind = None;
-        match self.journal.as_mut().filter(|journal| journal.is_behind()) {
+        match self.journal.as_mut().filter(|journal| journal.needs_sync()) {
             Some(journal) => journal.sync().map_err(|e| e.to_string()),
             None => Ok(()),
         }
     }
 
-    fn append(&mut self, staged: &Staged) -> Outcome {
-        let entry = Entry::new(
+    fn append(&mut self, staged: &Staged) -> WriteResult {
+        let entry = JournalEntry::new(
             staged
                 .iter()
                 .map(|(key, value)| (key.as_str(), value.as_deref())),
@@ -258,14 +258,15 @@ impl Writer {
     }
 
     /// Brings all that is journaled to sled, and only when it is durable there begins the journal anew.
-    fn checkpoint(&mut self) -> Outcome {
+    fn checkpoint(&mut self) -> WriteResult {
         // sled must not know a change that the journal could still lose: half of what was committed together might stay.
-        self.catch_up()?;
+        self.sync()?;
         let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_empty()) else {
             return Ok(());
         };
-        self.base.bring(&self.pending, &self.shared.records)?;
-        journal.begin_anew().map_err(|e| e.to_string())?;
+        self.base
+            .write_records(&self.pending, &self.shared.records)?;
+        journal.reset().map_err(|e| e.to_string())?;
         self.pending.clear();
         Ok(())
     }
@@ -287,12 +288,12 @@ impl Writer {
         self.shared.broken.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, keys: Vec<String>) {
+    fn notify(&self, keys: Vec<String>) {
         if let Some(sender) = self.shared.changes.lock().as_ref()
             && !keys.is_empty()
             && sender.receiver_count() > 0
         {
-            let _ = sender.send(Change::Keys(keys));
+            let _ = sender.send(StoreChange::Keys(keys));
         }
     }
 
@@ -308,12 +309,12 @@ impl Writer {
 }
 
 /// All batches that wait already, up to a size that always fits into the journal, and a wish to close after them.
-fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Reply>) {
+fn gather(first: WriterJob, jobs: &Receiver<WriterJob>) -> (Vec<QueuedBatch>, Option<Reply>) {
     let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
     while let Some(job) = next {
         match job {
-            Job::Close(reply) => return (group, Some(reply)),
-            Job::Commit(batch, sync, reply) => {
+            WriterJob::Close(reply) => return (group, Some(reply)),
+            WriterJob::Commit(batch, sync, reply) => {
                 bytes += size(&batch);
                 group.push((batch, sync, reply));
             }

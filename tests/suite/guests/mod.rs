@@ -141,13 +141,13 @@ fn lay_out(server: &TestServer) {
     }
     let app = server.app();
     server.block_on(async {
-        app.locks.end_account(&ana(), "home/ana").await.unwrap();
-        for share in app.commons.shares.of(&ana()) {
+        app.locks.release_account(&ana(), "home/ana").await.unwrap();
+        for share in app.sharing.shares.of(&ana()) {
             let again = |share: &mut sarang::drive::shares::Share| {
                 share.left.clear();
                 share.names.clear();
             };
-            app.commons
+            app.sharing
                 .shares
                 .change(|shares| shares.made_by(&ana(), &share.id), again)
                 .await

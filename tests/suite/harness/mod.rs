@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use sarang::app::App;
 use sarang::config::{Config, Durability};
 use sarang::model::{AccountName, Role};
-use sarang::server::{Cores, Server};
+use sarang::server::{Server, WorkerPool};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,7 +42,7 @@ pub struct TestServer {
 struct Running {
     runtime: Runtime,
     app: Arc<App>,
-    cores: Arc<Cores>,
+    cores: Arc<WorkerPool>,
     stop: oneshot::Sender<()>,
     ended: Mutex<mpsc::Receiver<Result<(), String>>>,
 }
@@ -99,7 +99,7 @@ impl TestServer {
             .enable_all()
             .build()
             .unwrap();
-        let cores = Arc::new(Cores::start().expect("start threads"));
+        let cores = Arc::new(WorkerPool::start().expect("start threads"));
         let (stop, stopped) = oneshot::channel();
         let (report, ended) = mpsc::channel();
         let (app, server) = runtime.block_on(async {

@@ -1,33 +1,33 @@
 //! Copies of whole trees, for backups and back: made while others change the tree, each file whole, with its times, permissions
 //! and our attributes. What a former copy holds unchanged gets a second name there instead of being copied again.
 
+mod copier;
+mod fallback;
 mod file;
-mod held;
 mod ids;
-mod marks;
-mod odd;
+mod index;
 mod props;
 #[cfg(test)]
 mod tests;
-mod walk;
+mod unshown;
 
-pub use held::Held;
-pub use marks::Marks;
+pub use fallback::FallbackCopy;
+pub use index::BackupIndex;
 
-use super::os::{self, Facts, fd};
-use super::root::explain;
+use super::root::map_errno;
+use super::sys::{self, CopyMetadata, fd};
 use crate::content::FileId;
 use crate::model::{Error, Result};
+use copier::TreeCopier;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
-use walk::Walk;
 
 /// A file or folder as it was when it was copied; a line in the index of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct IndexEntry {
     /// Where it lay, from the top of the tree; empty for the top itself.
     #[serde(rename = "p")]
     pub path: String,
@@ -51,10 +51,10 @@ pub struct Mark {
     pub id: Option<FileId>,
 }
 
-impl Mark {
-    fn new(path: String, facts: &Facts, id: Option<FileId>) -> Self {
+impl IndexEntry {
+    fn new(path: String, facts: &CopyMetadata, id: Option<FileId>) -> Self {
         let [inode, born, modified, len] = facts.found.node.etag.0;
-        let changed = if walk::is_fresh(facts.changed) {
+        let changed = if copier::is_fresh(facts.changed) {
             0
         } else {
             facts.changed
@@ -71,7 +71,7 @@ impl Mark {
     }
 
     /// Whether this is the same file, unchanged since, wherever it lies.
-    fn is_still(&self, other: &Self) -> bool {
+    fn is_unchanged(&self, other: &Self) -> bool {
         let of = |mark: &Self| {
             (
                 mark.node,
@@ -87,58 +87,58 @@ impl Mark {
 
 /// A former copy of a tree.
 #[derive(Debug)]
-pub struct Former {
+pub struct ParentCopy {
     dir: OwnedFd,
-    files: Marks,
+    files: BackupIndex,
     /// Whether it is the very tree that is copied: then each file lies at its own path, and nobody changes it.
     is_source: bool,
 }
 
-impl Former {
+impl ParentCopy {
     /// The copy in `dir`, whose files `index` tells of; `None` when there is none.
     pub fn open(dir: &Path, index: Option<File>) -> Result<Option<Self>> {
-        let Ok(dir) = os::open_root(dir) else {
+        let Ok(dir) = sys::open_root(dir) else {
             return Ok(None);
         };
         Ok(Some(Self {
             dir,
-            files: Marks::by_node(index)?,
+            files: BackupIndex::by_node(index)?,
             is_source: false,
         }))
     }
 
     /// The tree that is copied, which is a former copy itself: its files get second names.
-    pub fn source(dir: &Path) -> Option<Self> {
+    pub fn of_source(dir: &Path) -> Option<Self> {
         Some(Self {
-            dir: os::open_root(dir).ok()?,
-            files: Marks::none(),
+            dir: sys::open_root(dir).ok()?,
+            files: BackupIndex::none(),
             is_source: true,
         })
     }
 
     /// Where it has what `mark` tells of, unchanged.
-    fn place_of(&self, mark: &Mark) -> Option<String> {
+    fn unchanged_path(&self, mark: &IndexEntry) -> Option<String> {
         if self.is_source {
             return Some(mark.path.clone());
         }
         self.files
             .of_node(mark.node)
-            .filter(|old| old.is_still(mark))
+            .filter(|old| old.is_unchanged(mark))
             .map(|old| old.path)
     }
 
     /// Gives a file that lies at a path in it a second name; whether there is one.
-    fn lend(&self, path: &str, to: (BorrowedFd<'_>, &str)) -> bool {
+    fn link_path(&self, path: &str, to: (BorrowedFd<'_>, &str)) -> bool {
         matches!(
-            os::link((fd(&self.dir), path), to),
-            Ok(()) | Err(os::Errno::EXIST)
+            sys::link((fd(&self.dir), path), to),
+            Ok(()) | Err(sys::Errno::EXIST)
         )
     }
 }
 
 /// What is to be copied.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct CopyTreeOptions<'a> {
     /// The tree.
     pub from: &'a Path,
     /// An empty folder for the copy.
@@ -148,16 +148,16 @@ pub struct Plan<'a> {
     /// Paths in the tree that are left out, with all below them.
     pub skip: &'a [&'a str],
     /// Former copies on the same file system as the new one.
-    pub formers: Vec<Former>,
+    pub parents: Vec<ParentCopy>,
     /// Earlier copies on that file system, newest first: what cannot be read is taken over from them.
-    pub earlier: Vec<Held>,
+    pub fallbacks: Vec<FallbackCopy>,
     /// Device and inode of a folder that nothing is copied from.
-    pub avoid: Option<(u64, u64)>,
+    pub exclude: Option<(u64, u64)>,
     /// When it began: what was there before must be found, however it is moved about meanwhile.
     pub began: SystemTime,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> CopyTreeOptions<'a> {
     /// A copy of a tree that begins now, of all that is in it and from nothing else.
     pub fn new(from: &'a Path, to: &'a Path, label: &'a str) -> Self {
         let (formers, earlier) = (Vec::new(), Vec::new());
@@ -166,9 +166,9 @@ impl<'a> Plan<'a> {
             to,
             label,
             skip: &[],
-            formers,
-            earlier,
-            avoid: None,
+            parents: formers,
+            fallbacks: earlier,
+            exclude: None,
             began: SystemTime::now(),
         }
     }
@@ -176,14 +176,14 @@ impl<'a> Plan<'a> {
 
 /// Device and inode of a folder.
 pub fn identity(dir: &Path) -> Result<(u64, u64)> {
-    walk::identity(fd(
-        &os::open_root(dir).map_err(|e| explain("open the folder of the copy", e))?
+    copier::identity(fd(
+        &sys::open_root(dir).map_err(|e| map_errno("open the folder of the copy", e))?
     ))
 }
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct BackupStats {
     /// Files in the copy.
     pub files: u64,
     /// Their bytes.
@@ -203,30 +203,35 @@ pub struct Tally {
 }
 
 /// Sees each file and folder when its copy is there.
-pub trait Watch {
+pub trait CopyObserver {
     /// `mark` was copied.
-    fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()>;
+    fn copied(&mut self, mark: &IndexEntry, tally: &BackupStats) -> Result<()>;
 }
 
 /// Copies a tree. What cannot be read is noted and left out; whatever hinders the writing ends it. Returns whether the tree
 /// was there to the end: one that was moved away meanwhile is only copied in part.
-pub fn copy_tree(plan: &Plan<'_>, tally: &mut Tally, watch: &mut dyn Watch) -> Result<bool> {
-    let source = match os::open_root(plan.from) {
+pub fn copy_tree(
+    plan: &CopyTreeOptions<'_>,
+    tally: &mut BackupStats,
+    watch: &mut dyn CopyObserver,
+) -> Result<bool> {
+    let source = match sys::open_root(plan.from) {
         Ok(source) => source,
-        Err(os::Errno::NOENT) => return Ok(false),
-        Err(e) => return Err(explain("open what is to be copied", e)),
+        Err(sys::Errno::NOENT) => return Ok(false),
+        Err(e) => return Err(map_errno("open what is to be copied", e)),
     };
-    let target = os::open_root(plan.to).map_err(|e| explain("open the folder of the copy", e))?;
-    let inode = os::stat_fd(fd(&source))
-        .map_err(|e| explain("look at what is to be copied", e))?
+    let target =
+        sys::open_root(plan.to).map_err(|e| map_errno("open the folder of the copy", e))?;
+    let inode = sys::stat_fd(fd(&source))
+        .map_err(|e| map_errno("look at what is to be copied", e))?
         .inode;
-    Walk::new(plan, fd(&source), fd(&target), tally, watch)?.run()?;
-    let present = os::open_root(plan.from).and_then(|dir| os::stat_fd(fd(&dir)));
+    TreeCopier::new(plan, fd(&source), fd(&target), tally, watch)?.run()?;
+    let present = sys::open_root(plan.from).and_then(|dir| sys::stat_fd(fd(&dir)));
     Ok(present.is_ok_and(|present| present.inode == inode))
 }
 
 /// Waits until all that was written on the file system of a folder is on the disk.
-pub fn settle(dir: &Path) -> Result<()> {
-    let synced = os::open_root(dir).and_then(|dir| os::sync_all(fd(&dir)));
+pub fn sync(dir: &Path) -> Result<()> {
+    let synced = sys::open_root(dir).and_then(|dir| sys::sync_all(fd(&dir)));
     synced.map_err(|e| Error::io("write the copy to the disk", e))
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::content::FileId;
-use crate::content::local::label::Label;
-use crate::content::local::lacks::Lacks;
+use crate::content::local::file_meta::FileMeta;
+use crate::content::local::missing_features::MissingFeatureSet;
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -13,32 +13,32 @@ use tempfile::TempDir;
 
 const HOSTILE: &str = "fi le$%<>é.txt";
 
-struct Noting<'a> {
-    marks: Vec<Mark>,
-    act: Box<dyn FnMut(&Mark) + 'a>,
+struct RecordingObserver<'a> {
+    marks: Vec<IndexEntry>,
+    act: Box<dyn FnMut(&IndexEntry) + 'a>,
 }
 
-impl Watch for Noting<'_> {
-    fn copied(&mut self, mark: &Mark, _tally: &Tally) -> Result<()> {
+impl CopyObserver for RecordingObserver<'_> {
+    fn copied(&mut self, mark: &IndexEntry, _tally: &BackupStats) -> Result<()> {
         (self.act)(mark);
         self.marks.push(mark.clone());
         Ok(())
     }
 }
 
-struct Place(TempDir);
+struct BackupFixture(TempDir);
 
 /// A former copy, of which `marks` say what is in it.
-fn as_former(dir: &Path, marks: &[Mark]) -> Former {
+fn as_parent(dir: &Path, marks: &[IndexEntry]) -> ParentCopy {
     let mut index = tempfile::tempfile().unwrap();
     for mark in marks {
         writeln!(index, "{}", serde_json::to_string(mark).unwrap()).unwrap();
     }
     index.rewind().unwrap();
-    Former::open(dir, Some(index)).unwrap().unwrap()
+    ParentCopy::open(dir, Some(index)).unwrap().unwrap()
 }
 
-impl Place {
+impl BackupFixture {
     fn new() -> Self {
         let place = Self(TempDir::new().unwrap());
         fs::create_dir(place.path("from")).unwrap();
@@ -61,19 +61,24 @@ impl Place {
     }
 
     /// Copies to `copy`; `act` is called for everything that was copied.
-    fn copy(&self, copy: &str, formers: Vec<Former>, act: impl FnMut(&Mark)) -> (Tally, Vec<Mark>) {
+    fn copy(
+        &self,
+        copy: &str,
+        formers: Vec<ParentCopy>,
+        act: impl FnMut(&IndexEntry),
+    ) -> (BackupStats, Vec<IndexEntry>) {
         let (from, to) = (self.path("from"), self.path(copy));
         fs::create_dir(&to).unwrap();
         let began = SystemTime::now();
-        let plan = Plan {
+        let plan = CopyTreeOptions {
             skip: &[".sarang/tmp"],
-            formers,
+            parents: formers,
             began,
-            ..Plan::new(&from, &to, "from")
+            ..CopyTreeOptions::new(&from, &to, "from")
         };
         let (mut tally, mut watch) = (
-            Tally::default(),
-            Noting {
+            BackupStats::default(),
+            RecordingObserver {
                 marks: Vec::new(),
                 act: Box::new(act),
             },
@@ -90,7 +95,7 @@ fn age() {
 
 #[test]
 fn a_copy_is_like_what_it_is_a_copy_of() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write(HOSTILE, "content");
     place.write("folder/deep/empty", "");
     place.write(".sarang/trash/files/gone", "gone");
@@ -98,9 +103,11 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     let file = place.path("from").join(HOSTILE);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let open = fs::File::open(&file).unwrap();
-    let of = |file: &fs::File| os::stat_fd(fd(file)).unwrap().node;
+    let of = |file: &fs::File| sys::stat_fd(fd(file)).unwrap().node;
     let id = FileId::new().unwrap();
-    Label::new(id, None, &of(&open)).store(fd(&open)).unwrap();
+    FileMeta::new(id, None, &of(&open))
+        .store(fd(&open))
+        .unwrap();
     let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     open.set_modified(long_ago).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path("from/link")).unwrap();
@@ -126,9 +133,9 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     let copy = fs::File::open(place.path("to").join(HOSTILE)).unwrap();
     assert_eq!(copy.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640);
-    let dir = os::open_root(&place.path("to")).unwrap();
+    let dir = sys::open_root(&place.path("to")).unwrap();
     assert_eq!(
-        Label::of_name(fd(&dir), HOSTILE).unwrap().id(&of(&copy)),
+        FileMeta::of_name(fd(&dir), HOSTILE).unwrap().id(&of(&copy)),
         id
     );
     assert_eq!(
@@ -148,7 +155,7 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
 
 #[test]
 fn what_is_unchanged_is_not_copied_again() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     for name in ["same", "touched", "replaced", "folder/moved"] {
         place.write(name, name);
     }
@@ -157,15 +164,15 @@ fn what_is_unchanged_is_not_copied_again() {
     place.write("replaced.new", "REPLACED");
     fs::rename(place.path("from/replaced.new"), place.path("from/replaced")).unwrap();
     let touched = fs::File::open(place.path("from/touched")).unwrap();
-    Label::new(
+    FileMeta::new(
         FileId::new().unwrap(),
         None,
-        &os::stat_fd(fd(&touched)).unwrap().node,
+        &sys::stat_fd(fd(&touched)).unwrap().node,
     )
     .store(fd(&touched))
     .unwrap();
     fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
-    let former = as_former(&place.path("first"), &marks);
+    let former = as_parent(&place.path("first"), &marks);
     let (tally, _) = place.copy("second", vec![former], |_| {});
     assert_eq!(
         (tally.files, tally.linked, tally.copied),
@@ -185,7 +192,7 @@ fn what_is_unchanged_is_not_copied_again() {
 
     // A former copy that was meddled with is not trusted.
     fs::write(place.path("first/same"), "meddled with").unwrap();
-    let former = as_former(&place.path("first"), &marks);
+    let former = as_parent(&place.path("first"), &marks);
     place.copy("third", vec![former], |_| {});
     assert_eq!(place.read("third", "same"), "same");
 }
@@ -193,14 +200,14 @@ fn what_is_unchanged_is_not_copied_again() {
 /// However often it is copied, and though both names are one file in a former copy.
 #[test]
 fn of_two_names_of_a_file_one_keeps_its_id() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write("one", "content");
     place.write(".sarang/trash/files/gone", "gone");
     fs::hard_link(place.path("from/one"), place.path("from/two")).unwrap();
     let id = FileId::new().unwrap();
     for own in ["from/one", "from/.sarang"] {
         let file = fs::File::open(place.path(own)).unwrap();
-        Label::new(id, None, &os::stat_fd(fd(&file)).unwrap().node)
+        FileMeta::new(id, None, &sys::stat_fd(fd(&file)).unwrap().node)
             .store(fd(&file))
             .unwrap();
     }
@@ -208,9 +215,9 @@ fn of_two_names_of_a_file_one_keeps_its_id() {
     let with_id = |copy: &str| {
         let has_it = |name: &&str| {
             let file = fs::File::open(place.path(copy).join(name)).unwrap();
-            Label::of_file(fd(&file))
+            FileMeta::of_file(fd(&file))
                 .unwrap()
-                .own_id(&os::stat_fd(fd(&file)).unwrap().node)
+                .own_id(&sys::stat_fd(fd(&file)).unwrap().node)
                 == Some(id)
         };
         ["one", "two"].into_iter().filter(has_it).count()
@@ -218,7 +225,7 @@ fn of_two_names_of_a_file_one_keeps_its_id() {
     let (_, mut marks) = place.copy("first", Vec::new(), |_| {});
     assert_eq!(with_id("first"), 1);
     for (before, copy) in [("first", "second"), ("second", "third")] {
-        let former = as_former(&place.path(before), &marks);
+        let former = as_parent(&place.path(before), &marks);
         marks = place.copy(copy, vec![former], |_| {}).1;
         assert!(with_id(copy) > 0, "{copy}");
     }
@@ -228,7 +235,7 @@ fn of_two_names_of_a_file_one_keeps_its_id() {
 #[test]
 fn what_is_moved_to_where_the_copy_has_been_is_found() {
     for whole_folder in [false, true] {
-        let place = Place::new();
+        let place = BackupFixture::new();
         place.write("one/a", "a");
         place.write("two/a", "a");
         place.write("one/moving/x", "x");
@@ -267,7 +274,7 @@ fn what_is_moved_to_where_the_copy_has_been_is_found() {
 
 #[test]
 fn a_file_that_is_saved_meanwhile_is_whole() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write("a", "old");
     place.write("b", "old");
     age();
@@ -291,7 +298,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_copied() {
     if rustix::process::geteuid().is_root() {
         return eprintln!("skipped: root may read everything");
     }
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write("closed", "x");
     place.write("open", "x");
     fs::set_permissions(place.path("from/closed"), fs::Permissions::from_mode(0o0)).unwrap();
@@ -303,24 +310,24 @@ fn what_cannot_be_read_is_told_and_the_rest_is_copied() {
 
 #[test]
 fn a_tree_that_vanishes_is_told() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write("a", "x");
     let (from, to) = (place.path("from"), place.path("to"));
     fs::create_dir(&to).unwrap();
-    let plan = Plan::new(&from, &to, "from");
-    let away = |_: &Mark| drop(fs::rename(&from, from.with_extension("away")));
-    let mut watch = Noting {
+    let plan = CopyTreeOptions::new(&from, &to, "from");
+    let away = |_: &IndexEntry| drop(fs::rename(&from, from.with_extension("away")));
+    let mut watch = RecordingObserver {
         marks: Vec::new(),
         act: Box::new(away),
     };
-    assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
-    assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
+    assert!(!copy_tree(&plan, &mut BackupStats::default(), &mut watch).unwrap());
+    assert!(!copy_tree(&plan, &mut BackupStats::default(), &mut watch).unwrap());
 }
 
 /// A folder that is being moved to another tree: it left before the copy came to it, and is under way until the copy is done.
 #[test]
 fn what_is_on_its_way_to_another_tree_is_in_the_copy() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     for path in ["d/x", "f", "other/y"] {
         place.write(path, path);
     }
@@ -359,7 +366,7 @@ fn what_is_on_its_way_to_another_tree_is_in_the_copy() {
 /// Should a way lead to it that nobody has seen before: by a mount that came meanwhile.
 #[test]
 fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     place.write("a/backups/one", "x");
     place.write("a/b", "x");
     let (from, to) = (place.path("from"), place.path("to"));
@@ -372,13 +379,13 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
         ("from", false, "from/: this is the folder of backups"),
     ] {
         fs::create_dir(&to).unwrap();
-        let plan = Plan {
-            avoid: Some(identity(&place.path(avoid)).unwrap()),
-            ..Plan::new(&from, &to, "from")
+        let plan = CopyTreeOptions {
+            exclude: Some(identity(&place.path(avoid)).unwrap()),
+            ..CopyTreeOptions::new(&from, &to, "from")
         };
         let (mut tally, mut watch) = (
-            Tally::default(),
-            Noting {
+            BackupStats::default(),
+            RecordingObserver {
                 marks: Vec::new(),
                 act: Box::new(|_| {}),
             },
@@ -395,7 +402,7 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
 
 #[test]
 fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it() {
-    let place = Place::new();
+    let place = BackupFixture::new();
     for path in [
         "folder/a",
         "folder/gone",
@@ -418,26 +425,26 @@ fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it(
     fs::remove_dir_all(place.path("from/folder/sub")).unwrap();
     fs::remove_file(place.path("from/beside")).unwrap();
     place.write("folder/a", "new");
-    let pretence = os::pretend::pretend(
+    let pretence = sys::fake_fs::fake_fs(
         &place.path("from/folder"),
-        Lacks::default(),
-        os::Errno::OPNOTSUPP,
+        MissingFeatureSet::default(),
+        sys::Errno::OPNOTSUPP,
     );
     pretence.tear();
     let (from, to) = (place.path("from"), place.path("second"));
     fs::create_dir(&to).unwrap();
     let earlier = vec![
-        Held::new(place.path("none"), place.path("none")),
-        Held::new(place.path("first"), index),
+        FallbackCopy::new(place.path("none"), place.path("none")),
+        FallbackCopy::new(place.path("first"), index),
     ];
-    let plan = Plan {
+    let plan = CopyTreeOptions {
         skip: &["folder/left"],
-        earlier,
-        ..Plan::new(&from, &to, "from")
+        fallbacks: earlier,
+        ..CopyTreeOptions::new(&from, &to, "from")
     };
     let (mut tally, mut watch) = (
-        Tally::default(),
-        Noting {
+        BackupStats::default(),
+        RecordingObserver {
             marks: Vec::new(),
             act: Box::new(|_| {}),
         },
@@ -446,7 +453,7 @@ fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it(
     assert_eq!(place.read("second", "folder/a"), "new");
     for path in ["folder/gone", "folder/sub/gone"] {
         assert_eq!(place.read("second", path), path);
-        let told = |all: &[Mark]| all.iter().find(|mark| mark.path == path).cloned();
+        let told = |all: &[IndexEntry]| all.iter().find(|mark| mark.path == path).cloned();
         assert!(
             told(&watch.marks).is_some() && told(&watch.marks) == told(&marks),
             "{path}"

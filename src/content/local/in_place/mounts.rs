@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The mounts that there are: a line each, as `proc_pid_mountinfo(5)` says.
-const MOUNTS: &str = "/proc/self/mountinfo";
+const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// A mount: what of which file system is seen where.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::content::local) struct Mount {
+pub(in crate::content::local) struct MountInfo {
     disk: String,
     /// `None` where that is not told.
     root: Option<PathBuf>,
@@ -16,11 +16,11 @@ pub(in crate::content::local) struct Mount {
 }
 
 /// Those that there are; `None` where nothing tells.
-pub(in crate::content::local) fn mounts() -> Option<Vec<Mount>> {
-    Some(mounts_in(&fs::read_to_string(MOUNTS).ok()?))
+pub(in crate::content::local) fn mounts() -> Option<Vec<MountInfo>> {
+    Some(mounts_in(&fs::read_to_string(MOUNTINFO).ok()?))
 }
 
-fn mounts_in(text: &str) -> Vec<Mount> {
+fn mounts_in(text: &str) -> Vec<MountInfo> {
     let plain = |text: &str| {
         PathBuf::from(
             text.replace("\\040", " ")
@@ -36,7 +36,7 @@ fn mounts_in(text: &str) -> Vec<Mount> {
             .skip_while(|field| *field != "-")
             .nth(1)
             .is_some_and(|kind| kind.starts_with("nfs"));
-        Some(Mount {
+        Some(MountInfo {
             disk: disk.to_owned(),
             root: (!is_nfs).then(|| plain(root)),
             point: plain(point),
@@ -46,7 +46,7 @@ fn mounts_in(text: &str) -> Vec<Mount> {
 }
 
 /// Where on which file system a path without links is.
-pub(super) fn on(path: &Path, mounts: &[Mount]) -> Option<(String, PathBuf)> {
+pub(super) fn locate(path: &Path, mounts: &[MountInfo]) -> Option<(String, PathBuf)> {
     let over = mounts.iter().filter(|mount| path.starts_with(&mount.point));
     // Of those at one point the last hides the others.
     let mount = over.max_by_key(|mount| mount.point.components().count())?;
@@ -65,7 +65,7 @@ mod tests {
              31 30 8:1 /var/lib/sarang /srv/my\\040disk/b rw - ext4 x rw\n\
              32 22 0:50 / /mnt/nas rw,relatime shared:9 - nfs4 nas:/vol/homes rw,vers=4.2\n",
         );
-        let at = |path: &str| on(Path::new(path), &mounts).unwrap();
+        let at = |path: &str| locate(Path::new(path), &mounts).unwrap();
         assert_eq!(at("/srv/x"), ("8:1".into(), "/srv/x".into()));
         assert_eq!(at("/srv/my disk/x"), ("8:3".into(), "/x".into()));
         assert_eq!(
@@ -73,7 +73,7 @@ mod tests {
             ("8:1".into(), "/var/lib/sarang/homes".into())
         );
         assert_eq!(
-            on(Path::new("/mnt/nas/ana"), &mounts),
+            locate(Path::new("/mnt/nas/ana"), &mounts),
             None,
             "the kernel does not tell which part this is"
         );

@@ -1,10 +1,10 @@
 //! The sweep of overflow files that nothing names: the whole tree is looked through for attributes that name them, its own folder
 //! included, so that neither versions, nor the trash, nor copies made beside the server lose their properties.
 
-use super::mounted::{self, Mounted, Mounts};
-use super::{Overflow, REFERENCE, folder, named, names};
-use crate::content::local::os::{self, Errno, Lookup, fd};
-use crate::content::local::root::{Root, explain, stat_name};
+use super::inner_mounts::{self, InnerMount, InnerMounts};
+use super::{OverflowFiles, REFERENCE, folder, names, parse_reference};
+use crate::content::local::root::{TreeRoot, map_errno, stat_name};
+use crate::content::local::sys::{self, Errno, Lookup, fd};
 use crate::content::local::walk;
 use crate::model::Result;
 use std::collections::HashSet;
@@ -22,17 +22,18 @@ const TRIES: usize = 3;
 
 /// How much a sweep may hinder others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::content::local) enum Sweep {
+pub(in crate::content::local) enum SweepMode {
     /// Beside changes: where names change all the time, what is loose stays for the next one.
-    Beside,
+    Concurrent,
     /// If need be while no name changes.
-    Whatever,
+    Exclusive,
 }
 
-impl Overflow {
+impl OverflowFiles {
     /// When to sweep, if there is need and nobody else is to do it: whoever is told does it by [`sweep`].
     pub fn is_due(&self) -> Option<Instant> {
-        if self.loose.load(Ordering::Relaxed) == 0 || self.is_awaited.swap(true, Ordering::Relaxed)
+        if self.unreferenced.load(Ordering::Relaxed) == 0
+            || self.is_awaited.swap(true, Ordering::Relaxed)
         {
             return None;
         }
@@ -41,74 +42,74 @@ impl Overflow {
     }
 
     /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
-    pub fn is_crowded(&self) -> bool {
-        self.loose.load(Ordering::Relaxed) >= MANY
+    pub fn must_sweep_now(&self) -> bool {
+        self.unreferenced.load(Ordering::Relaxed) >= MANY
             && self.due.lock().is_none_or(|due| due <= Instant::now())
     }
 }
 
 /// Deletes the overflow files that nothing names. Where that fails they stay for the next time.
-pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) {
+pub(in crate::content::local) fn sweep(root: &TreeRoot, how: SweepMode) {
     let overflow = &root.overflow;
     let _one_at_a_time = overflow.sweeping.lock();
     overflow.is_awaited.store(false, Ordering::Relaxed);
-    let loose = overflow.loose.swap(0, Ordering::Relaxed);
+    let loose = overflow.unreferenced.swap(0, Ordering::Relaxed);
     if loose == 0 {
         return;
     }
     let began = Instant::now();
-    let swept = sweep_by(root, how).unwrap_or_else(|error| {
+    let swept = try_sweep(root, how).unwrap_or_else(|error| {
         tracing::warn!(%error, "overflow files of properties that nothing names were left");
         false
     });
     if !swept {
-        overflow.loose.fetch_add(loose, Ordering::Relaxed);
+        overflow.unreferenced.fetch_add(loose, Ordering::Relaxed);
     }
     *overflow.due.lock() =
         Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
 }
 
 /// Returns whether nothing loose is left: while something is away nobody can tell.
-fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
+fn try_sweep(root: &TreeRoot, how: SweepMode) -> Result<bool> {
     for _ in 0..TRIES {
-        let changes = root.ledger.changes();
-        let Some(gone) = unnamed(root)? else {
+        let changes = root.usage.changes();
+        let Some(gone) = unreferenced(root)? else {
             return Ok(false);
         };
         if delete_beside(root, &gone, changes)? {
             return Ok(true);
         }
     }
-    if how == Sweep::Beside {
+    if how == SweepMode::Concurrent {
         return Ok(false);
     }
-    let _guard = root.guard();
-    let Some(gone) = unnamed(root)? else {
+    let _guard = root.lock_names();
+    let Some(gone) = unreferenced(root)? else {
         return Ok(false);
     };
     delete(root, &gone).map(|()| true)
 }
 
 /// Deletes unless a name has changed since there were so many changes: something that is moved may have been missed.
-fn delete_beside(root: &Root, gone: &HashSet<String>, changes: u64) -> Result<bool> {
+fn delete_beside(root: &TreeRoot, gone: &HashSet<String>, changes: u64) -> Result<bool> {
     if gone.is_empty() {
         return Ok(true);
     }
-    let _guard = root.guard();
-    if root.ledger.changes() != changes {
+    let _guard = root.lock_names();
+    if root.usage.changes() != changes {
         return Ok(false);
     }
     delete(root, gone).map(|()| true)
 }
 
-fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
+fn delete(root: &TreeRoot, gone: &HashSet<String>) -> Result<()> {
     let dir = folder(root)?;
     for name in gone {
         let len = stat_name(fd(&dir), name)?.map_or(0, |found| found.node.len);
-        match os::unlink_file(fd(&dir), name) {
-            Ok(()) => root.ledger.note_swept(len),
+        match sys::unlink_file(fd(&dir), name) {
+            Ok(()) => root.usage.note_swept(len),
             Err(Errno::NOENT) => {}
-            Err(e) => return Err(explain("delete an overflow file of properties", e)),
+            Err(e) => return Err(map_errno("delete an overflow file of properties", e)),
         }
     }
     Ok(())
@@ -116,11 +117,11 @@ fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
 
 /// The overflow files that nothing names, by two walks: programs beside the server move things about, too. `None` while something is
 /// away that may name those that are left.
-fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
+fn unreferenced(root: &TreeRoot) -> Result<Option<HashSet<String>>> {
     let mut left: HashSet<String> = names(fd(&folder(root)?))?.into_iter().collect();
     // After the names: what was written later is not among them.
     left.retain({
-        let unnamed = root.overflow.unnamed.lock();
+        let unnamed = root.overflow.unreferenced_new.lock();
         move |name| !unnamed.contains(name)
     });
     for _ in 0..2 {
@@ -130,8 +131,8 @@ fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
         let mounts = references(fd(&root.dir), |_, name| {
             left.remove(name);
         })?;
-        let away = mounted::away(fd(&root.dir), &mounts)?;
-        mounted::keep(root, mounts.naming)?;
+        let away = inner_mounts::missing_mounts(fd(&root.dir), &mounts)?;
+        inner_mounts::remember(root, mounts.referencing)?;
         if let Some(away) = away.first().filter(|_| !left.is_empty()) {
             tracing::debug!(
                 path = away.path,
@@ -148,25 +149,25 @@ fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
 pub(in crate::content::local) fn references(
     root: BorrowedFd<'_>,
     mut visit: impl FnMut(&str, &str),
-) -> Result<Mounts> {
-    let mut mounts = Mounts::default();
+) -> Result<InnerMounts> {
+    let mut mounts = InnerMounts::default();
     let doing = "look for what names overflow files";
-    let top = os::open_folder(root, "", Lookup::Full).map_err(|e| explain(doing, e))?;
-    let stored = reference_at(root, c".").map_err(|e| explain(doing, e))?;
-    if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
+    let top = sys::open_folder(root, "", Lookup::Full).map_err(|e| map_errno(doing, e))?;
+    let stored = reference_at(root, c".").map_err(|e| map_errno(doing, e))?;
+    if let Some(name) = stored.as_ref().and_then(|stored| parse_reference(stored)) {
         visit("", name);
     }
     let looked = walk::everything(top, |met| {
         // Files can be mounted, too.
-        let id = is_there(os::mounted_at(met.dir, met.raw))?.flatten();
-        mounts.there.extend(id.map(|id| Mounted {
+        let id = is_there(sys::mounted_at(met.dir, met.raw))?.flatten();
+        mounts.present.extend(id.map(|id| InnerMount {
             path: met.path(),
             id,
         }));
         let stored = reference_at(met.dir, met.raw)?;
-        if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
+        if let Some(name) = stored.as_ref().and_then(|stored| parse_reference(stored)) {
             let path = met.path();
-            mounts.note_naming(&path);
+            mounts.note_reference(&path);
             visit(&path, name);
         }
         // A file system keeps `lost+found` for itself, and from everybody but root.
@@ -176,12 +177,12 @@ pub(in crate::content::local) fn references(
                 && !met.is_at(&[c"lost+found"]),
         )
     });
-    looked.map_err(|e| explain(doing, e))?;
+    looked.map_err(|e| map_errno(doing, e))?;
     Ok(mounts)
 }
 
 /// What a look has found; `None` for what has gone away meanwhile.
-fn is_there<T>(outcome: os::Outcome<T>) -> os::Outcome<Option<T>> {
+fn is_there<T>(outcome: sys::SysResult<T>) -> sys::SysResult<Option<T>> {
     match outcome {
         Err(Errno::NOENT) => Ok(None),
         other => other.map(Some),
@@ -189,8 +190,8 @@ fn is_there<T>(outcome: os::Outcome<T>) -> os::Outcome<Option<T>> {
 }
 
 /// The attribute of a name, if it is as long as one that names an overflow file.
-fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> os::Outcome<Option<[u8; REFERENCE]>> {
-    match os::small_props_at(dir, name) {
+fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> sys::SysResult<Option<[u8; REFERENCE]>> {
+    match sys::small_props_at(dir, name) {
         Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
         other => other,
     }
@@ -198,7 +199,7 @@ fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> os::Outcome<Option<[u8; REF
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PROPS, new_name};
+    use super::super::{PROPS, random_name};
     use super::*;
     use crate::content::local::{LocalTree, tests::RELAXED};
     use std::fs;
@@ -209,18 +210,18 @@ mod tests {
         let dir = TempDir::new().unwrap();
         drop(LocalTree::open(dir.path(), RELAXED).unwrap());
         let (loose, noted) = (
-            dir.path().join(PROPS).join(new_name().unwrap()),
-            dir.path().join(mounted::MOUNTED),
+            dir.path().join(PROPS).join(random_name().unwrap()),
+            dir.path().join(inner_mounts::MOUNTED),
         );
         fs::write(&loose, "[]").unwrap();
         fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        for how in [Sweep::Beside, Sweep::Whatever] {
+        for how in [SweepMode::Concurrent, SweepMode::Exclusive] {
             sweep(&tree.root, how);
             assert!(loose.exists() && !tree.root.overflow.is_swept());
         }
         fs::remove_file(&noted).unwrap();
-        sweep(&tree.root, Sweep::Beside);
+        sweep(&tree.root, SweepMode::Concurrent);
         assert!(!loose.exists() && tree.root.overflow.is_swept());
     }
 }

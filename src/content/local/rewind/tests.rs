@@ -20,7 +20,7 @@ async fn now() -> SystemTime {
     now
 }
 
-async fn all(rewind: &Rewind) -> Vec<Step> {
+async fn all(rewind: &RewindPlan) -> Vec<RewindStep> {
     let (mut all, mut next) = (Vec::new(), 0);
     loop {
         let (steps, end) = rewind.steps.read(next).await.unwrap();
@@ -50,8 +50,8 @@ async fn of_a_large_folder_only_what_has_changed_is_in_memory() {
         .await
         .unwrap();
     assert_eq!(all(&rewind).await.len(), 2);
-    let mut then = Past::now(&tree.root);
-    told::since(&tree.root, chronicle::nanos(moment), |event| {
+    let mut then = PastTree::now(&tree.root);
+    log_replay::replay_since(&tree.root, change_log::nanos(moment), |event| {
         then.undo(event)
     })
     .unwrap();
@@ -89,11 +89,11 @@ async fn many_renames_are_each_found_in_few_steps() {
         "{} steps, {hops} hops",
         steps.len()
     );
-    let back = |step: &Step| {
+    let back = |step: &RewindStep| {
         matches!(
             step,
-            Step::Move {
-                from: Found::Path(_),
+            RewindStep::Move {
+                from: RewindSource::Path(_),
                 ..
             }
         )
@@ -128,17 +128,19 @@ async fn what_is_in_the_way_goes_and_what_it_holds_comes_back() {
     let (mut discarded, root) = (Vec::new(), &tree);
     for step in steps {
         match step {
-            Step::Discard { path } => discarded.push(root.delete(&path, commit()).await.unwrap()),
-            Step::Move {
-                from: Found::Path(from),
+            RewindStep::Discard { path } => {
+                discarded.push(root.delete(&path, commit()).await.unwrap())
+            }
+            RewindStep::Move {
+                from: RewindSource::Path(from),
                 to,
             } => drop(root.rename(&from, &to, commit()).await.unwrap()),
-            Step::Move {
-                from: Found::Discarded { index, inner },
+            RewindStep::Move {
+                from: RewindSource::Discarded { index, inner },
                 to,
             } => {
                 assert!(rewind.needed.contains(&index));
-                root.untrash_part(&discarded[index], &inner, &to, commit())
+                root.restore_part(&discarded[index], &inner, &to, commit())
                     .await
                     .unwrap();
             }

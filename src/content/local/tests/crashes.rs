@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::content::history::Retention;
-use crate::content::local::check::{Care, Finding, look_over};
+use crate::content::local::check::{CheckFinding, TreeCheckOptions, check_tree};
 use crate::content::local::versions::birth;
 use std::time::SystemTime;
 
@@ -40,8 +40,8 @@ async fn a_swap_cut_by_a_crash_is_finished() {
         let marker = format!(r#"{{"from":"from","inode":{inode},"tomb":"to.1"}}"#);
         fs::write(home.join(".sarang/tmp/swap-1"), marker).unwrap();
         if happened {
-            let root = os::open_root(&home).unwrap();
-            os::exchange((os::fd(&root), "from"), (os::fd(&root), "to")).unwrap();
+            let root = sys::open_root(&home).unwrap();
+            sys::exchange((sys::fd(&root), "from"), (sys::fd(&root), "to")).unwrap();
         }
         let tree = restart(&dir);
         let trashed = in_folder(&home.join(".sarang/trash/files"));
@@ -79,9 +79,9 @@ async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
         if happened {
             fs::rename(home.join("from"), home.join("to")).unwrap();
         }
-        let found = look_over(
+        let found = check_tree(
             &home,
-            Care {
+            TreeCheckOptions {
                 served: false,
                 repair: None,
             },
@@ -90,7 +90,7 @@ async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
         .findings;
         assert_eq!(found.len(), 1, "{found:?}");
         let tree = restart(&dir);
-        let trashed = tree.trashed(None, 9).await.unwrap();
+        let trashed = tree.list_trash(None, 9).await.unwrap();
         assert_eq!(
             trashed
                 .iter()
@@ -108,9 +108,9 @@ async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
         }
         assert!(in_folder(&own.join("tmp")).is_empty());
         assert_eq!(
-            look_over(
+            check_tree(
                 &home,
-                Care {
+                TreeCheckOptions {
                     served: false,
                     repair: None
                 }
@@ -139,11 +139,11 @@ async fn a_former_content_on_its_way_is_kept_once_it_is_one() {
             .join(format!("former-{history}-9999999999999.1-5"));
         fs::hard_link(home.join("file"), former).unwrap();
         if happened {
-            let label = os::label_fd::<96>(os::fd(&fs::File::open(home.join("file")).unwrap()))
+            let label = sys::meta_fd::<96>(sys::fd(&fs::File::open(home.join("file")).unwrap()))
                 .unwrap()
                 .unwrap();
             fs::write(home.join("new"), b"3").unwrap();
-            os::set_label(os::fd(&fs::File::open(home.join("new")).unwrap()), &label).unwrap();
+            sys::set_meta(sys::fd(&fs::File::open(home.join("new")).unwrap()), &label).unwrap();
             fs::rename(home.join("new"), home.join("file")).unwrap();
         }
         let tree = restart(&dir);
@@ -181,9 +181,9 @@ async fn a_second_name_in_the_trash_of_a_living_file_is_found_and_goes() {
     .unwrap();
     fs::hard_link(home.join("file"), own.join("trash/files/file.1")).unwrap();
     for (repair, repaired) in [(None, false), (Some(RELAXED), true)] {
-        let findings = look_over(
+        let findings = check_tree(
             &home,
-            Care {
+            TreeCheckOptions {
                 served: false,
                 repair,
             },
@@ -191,12 +191,12 @@ async fn a_second_name_in_the_trash_of_a_living_file_is_found_and_goes() {
         .unwrap()
         .findings;
         let what = r#""file.1" in the trash is "file" itself, which nobody has deleted"#.to_owned();
-        assert_eq!(findings, [Finding { what, repaired }]);
+        assert_eq!(findings, [CheckFinding { what, repaired }]);
     }
     assert_eq!(
-        look_over(
+        check_tree(
             &home,
-            Care {
+            TreeCheckOptions {
                 served: false,
                 repair: None
             }
@@ -241,7 +241,7 @@ async fn what_was_not_published_is_no_version_and_goes() {
     for shelf in [history.as_str(), "new"] {
         let unpublished = home.join(".sarang/tmp/unpublished");
         fs::write(&unpublished, b"3").unwrap();
-        let found = os::stat_fd(os::fd(&fs::File::open(&unpublished).unwrap())).unwrap();
+        let found = sys::stat_fd(sys::fd(&fs::File::open(&unpublished).unwrap())).unwrap();
         fs::rename(
             unpublished,
             shelves
@@ -256,9 +256,9 @@ async fn what_was_not_published_is_no_version_and_goes() {
         [&version]
     );
     assert_eq!(
-        look_over(
+        check_tree(
             &home,
-            Care {
+            TreeCheckOptions {
                 served: false,
                 repair: None
             }
@@ -311,17 +311,17 @@ async fn what_was_being_deleted_for_good_goes_with_its_former_contents() {
 async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     let (tree, dir) = strict();
     let home = dir.path().join("home");
-    tree.lay_aside("1", 0).await.unwrap();
+    tree.create_upload("1", 0).await.unwrap();
     let mut upload = tree
-        .resume("1", &path("file"), Room::default())
+        .resume_upload("1", &path("file"), SpaceRequest::default())
         .await
         .unwrap();
     upload.write(Bytes::from_static(b"kept")).await.unwrap();
-    assert_eq!(upload.keep().await.unwrap(), 4);
+    assert_eq!(upload.persist().await.unwrap(), 4);
     // As a request leaves it that fails before it keeps what came.
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
     assert_eq!(
-        tree.resume("1", &path("file"), Room::default())
+        tree.resume_upload("1", &path("file"), SpaceRequest::default())
             .await
             .unwrap()
             .len(),
@@ -331,7 +331,7 @@ async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
     let tree = restart(&dir);
     let mut upload = tree
-        .resume("1", &path("gone/file"), Room::default())
+        .resume_upload("1", &path("gone/file"), SpaceRequest::default())
         .await
         .unwrap();
     assert_eq!(upload.len(), 4);
@@ -341,7 +341,7 @@ async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     drop(tree);
     let tree = restart(&dir);
     let upload = tree
-        .resume("1", &path("file"), Room::default())
+        .resume_upload("1", &path("file"), SpaceRequest::default())
         .await
         .unwrap();
     assert_eq!(upload.len(), 7);
@@ -377,7 +377,7 @@ async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
 async fn a_workshop_of_an_earlier_run_is_swept() {
     let (tree, dir) = relaxed();
     put(&tree, "kept", b"x").await;
-    let built = path("copy").beneath(&tree.workshop().await.unwrap());
+    let built = path("copy").beneath(&tree.create_staging_dir().await.unwrap());
     tree.mkdir(&built, commit()).await.unwrap();
     drop(tree);
     assert!(!in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());

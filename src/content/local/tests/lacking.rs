@@ -1,16 +1,16 @@
 //! Trees on file systems that lack something: all promises hold as far as they can be kept, and a kill at any step loses nothing.
 
-use super::super::lacks::{ALL, Lack, Lacks};
-use super::super::os::pretend::{Pretence, pretend};
-use super::super::os::{Errno, is_local};
+use super::super::missing_features::{ALL, MissingFeature, MissingFeatureSet};
+use super::super::sys::fake_fs::{FakeFsGuard, fake_fs};
+use super::super::sys::{Errno, is_local};
 use super::*;
-use crate::content::contract::Tree;
-use crate::content::local::check::{Care, look_over};
+use crate::content::contract::TestTree;
+use crate::content::local::check::{TreeCheckOptions, check_tree};
 use futures_util::future::BoxFuture;
 
-fn lacking(these: &[Lack], errno: Errno) -> (Tree, (Pretence, TempDir)) {
+fn lacking(these: &[MissingFeature], errno: Errno) -> (TestTree, (FakeFsGuard, TempDir)) {
     let dir = TempDir::new().unwrap();
-    let pretence = pretend(dir.path(), Lacks::of(these), errno);
+    let pretence = fake_fs(dir.path(), MissingFeatureSet::of(these), errno);
     (
         LocalTree::open(&dir.path().join("home"), RELAXED).unwrap(),
         (pretence, dir),
@@ -18,11 +18,11 @@ fn lacking(these: &[Lack], errno: Errno) -> (Tree, (Pretence, TempDir)) {
 }
 
 /// The promises that are not kept on such a file system, as `docs/file-systems.md` tells.
-pub(super) fn not_kept(lacks: Lacks) -> Vec<&'static str> {
-    let by: [(Lack, &[&str]); 3] = [
+pub(super) fn not_kept(lacks: MissingFeatureSet) -> Vec<&'static str> {
+    let by: [(MissingFeature, &[&str]); 3] = [
         // Neither versions nor properties nor hashes.
         (
-            Lack::Attributes,
+            MissingFeature::Xattrs,
             &[
                 "moving_keeps_content_and_properties",
                 "moving_over_something_replaces_it",
@@ -52,10 +52,10 @@ pub(super) fn not_kept(lacks: Lacks) -> Vec<&'static str> {
             ],
         ),
         // A version is another file.
-        (Lack::Links, &["overwriting_leaves_versions"]),
+        (MissingFeature::HardLinks, &["overwriting_leaves_versions"]),
         // Times are kept by the second.
         (
-            Lack::Fractions,
+            MissingFeature::SubsecondTimes,
             &["times_are_kept_and_tags_differ", "copies_are_whole"],
         ),
     ];
@@ -70,12 +70,12 @@ macro_rules! all_promises {
         $(mod $module {
             use super::*;
 
-            const LACKS: &[Lack] = &[$(Lack::$lack),*];
+            const LACKS: &[MissingFeature] = &[$(MissingFeature::$lack),*];
 
-            fn make() -> (Tree, (Pretence, TempDir)) {
+            fn make() -> (TestTree, (FakeFsGuard, TempDir)) {
                 lacking(LACKS, Errno::$errno)
             }
-            crate::content::contract::contract!(make, without || not_kept(Lacks::of(LACKS)));
+            crate::content::contract::contract!(make, without || not_kept(MissingFeatureSet::of(LACKS)));
         })+
     };
 }
@@ -83,24 +83,24 @@ macro_rules! all_promises {
 all_promises! {
     no_replace: [NoReplace], INVAL;
     exchange: [Exchange], NOSYS;
-    unnamed: [Unnamed], OPNOTSUPP;
-    attributes: [Attributes], OPNOTSUPP;
-    birth: [Birth], INVAL;
-    links: [Links], PERM;
-    fractions: [Fractions], INVAL;
-    case: [Case], INVAL;
-    room: [Room], OPNOTSUPP;
-    names: [NoReplace, Exchange, Unnamed, Links], OPNOTSUPP;
-    all_but_attributes: [NoReplace, Exchange, Unnamed, Birth, Links, Fractions, Case, Room], INVAL;
-    everything: [NoReplace, Exchange, Unnamed, Attributes, Birth, Links, Fractions, Case, Room], NOSYS;
+    unnamed: [TmpFile], OPNOTSUPP;
+    attributes: [Xattrs], OPNOTSUPP;
+    birth: [BirthTime], INVAL;
+    links: [HardLinks], PERM;
+    fractions: [SubsecondTimes], INVAL;
+    case: [CaseSensitivity], INVAL;
+    room: [Fallocate], OPNOTSUPP;
+    names: [NoReplace, Exchange, TmpFile, HardLinks], OPNOTSUPP;
+    all_but_attributes: [NoReplace, Exchange, TmpFile, BirthTime, HardLinks, SubsecondTimes, CaseSensitivity, Fallocate], INVAL;
+    everything: [NoReplace, Exchange, TmpFile, Xattrs, BirthTime, HardLinks, SubsecondTimes, CaseSensitivity, Fallocate], NOSYS;
 }
 
 /// On a file system that keeps whole seconds only, whether or not it tells when files were made.
 #[tokio::test]
 async fn no_tag_comes_again_where_times_are_coarse() {
     for these in [
-        &[Lack::Fractions][..],
-        &[Lack::Fractions, Lack::Birth],
+        &[MissingFeature::SubsecondTimes][..],
+        &[MissingFeature::SubsecondTimes, MissingFeature::BirthTime],
         &ALL,
     ] {
         let (tree, _keep) = lacking(these, Errno::INVAL);
@@ -109,12 +109,12 @@ async fn no_tag_comes_again_where_times_are_coarse() {
             let wanted = (n % 3 == 0)
                 .then(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + n));
             let mut upload = tree
-                .begin_put(&path("a"), Start::Empty, Room::default())
+                .begin_upload(&path("a"), InitialContent::Empty, SpaceRequest::default())
                 .await
                 .unwrap();
             upload.write(Bytes::from_static(b"x")).await.unwrap();
             let node = upload
-                .commit(Commit {
+                .commit(WriteOptions {
                     modified: wanted,
                     ..commit()
                 })
@@ -137,13 +137,17 @@ async fn what_is_lacking_is_found_out() {
         drop(tree);
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         // What has no second names cannot give a file without a name its first.
-        let expected = if lack == Lack::Links {
-            vec![Lack::Unnamed, lack]
+        let expected = if lack == MissingFeature::HardLinks {
+            vec![MissingFeature::TmpFile, lack]
         } else {
             vec![lack]
         };
-        assert_eq!(tree.lacks(), Lacks::of(&expected), "{lack:?}");
-        assert_eq!(tree.lacks().tell().len(), expected.len());
+        assert_eq!(
+            tree.missing_features(),
+            MissingFeatureSet::of(&expected),
+            "{lack:?}"
+        );
+        assert_eq!(tree.missing_features().describe().len(), expected.len());
         assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
     }
 }
@@ -153,9 +157,9 @@ async fn what_is_lacking_is_found_out() {
 async fn what_turns_out_to_be_lacking_later_is_done_without() {
     for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
         let (tree, dir) = relaxed();
-        let _pretence = pretend(
+        let _pretence = fake_fs(
             dir.path(),
-            Lacks::of(&[Lack::NoReplace, Lack::Exchange]),
+            MissingFeatureSet::of(&[MissingFeature::NoReplace, MissingFeature::Exchange]),
             errno,
         );
         for text in [b"1", b"2"] {
@@ -167,7 +171,7 @@ async fn what_turns_out_to_be_lacking_later_is_done_without() {
             tree.rename(
                 &path("b"),
                 &path("c"),
-                Commit {
+                WriteOptions {
                     overwrite: false,
                     ..commit()
                 }
@@ -184,22 +188,26 @@ async fn what_turns_out_to_be_lacking_later_is_done_without() {
 #[tokio::test]
 async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
     for these in [
-        &[Lack::NoReplace, Lack::Unnamed][..],
-        &[Lack::NoReplace, Lack::Unnamed, Lack::Links],
+        &[MissingFeature::NoReplace, MissingFeature::TmpFile][..],
+        &[
+            MissingFeature::NoReplace,
+            MissingFeature::TmpFile,
+            MissingFeature::HardLinks,
+        ],
     ] {
         let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
         let home = dir.path().join("home");
         put(&tree, "from", b"ours").await;
         let beside = |name: &str| {
             let file = home.join(name);
-            let judge = Beside(Box::new(move || fs::write(&file, "theirs").unwrap()));
-            Commit {
-                judge: Arc::new(judge),
+            let judge = ConcurrentChange(Box::new(move || fs::write(&file, "theirs").unwrap()));
+            WriteOptions {
+                preconditions: Arc::new(judge),
                 ..commit()
             }
         };
         let mut upload = tree
-            .begin_put(&path("new"), Start::Empty, Room::default())
+            .begin_upload(&path("new"), InitialContent::Empty, SpaceRequest::default())
             .await
             .unwrap();
         upload.write(Bytes::from_static(b"ours")).await.unwrap();
@@ -210,29 +218,34 @@ async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
                 .is_err()
         );
         assert!(
-            tree.copy(&path("from"), &path("copy"), Reach::Deep, beside("copy"))
-                .await
-                .is_err()
+            tree.copy(
+                &path("from"),
+                &path("copy"),
+                CopyDepth::Infinity,
+                beside("copy")
+            )
+            .await
+            .is_err()
         );
         let id = tree.delete(&path("from"), commit()).await.unwrap();
         assert!(
-            tree.untrash(&id, &path("back"), beside("back"))
+            tree.restore(&id, &path("back"), beside("back"))
                 .await
                 .is_err()
         );
         for name in ["new", "to", "copy", "back"] {
             assert_eq!(content(&tree, name).await, b"theirs", "{name}");
         }
-        tree.untrash(&id, &path("from"), commit()).await.unwrap();
+        tree.restore(&id, &path("from"), commit()).await.unwrap();
         assert_eq!(content(&tree, "from").await, b"ours");
         assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
     }
 }
 
-struct Beside(Box<dyn Fn() + Send + Sync>);
+struct ConcurrentChange(Box<dyn Fn() + Send + Sync>);
 
-impl crate::content::Judge for Beside {
-    fn judge(
+impl crate::content::PreconditionCheck for ConcurrentChange {
+    fn check_and_apply(
         &self,
         _: Option<&crate::content::Node>,
         act: &mut dyn FnMut() -> crate::model::Result<()>,
@@ -241,7 +254,7 @@ impl crate::content::Judge for Beside {
         act()
     }
 
-    fn check(&self) -> crate::model::Result<()> {
+    fn check_still_allowed(&self) -> crate::model::Result<()> {
         Ok(())
     }
 }
@@ -249,8 +262,12 @@ impl crate::content::Judge for Beside {
 #[tokio::test]
 async fn names_that_differ_in_case_only_are_one_and_can_change() {
     for these in [
-        &[Lack::Case][..],
-        &[Lack::Case, Lack::NoReplace, Lack::Exchange],
+        &[MissingFeature::CaseSensitivity][..],
+        &[
+            MissingFeature::CaseSensitivity,
+            MissingFeature::NoReplace,
+            MissingFeature::Exchange,
+        ],
     ] {
         let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
         tree.mkdir(&path("Folder"), commit()).await.unwrap();
@@ -273,10 +290,10 @@ async fn names_that_differ_in_case_only_are_one_and_can_change() {
             (vec!["FOLDER".into()], vec!["File".into()])
         );
         assert_eq!(
-            tree.spelled(&path("fOLDER/fILE")).await.unwrap(),
+            tree.stored_path(&path("fOLDER/fILE")).await.unwrap(),
             path("FOLDER/File")
         );
-        assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+        assert!(tree.list_trash(None, 9).await.unwrap().is_empty());
         assert_eq!(tree.identify(&path("FOLDER/File")).await.unwrap().1, id);
         assert_eq!(tree.versions(&path("folder/file")).await.unwrap().len(), 1);
         put(&tree, "folder/FILE", b"3").await;
@@ -296,12 +313,12 @@ async fn names_that_differ_in_case_only_are_one_and_can_change() {
 }
 
 /// A change that is tried.
-type Deed = (
+type ChangeCase = (
     &'static str,
-    for<'a> fn(&'a Tree) -> BoxFuture<'a, crate::model::Result<()>>,
+    for<'a> fn(&'a TestTree) -> BoxFuture<'a, crate::model::Result<()>>,
 );
 
-const DEEDS: [Deed; 9] = [
+const CHANGE_CASES: [ChangeCase; 9] = [
     ("PUT of a new file", |tree| {
         Box::pin(async { try_put(tree, "new").await })
     }),
@@ -322,7 +339,7 @@ const DEEDS: [Deed; 9] = [
     }),
     ("COPY over a folder", |tree| {
         Box::pin(async {
-            tree.copy(&path("d"), &path("e"), Reach::Deep, commit())
+            tree.copy(&path("d"), &path("e"), CopyDepth::Infinity, commit())
                 .await
                 .map(drop)
         })
@@ -332,28 +349,28 @@ const DEEDS: [Deed; 9] = [
     }),
     ("back from the trash", |tree| {
         Box::pin(async {
-            let id = tree.trashed(None, 1).await?.remove(0).id;
-            tree.untrash(&id, &path("back"), commit()).await
+            let id = tree.list_trash(None, 1).await?.remove(0).id;
+            tree.restore(&id, &path("back"), commit()).await
         })
     }),
 ];
 
-async fn try_put(tree: &Tree, at: &str) -> crate::model::Result<()> {
+async fn try_put(tree: &TestTree, at: &str) -> crate::model::Result<()> {
     let mut upload = tree
-        .begin_put(&path(at), Start::Empty, Room::default())
+        .begin_upload(&path(at), InitialContent::Empty, SpaceRequest::default())
         .await?;
     upload.write(Bytes::from_static(b"new content")).await?;
     upload.commit(commit()).await.map(drop)
 }
 
-async fn moved(tree: &Tree, from: &str, to: &str) -> crate::model::Result<()> {
+async fn moved(tree: &TestTree, from: &str, to: &str) -> crate::model::Result<()> {
     tree.rename(&path(from), &path(to), commit())
         .await
         .map(drop)
 }
 
 async fn fill(home: &Path) {
-    let tree: Tree = LocalTree::open(home, RELAXED).unwrap();
+    let tree: TestTree = LocalTree::open(home, RELAXED).unwrap();
     for folder in ["d", "e"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
@@ -370,7 +387,7 @@ async fn fill(home: &Path) {
 }
 
 /// Every file with its content, and what the trash holds.
-async fn state(tree: &Tree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
+async fn state(tree: &TestTree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     let (mut files, mut waiting) = (Vec::new(), vec![String::new()]);
     while let Some(folder) = waiting.pop() {
         for name in names(tree, &folder).await {
@@ -389,7 +406,7 @@ async fn state(tree: &Tree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     }
     files.sort();
     let mut trash: Vec<_> = tree
-        .trashed(None, 99)
+        .list_trash(None, 99)
         .await
         .unwrap()
         .into_iter()
@@ -401,29 +418,34 @@ async fn state(tree: &Tree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
-    let sets: [&[Lack]; 5] = [
+    let sets: [&[MissingFeature]; 5] = [
         &[],
-        &[Lack::NoReplace],
-        &[Lack::Exchange, Lack::Unnamed],
-        &[Lack::NoReplace, Lack::Exchange, Lack::Unnamed, Lack::Links],
+        &[MissingFeature::NoReplace],
+        &[MissingFeature::Exchange, MissingFeature::TmpFile],
         &[
-            Lack::NoReplace,
-            Lack::Exchange,
-            Lack::Unnamed,
-            Lack::Birth,
-            Lack::Fractions,
-            Lack::Room,
+            MissingFeature::NoReplace,
+            MissingFeature::Exchange,
+            MissingFeature::TmpFile,
+            MissingFeature::HardLinks,
+        ],
+        &[
+            MissingFeature::NoReplace,
+            MissingFeature::Exchange,
+            MissingFeature::TmpFile,
+            MissingFeature::BirthTime,
+            MissingFeature::SubsecondTimes,
+            MissingFeature::Fallocate,
         ],
     ];
     for these in sets {
-        for (name, deed) in DEEDS {
+        for (name, deed) in CHANGE_CASES {
             let (mut step, mut after) = (0, None);
             loop {
                 let dir = TempDir::new().unwrap();
                 let home = dir.path().join("home");
-                let pretence = pretend(dir.path(), Lacks::of(these), Errno::INVAL);
+                let pretence = fake_fs(dir.path(), MissingFeatureSet::of(these), Errno::INVAL);
                 fill(&home).await;
-                let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+                let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
                 let before = state(&tree).await;
                 // First as a whole, to know what it comes to.
                 pretence.cut_after(after.is_some().then_some(step));
@@ -431,7 +453,7 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
                 let was_cut = pretence.is_cut();
                 drop(tree);
                 pretence.cut_after(None);
-                let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+                let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
                 let now = state(&tree).await;
                 let Some(after) = &after else {
                     outcome.unwrap();
@@ -444,9 +466,9 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
                     now == *after || (now == before && outcome.is_err()),
                     "{case}: {outcome:?} {now:?}"
                 );
-                let findings = look_over(
+                let findings = check_tree(
                     &home,
-                    Care {
+                    TreeCheckOptions {
                         served: false,
                         repair: None,
                     },
@@ -469,13 +491,13 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
 async fn the_file_system_under_test_is_told() {
     let (_tree, dir) = relaxed();
     let tree = LocalTree::open(&dir.path().join("other"), RELAXED).unwrap();
-    let is_local = is_local(os::fd(&os::open_root(dir.path()).unwrap()));
+    let is_local = is_local(sys::fd(&sys::open_root(dir.path()).unwrap()));
     let lacks: Vec<_> = ALL
         .into_iter()
-        .filter(|lack| tree.lacks().has(*lack))
+        .filter(|lack| tree.missing_features().has(*lack))
         .collect();
     println!(
         "lacks {lacks:?}, local {is_local}, not kept {:?}",
-        not_kept(tree.lacks())
+        not_kept(tree.missing_features())
     );
 }

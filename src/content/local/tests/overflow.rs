@@ -2,16 +2,16 @@
 
 use super::super::{LocalSettings, LocalTree};
 use crate::config::Durability;
-use crate::content::contract::{Tree, commit, path, put};
+use crate::content::contract::{TestTree, commit, path, put};
 use crate::content::history::Retention;
-use crate::content::{Commit, DeadProp, PropChange, Reach};
+use crate::content::{CopyDepth, DeadProp, PropChange, WriteOptions};
 use crate::model::Error;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-fn tree(dir: &Path, durability: Durability) -> Tree {
+fn tree(dir: &Path, durability: Durability) -> TestTree {
     LocalTree::open(
         dir,
         LocalSettings {
@@ -117,7 +117,7 @@ async fn a_home_that_is_given_away_brings_its_own() {
     );
     let local = local.unwrap();
     local.adopt(other.path(), &path("theirs")).await.unwrap();
-    let tree: Tree = local;
+    let tree: TestTree = local;
     tree.expire(
         crate::content::history::Retention::default(),
         std::time::SystemTime::now(),
@@ -142,7 +142,7 @@ async fn they_count_as_bytes_of_their_tree() {
     let dir = TempDir::new().unwrap();
     let tree = tree(dir.path(), Durability::Strict);
     let used = async || tree.usage().await.unwrap().used;
-    let limited = |limit| Commit {
+    let limited = |limit| WriteOptions {
         limit: Some(limit),
         ..commit()
     };
@@ -193,22 +193,24 @@ async fn they_count_as_bytes_of_their_tree() {
             .map(drop)
     };
     assert!(matches!(
-        copy("f", "copy", Reach::Deep, 3 * one - 1).await,
+        copy("f", "copy", CopyDepth::Infinity, 3 * one - 1).await,
         Err(Error::NoSpace)
     ));
     sweep().await;
     assert_eq!(used().await, 2 * one);
-    copy("f", "copy", Reach::Deep, 3 * one).await.unwrap();
+    copy("f", "copy", CopyDepth::Infinity, 3 * one)
+        .await
+        .unwrap();
     tree.set_props(&path("d"), changes(), limited(4 * one))
         .await
         .unwrap();
     assert_eq!(used().await, 4 * one);
     tree.mkdir(&path("e"), commit()).await.unwrap();
     assert!(matches!(
-        copy("d", "e", Reach::Shallow, 5 * one - 1).await,
+        copy("d", "e", CopyDepth::Zero, 5 * one - 1).await,
         Err(Error::NoSpace)
     ));
-    copy("d", "e", Reach::Shallow, 5 * one).await.unwrap();
+    copy("d", "e", CopyDepth::Zero, 5 * one).await.unwrap();
     assert_eq!(used().await, 5 * one);
     // What is deleted for good is given back.
     for name in ["f", "g", "copy", "d", "e"] {
@@ -230,7 +232,7 @@ async fn a_count_finds_them_as_they_are_on_the_books() {
         modes: [0o600, 0o700],
     };
     let tree = LocalTree::open(dir.path(), settings).unwrap();
-    let shared: Tree = tree.clone();
+    let shared: TestTree = tree.clone();
     put(&shared, "f", b"1234").await;
     shared.usage().await.unwrap();
     for len in [20_000, 30_000, 40_000] {
@@ -242,14 +244,14 @@ async fn a_count_finds_them_as_they_are_on_the_books() {
             .copy(
                 &path("f"),
                 &path(&format!("copy{len}")),
-                Reach::Deep,
+                CopyDepth::Infinity,
                 commit(),
             )
             .await
             .unwrap();
         put(&shared, "f", format!("{len}").as_bytes()).await;
     }
-    assert_eq!(tree.audit_books().await.unwrap(), None);
+    assert_eq!(tree.recount_usage().await.unwrap(), None);
     assert_eq!(
         shared.usage().await.unwrap().used,
         bytes(dir.path()) + 5 + 4 + 5 + 5

@@ -1,18 +1,18 @@
 //! What becomes of an upload at its commit: the rest is written, the file gets what it inherits, and it appears.
 
-use super::super::chronicle::Event;
-use super::super::ledger::Growth;
-use super::super::on_thread;
-use super::super::os::{self, Kind};
-use super::super::replaced::Replaced;
-use super::super::reservation::Reservation;
-use super::super::root::{change, explain, replaceable};
-use super::super::stage::Stage;
-use super::super::versions::Shelf;
-use super::refusal::is_taken;
-use super::tag;
-use super::{Base, Draft};
-use crate::content::{Commit, Digest, Expect, Node, Put};
+use super::super::change_log::LoggedChange;
+use super::super::replaced_file::ReplacedFile;
+use super::super::reservation::LocalReservation;
+use super::super::root::{apply_checked, map_errno, replaceable};
+use super::super::run_blocking;
+use super::super::staging::StagedFile;
+use super::super::sys::{self, FileKind};
+use super::super::usage_counter::UsageDelta;
+use super::super::versions::VersionDir;
+use super::etag_time;
+use super::target_check::is_taken;
+use super::{UploadBase, UploadDraft};
+use crate::content::{Digest, Expect, Node, PutOutcome, WriteOptions};
 use crate::model::{Error, RelPath, Result};
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -22,7 +22,7 @@ use std::time::SystemTime;
 /// For so many bytes to come history goes at once, at the most.
 const AHEAD: u64 = 64 << 20;
 
-impl Draft {
+impl UploadDraft {
     /// The collected part, to be written on another thread.
     pub(super) fn take(&mut self) -> Self {
         Self {
@@ -30,21 +30,21 @@ impl Draft {
             path: RelPath::root(),
             announced: self.announced,
             has_room: self.has_room,
-            base: Base::Nothing,
-            stage: self.stage.clone(),
+            base: UploadBase::Nothing,
+            staged: self.staged.clone(),
             chunks: std::mem::take(&mut self.chunks),
             collected: std::mem::take(&mut self.collected),
             offset: self.offset,
-            sum: std::mem::take(&mut self.sum),
+            hasher: std::mem::take(&mut self.hasher),
         }
     }
 
     /// Looks for room where none was found or taken at the beginning, and for `ahead` more if history must go. To let go of history takes its time.
     pub(super) async fn make_room(&self, ahead: u64) -> Result<()> {
         if let Some(more) = self.unannounced()
-            && (!self.root.waiting.may_look() || self.root.missing_room(more)? > 0)
+            && (!self.root.disk_access.can_read_inline() || self.root.missing_space(more)? > 0)
         {
-            on_thread(&self.root, move |root| root.check_room(more, ahead)).await?;
+            run_blocking(&self.root, move |root| root.ensure_space(more, ahead)).await?;
         }
         Ok(())
     }
@@ -70,28 +70,30 @@ impl Draft {
     }
 
     /// Keeps what has come of an upload that was laid aside, when it may not be published.
-    pub(super) fn keep(&self) -> Result<()> {
-        self.stage
+    pub(super) fn persist(&self) -> Result<()> {
+        self.staged
             .as_ref()
-            .filter(|stage| stage.is_kept())
-            .map_or(Ok(()), |stage| stage.keep(self.offset))
+            .filter(|stage| stage.is_resumable())
+            .map_or(Ok(()), |stage| stage.persist(self.offset))
     }
 
     /// Writes the collected chunks aside.
-    pub(super) fn write_out(&mut self) -> Result<Arc<Stage>> {
+    pub(super) fn write_out(&mut self) -> Result<Arc<StagedFile>> {
         let end = self.offset.saturating_add(self.collected as u64);
         let stage = self
-            .stage
+            .staged
             .take()
-            .map_or_else(|| Stage::create(&self.root).map(Arc::new), Ok)?;
-        self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
+            .map_or_else(|| StagedFile::create(&self.root).map(Arc::new), Ok)?;
+        self.chunks
+            .iter()
+            .for_each(|chunk| self.hasher.update(chunk));
         let mut parts: Vec<IoSlice<'_>> = self
             .chunks
             .iter()
             .map(|chunk| IoSlice::new(chunk))
             .collect();
-        os::write_all(stage.file(), &mut parts, self.offset)
-            .map_err(|e| explain("write the file", e))?;
+        sys::write_all(stage.file(), &mut parts, self.offset)
+            .map_err(|e| map_errno("write the file", e))?;
         self.chunks.clear();
         self.offset = end;
         self.collected = 0;
@@ -99,26 +101,29 @@ impl Draft {
     }
 
     /// Gives the staged file its time, its hash and what the one before hands on, and puts it on disk, if the settings want that.
-    fn seal(
+    fn finalize(
         &self,
-        stage: &Stage,
+        stage: &StagedFile,
         dir: BorrowedFd<'_>,
-        old: &Replaced<'_>,
+        old: &ReplacedFile<'_>,
         wanted: Option<SystemTime>,
     ) -> Result<(Node, Option<Digest>)> {
-        let (node, digest) = (tag::set_time(stage, wanted, old)?, self.sum.finish());
-        old.endow(stage, dir, digest.as_ref(), &node)?;
-        self.root.settle(stage.file())?;
-        stage.conclude()?;
+        let (node, digest) = (
+            etag_time::set_time(stage, wanted, old)?,
+            self.hasher.finalize(),
+        );
+        old.hand_on_to(stage, dir, digest.as_ref(), &node)?;
+        self.root.sync_if_strict(stage.file())?;
+        stage.clear_synced_len()?;
         Ok((node, digest))
     }
 
     /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
     pub(super) fn publish(
         mut self,
-        ways: &[(RelPath, Commit)],
-        mut reservation: Reservation,
-    ) -> Result<Put> {
+        ways: &[(RelPath, WriteOptions)],
+        mut reservation: LocalReservation,
+    ) -> Result<PutOutcome> {
         let stage = self.write_out()?;
         let end = self.offset;
         let mut published = Err(Error::PreconditionFailed);
@@ -129,89 +134,91 @@ impl Draft {
                 break;
             }
         }
-        if published.is_err() && stage.is_kept() {
-            stage.forget()?;
-            stage.keep(end)?;
+        if published.is_err() && stage.is_resumable() {
+            stage.clear_inherited()?;
+            stage.persist(end)?;
         }
         published
     }
 
     fn put_in_place(
         &self,
-        stage: &Stage,
-        commit: &Commit,
-        reservation: &mut Reservation,
-    ) -> Result<Put> {
+        stage: &StagedFile,
+        commit: &WriteOptions,
+        reservation: &mut LocalReservation,
+    ) -> Result<PutOutcome> {
         let (root, path) = (&self.root, &self.path);
-        let mut place = root.place(path)?;
+        let mut place = root.open_parent(path)?;
         let (name, found) = place.find()?;
         if found.is_some() && commit.expect == Expect::Absent {
             // Else the file would be given what only what is replaced hands on.
-            let folder = found.is_some_and(|found| found.kind == Kind::Folder);
+            let folder = found.is_some_and(|found| found.kind == FileKind::Folder);
             return Err(if folder {
                 Error::IsFolder
             } else {
                 Error::PreconditionFailed
             });
         }
-        let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
-        let (mut node, digest) = self.seal(stage, place.dir(), &old, commit.modified)?;
+        let mut old = ReplacedFile::open(root, (place.dir(), &name), found.as_ref())?;
+        let (mut node, digest) = self.finalize(stage, place.dir(), &old, commit.modified)?;
         let replaced = {
-            let _guard = root.guard();
+            let _guard = root.lock_names();
             place.refresh()?;
             let (name, found) = place.find()?;
             let found = replaceable(found)?;
             if found
                 .as_ref()
-                .is_some_and(|found| found.kind == Kind::Folder)
+                .is_some_and(|found| found.kind == FileKind::Folder)
             {
                 return Err(Error::IsFolder);
             }
             let present = found.as_ref().map(|found| found.node.clone());
-            if matches!(&self.base, Base::Present(tag) if *tag != present.as_ref().map(|node| node.etag))
+            if matches!(&self.base, UploadBase::Present(tag) if *tag != present.as_ref().map(|node| node.etag))
             {
                 return Err(Error::Conflict);
             }
-            let growth = Growth {
-                new: node.len,
-                old: present.as_ref().map_or(0, |old| old.len),
+            let growth = UsageDelta {
+                added: node.len,
+                removed: present.as_ref().map_or(0, |old| old.len),
             };
-            change(commit, present.as_ref(), &mut || {
-                root.ledger.admit(root, growth, commit.limit)?;
+            apply_checked(commit, present.as_ref(), &mut || {
+                root.usage.check_limit(root, growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
-                let are_alike = tag::are_alike(&node, present.as_ref());
+                let are_alike = etag_time::are_alike(&node, present.as_ref());
                 if are_alike || !old.is_still(found.as_ref())? {
-                    stage.forget()?;
-                    old = Replaced::look(root, here, found.as_ref())?;
+                    stage.clear_inherited()?;
+                    old = ReplacedFile::open(root, here, found.as_ref())?;
                     if are_alike {
-                        node = tag::set_time(stage, commit.modified, &old)?;
+                        node = etag_time::set_time(stage, commit.modified, &old)?;
                     }
-                    old.endow(stage, place.dir(), digest.as_ref(), &node)?;
-                    root.settle(stage.file())?;
+                    old.hand_on_to(stage, place.dir(), digest.as_ref(), &node)?;
+                    root.sync_if_strict(stage.file())?;
                 }
                 // A save that changes nothing makes no version.
                 let same =
                     digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
                 let kept = match &present {
                     None => stage.publish(here).map(|()| None)?,
-                    Some(_) => {
-                        stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?
-                    }
+                    Some(_) => stage.publish_replacing(
+                        &node,
+                        here,
+                        old.version_dir.as_mut().filter(|_| !same),
+                    )?,
                 };
-                old.shelf
+                old.version_dir
                     .as_mut()
                     .filter(|_| kept.is_some())
-                    .map(Shelf::keep);
-                old.part(root, kept.as_deref());
-                root.ledger.note_put(growth, reservation, commit.limit);
+                    .map(VersionDir::mark_used);
+                old.split_history(root, kept.as_deref());
+                root.usage.apply_upload(growth, reservation, commit.limit);
                 if !same {
                     let path = path.as_str().to_owned();
-                    root.pen.note(
+                    root.change_log.append(
                         root,
-                        &[Event::written(
+                        &[LoggedChange::written(
                             path,
                             present.as_ref(),
-                            old.shelf.as_ref().zip(kept),
+                            old.version_dir.as_ref().zip(kept),
                         )],
                     );
                 }
@@ -219,9 +226,9 @@ impl Draft {
             })?;
             present
         };
-        root.settle(place.dir())?;
-        old.shelf.map_or(Ok(()), |shelf| shelf.settle())?;
-        Ok(Put {
+        root.sync_if_strict(place.dir())?;
+        old.version_dir.map_or(Ok(()), |shelf| shelf.sync())?;
+        Ok(PutOutcome {
             node,
             created: replaced.is_none(),
         })

@@ -1,10 +1,10 @@
 //! Accounts, for administrators.
 
-use crate::admin::Files;
+use crate::admin::FilesDisposal;
 use crate::app::{App, TreeKind};
-use crate::auth::{AccountView, Alteration};
-use crate::http::api::caller::Admin;
-use crate::http::api::document::Tag;
+use crate::auth::{AccountUpdate, AccountView};
+use crate::http::api::caller::AdminCaller;
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Json, Path, Query, given, stated};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
-type Tagged = (
+type TaggedAccount = (
     AppendHeaders<[(HeaderName, String); 1]>,
     axum::Json<AccountDocument>,
 );
@@ -167,7 +167,7 @@ pub enum FilesFate {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct Removal {
+pub struct AccountRemovalQuery {
     /// What becomes of its files.
     #[param(inline)]
     files: FilesFate,
@@ -181,7 +181,7 @@ pub struct Removal {
 
 /// What became of a removed account's files.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Removed {
+pub struct RemovedAccount {
     /// Where in the other account's drive they are now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -199,7 +199,7 @@ fn user() -> Role {
     Role::User
 }
 
-fn tagged(app: &App, view: AccountView) -> Tagged {
+fn tagged(app: &App, view: AccountView) -> TaggedAccount {
     (
         AppendHeaders([(header::ETAG, view.revision())]),
         axum::Json(AccountDocument::of(app, view)),
@@ -222,10 +222,10 @@ fn at_field(error: Error) -> Problem {
 }
 
 /// Accounts by name, in pages.
-#[utoipa::path(get, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "listAccounts", params(AccountsQuery),
+#[utoipa::path(get, path = "/api/v1/accounts", tag = ApiTag::ACCOUNTS, operation_id = "listAccounts", params(AccountsQuery),
     responses((status = 200, body = Page<AccountDocument>), Failures))]
 pub async fn list(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Query(asked): Query<AccountsQuery>,
 ) -> Result<axum::Json<Page<AccountDocument>>, Problem> {
     let AccountsQuery {
@@ -268,10 +268,10 @@ pub async fn list(
 }
 
 /// Make an account.
-#[utoipa::path(post, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "createAccount", request_body = NewAccount,
+#[utoipa::path(post, path = "/api/v1/accounts", tag = ApiTag::ACCOUNTS, operation_id = "createAccount", request_body = NewAccount,
     responses((status = 201, body = AccountDocument), Failures))]
 pub async fn create(
-    admin: Admin,
+    admin: AdminCaller,
     Json(new): Json<NewAccount>,
 ) -> Result<
     (
@@ -293,7 +293,7 @@ pub async fn create(
         )
         .await
     };
-    let view = admin.app.finish(made).await.map_err(at_field)?;
+    let view = admin.app.run_to_completion(made).await.map_err(at_field)?;
     let place = [(header::LOCATION, format!("/api/v1/accounts/{}", view.name))];
     Ok((
         StatusCode::CREATED,
@@ -303,12 +303,12 @@ pub async fn create(
 }
 
 /// One account.
-#[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "showAccount",
+#[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = ApiTag::ACCOUNTS, operation_id = "showAccount",
     params(("name" = AccountName, Path)), responses((status = 200, body = AccountDocument), Failures))]
 pub async fn show(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Path(name): Path<AccountName>,
-) -> Result<Tagged, Problem> {
+) -> Result<TaggedAccount, Problem> {
     Ok(tagged(
         &app,
         app.auth.account(&name).ok_or(Error::NotFound)?,
@@ -316,82 +316,85 @@ pub async fn show(
 }
 
 /// Change role, quota or whether an account may sign in (JSON merge patch), if it still has the tag in `If-Match`, where given.
-#[utoipa::path(patch, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "changeAccount",
+#[utoipa::path(patch, path = "/api/v1/accounts/{name}", tag = ApiTag::ACCOUNTS, operation_id = "changeAccount",
     params(("name" = AccountName, Path)), request_body = AccountPatch,
     responses((status = 200, body = AccountDocument), Failures))]
 pub async fn change(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
     headers: HeaderMap,
     Json(patch): Json<AccountPatch>,
-) -> Result<Tagged, Problem> {
-    let what = Alteration {
+) -> Result<TaggedAccount, Problem> {
+    let what = AccountUpdate {
         role: patch.role,
         quota: patch.quota,
         disabled: patch.disabled,
     };
     let (work, only_at) = (admin.at_work(), if_match(&headers));
     let altered = async move { work.alter(&name, what, only_at).await };
-    Ok(tagged(&admin.app, admin.app.finish(altered).await?))
+    Ok(tagged(
+        &admin.app,
+        admin.app.run_to_completion(altered).await?,
+    ))
 }
 
 /// Set the password of an account: its sign-ins end.
-#[utoipa::path(put, path = "/api/v1/accounts/{name}/password", tag = Tag::ACCOUNTS, operation_id = "setAccountPassword",
+#[utoipa::path(put, path = "/api/v1/accounts/{name}/password", tag = ApiTag::ACCOUNTS, operation_id = "setAccountPassword",
     params(("name" = AccountName, Path)), request_body = NewPassword,
     responses((status = 204, description = "The password is set."), Failures))]
 pub async fn set_password(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
     Json(new): Json<NewPassword>,
 ) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     let set = async move { work.set_password(&name, new.password.as_bytes()).await };
-    admin.app.finish(set).await.map_err(at_field)?;
+    admin.app.run_to_completion(set).await.map_err(at_field)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Set the e-mail address of an account. It counts for this account alone: where `link_by_email` is on, whoever the sign-in
 /// provider says has this address signs in to it.
-#[utoipa::path(put, path = "/api/v1/accounts/{name}/email", tag = Tag::ACCOUNTS, operation_id = "setAccountEmail",
+#[utoipa::path(put, path = "/api/v1/accounts/{name}/email", tag = ApiTag::ACCOUNTS, operation_id = "setAccountEmail",
     params(("name" = AccountName, Path)), request_body = NewEmail,
     responses((status = 204, description = "The address is set."), Failures))]
 pub async fn set_email(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
     Json(new): Json<NewEmail>,
 ) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     admin
         .app
-        .finish(async move { work.set_email(&name, new.email).await })
+        .run_to_completion(async move { work.set_email(&name, new.email).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// End two-factor sign-in of an account that has lost its app and its recovery codes: its sessions end, and its password
 /// alone signs in again. 404 when it asks for no code.
-#[utoipa::path(delete, path = "/api/v1/accounts/{name}/two-factor", tag = Tag::ACCOUNTS, operation_id = "dropTwoFactor",
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}/two-factor", tag = ApiTag::ACCOUNTS, operation_id = "dropTwoFactor",
     params(("name" = AccountName, Path)), responses((status = 204, description = "Sign-in asks for no code."), Failures))]
 pub async fn drop_two_factor(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
 ) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     admin
         .app
-        .finish(async move { work.drop_two_factor(&name).await })
+        .run_to_completion(async move { work.drop_two_factor(&name).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Remove an account, and say what becomes of its files.
-#[utoipa::path(delete, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "removeAccount",
-    params(("name" = AccountName, Path), Removal), responses((status = 200, body = Removed), Failures))]
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}", tag = ApiTag::ACCOUNTS, operation_id = "removeAccount",
+    params(("name" = AccountName, Path), AccountRemovalQuery), responses((status = 200, body = RemovedAccount), Failures))]
 pub async fn remove(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
-    Query(Removal { files, to, path }): Query<Removal>,
-) -> Result<axum::Json<Removed>, Problem> {
+    Query(AccountRemovalQuery { files, to, path }): Query<AccountRemovalQuery>,
+) -> Result<axum::Json<RemovedAccount>, Problem> {
     let wrong = |pointer: &str, why: &str| {
         Problem(Error::Invalid {
             pointer: pointer.into(),
@@ -399,10 +402,10 @@ pub async fn remove(
         })
     };
     let files = match (files, to, path) {
-        (FilesFate::Keep, None, None) => Files::Keep,
-        (FilesFate::Purge, None, None) => Files::Purge,
-        (FilesFate::Purge, None, Some(path)) => Files::PurgeAt(path),
-        (FilesFate::Transfer, Some(to), None) => Files::Transfer(to),
+        (FilesFate::Keep, None, None) => FilesDisposal::Keep,
+        (FilesFate::Purge, None, None) => FilesDisposal::Purge,
+        (FilesFate::Purge, None, Some(path)) => FilesDisposal::PurgeAt(path),
+        (FilesFate::Transfer, Some(to), None) => FilesDisposal::Transfer(to),
         (FilesFate::Transfer, None, _) => {
             return Err(wrong("/to", "Say to which account the files go."));
         }
@@ -417,9 +420,9 @@ pub async fn remove(
     let work = admin.at_work();
     let done = admin
         .app
-        .finish(async move { work.remove(&name, files).await })
+        .run_to_completion(async move { work.remove(&name, files).await })
         .await?;
-    Ok(axum::Json(Removed {
+    Ok(axum::Json(RemovedAccount {
         folder: done.moved.map(|path| format!("/{path}")),
         kept: done.aside,
     }))

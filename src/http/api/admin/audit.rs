@@ -1,8 +1,8 @@
 //! The audit log in pages, newest first.
 
-use crate::audit::{Entry, Filter, Kind};
-use crate::http::api::caller::Admin;
-use crate::http::api::document::Tag;
+use crate::audit::{AuditEntry, AuditFilter, AuditKind};
+use crate::http::api::caller::AdminCaller;
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::Query;
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
@@ -25,7 +25,7 @@ pub struct AuditQuery {
     #[param(value_type = Option<AccountName>)]
     account: Option<AccountName>,
     /// Only acts of this kind.
-    kind: Option<Kind>,
+    kind: Option<AuditKind>,
     /// Only what happened then or later (RFC 3339).
     #[param(format = DateTime)]
     from: Option<String>,
@@ -35,12 +35,12 @@ pub struct AuditQuery {
 }
 
 /// Entries of the audit log, newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = Tag::SERVER, operation_id = "listAudit", params(AuditQuery),
-    responses((status = 200, body = Page<Entry>), Failures))]
+#[utoipa::path(get, path = "/api/v1/audit", tag = ApiTag::SERVER, operation_id = "listAudit", params(AuditQuery),
+    responses((status = 200, body = Page<AuditEntry>), Failures))]
 pub async fn list(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Query(asked): Query<AuditQuery>,
-) -> Result<Json<Page<Entry>>, Problem> {
+) -> Result<Json<Page<AuditEntry>>, Problem> {
     let page = PageQuery {
         limit: asked.limit,
         cursor: asked.cursor,
@@ -49,7 +49,7 @@ pub async fn list(
         cursor.parse().map_err(|_| PageQuery::wrong_cursor())
     })?;
     let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
-    app.audit.settle(false).await;
+    app.audit.flush(false).await;
     let found = app.audit.read(filter, below, page.size()? + 1).await?;
     Ok(Json(page.close(found, |entry| entry.id.to_string())?))
 }
@@ -57,10 +57,10 @@ pub async fn list(
 /// A filter of the parameters; `Invalid` for a time that is none.
 pub(super) fn filter(
     account: Option<AccountName>,
-    kind: Option<Kind>,
+    kind: Option<AuditKind>,
     from: Option<String>,
     to: Option<String>,
-) -> Result<Filter, Problem> {
+) -> Result<AuditFilter, Problem> {
     let moment = |pointer: &str, text: Option<String>| {
         let wrong = || Error::Invalid {
             pointer: pointer.into(),
@@ -74,7 +74,7 @@ pub(super) fn filter(
         .transpose()
     };
     let (from, to) = (moment("/from", from)?, moment("/to", to)?);
-    Ok(Filter {
+    Ok(AuditFilter {
         account: account.map(String::from),
         kind,
         from,

@@ -1,9 +1,9 @@
 //! The audit log as one file, newest first: JSON lines, or CSV that spreadsheets do not take for formulas.
 
 use super::audit::filter;
-use crate::audit::{Audit, Entry, Filter, Kind};
-use crate::http::api::caller::Admin;
-use crate::http::api::document::Tag;
+use crate::audit::{Audit, AuditEntry, AuditFilter, AuditKind};
+use crate::http::api::caller::AdminCaller;
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::Query;
 use crate::http::api::problem::{Failures, Problem};
 use crate::model::{AccessCheck, AccountName, Result};
@@ -23,7 +23,7 @@ const COLUMNS: &str = "id,at,by,who,from,kind,target,note,outcome,count\r\n";
 /// The form of an export.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Format {
+pub enum ExportFormat {
     /// One JSON document a line.
     Jsonl,
     /// Comma-separated values.
@@ -37,12 +37,12 @@ pub enum Format {
 pub struct ExportQuery {
     /// The form, `jsonl` if not said.
     #[param(inline)]
-    format: Option<Format>,
+    format: Option<ExportFormat>,
     /// Only what this account did, or what was done to it.
     #[param(value_type = Option<AccountName>)]
     account: Option<AccountName>,
     /// Only acts of this kind.
-    kind: Option<Kind>,
+    kind: Option<AuditKind>,
     /// Only what happened then or later (RFC 3339).
     #[param(format = DateTime)]
     from: Option<String>,
@@ -52,19 +52,19 @@ pub struct ExportQuery {
 }
 
 /// The audit log as a file.
-#[utoipa::path(get, path = "/api/v1/audit/export", tag = Tag::SERVER, operation_id = "exportAudit", params(ExportQuery),
+#[utoipa::path(get, path = "/api/v1/audit/export", tag = ApiTag::SERVER, operation_id = "exportAudit", params(ExportQuery),
     responses((status = 200, description = "The entries, newest first.",
         content((String = "application/jsonl"), (String = "text/csv"))), Failures))]
 pub async fn export(
-    Admin { app, identity, .. }: Admin,
+    AdminCaller { app, identity, .. }: AdminCaller,
     Query(asked): Query<ExportQuery>,
 ) -> Result<(AppendHeaders<[(HeaderName, &'static str); 2]>, Body), Problem> {
     let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
-    let format = asked.format.unwrap_or(Format::Jsonl);
-    app.audit.settle(false).await;
+    let format = asked.format.unwrap_or(ExportFormat::Jsonl);
+    app.audit.flush(false).await;
     let (kind, name) = match format {
-        Format::Jsonl => ("application/jsonl", "attachment; filename=\"audit.jsonl\""),
-        Format::Csv => (
+        ExportFormat::Jsonl => ("application/jsonl", "attachment; filename=\"audit.jsonl\""),
+        ExportFormat::Csv => (
             "text/csv; charset=utf-8",
             "attachment; filename=\"audit.csv\"",
         ),
@@ -74,7 +74,7 @@ pub async fn export(
         (header::CONTENT_DISPOSITION, name),
     ]);
     let (audit, access) = (app.audit.clone(), identity.access.clone());
-    let begin = Export {
+    let begin = AuditExport {
         audit,
         access,
         filter,
@@ -84,29 +84,29 @@ pub async fn export(
     };
     Ok((
         headers,
-        Body::from_stream(stream::try_unfold(begin, Export::next)),
+        Body::from_stream(stream::try_unfold(begin, AuditExport::next)),
     ))
 }
 
 /// An export under way.
-struct Export {
+struct AuditExport {
     audit: Audit,
     /// Of who reads it: asked before each piece.
     access: Arc<dyn AccessCheck>,
-    filter: Filter,
-    format: Format,
+    filter: AuditFilter,
+    format: ExportFormat,
     below: u64,
     over: bool,
 }
 
-impl Export {
+impl AuditExport {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>> {
         if self.over {
             return Ok(None);
         }
         self.access.check()?;
         let mut text = String::new();
-        if self.below == u64::MAX && matches!(self.format, Format::Csv) {
+        if self.below == u64::MAX && matches!(self.format, ExportFormat::Csv) {
             text.push_str(COLUMNS);
         }
         let entries = self
@@ -117,15 +117,15 @@ impl Export {
         for entry in &entries {
             self.below = entry.id;
             text.push_str(&match self.format {
-                Format::Jsonl => serde_json::to_string(entry).unwrap_or_default() + "\n",
-                Format::Csv => row(entry),
+                ExportFormat::Jsonl => serde_json::to_string(entry).unwrap_or_default() + "\n",
+                ExportFormat::Csv => row(entry),
             });
         }
         Ok(Some((text.into(), self)))
     }
 }
 
-fn row(entry: &Entry) -> String {
+fn row(entry: &AuditEntry) -> String {
     let cells = [
         entry.id.to_string(),
         entry.at.clone(),

@@ -5,10 +5,10 @@ pub mod audit;
 pub mod export;
 pub mod openid;
 pub mod overview;
-pub mod removed;
+pub mod removed_files;
 pub mod sharing;
 
-use super::caller::Admin;
+use super::caller::AdminCaller;
 use crate::admin::Administrator;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,9 +22,9 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(accounts::set_email))
         .routes(routes!(openid::list, openid::link, openid::unlink))
         .routes(routes!(accounts::drop_two_factor))
-        .routes(routes!(removed::list))
-        .routes(routes!(removed::restore))
-        .routes(routes!(removed::purge))
+        .routes(routes!(removed_files::list))
+        .routes(routes!(removed_files::restore))
+        .routes(routes!(removed_files::purge))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(sharing::shares))
@@ -36,7 +36,7 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(overview::break_lock))
 }
 
-impl Admin {
+impl AdminCaller {
     /// This administrator at work, for the audit log.
     pub fn at_work(&self) -> Administrator {
         Administrator::new(&self.app, self.reporter(), self.identity.access.clone())

@@ -1,7 +1,7 @@
 //! Whom of the provider an account belongs to, for administrators.
 
-use crate::http::api::caller::Admin;
-use crate::http::api::document::Tag;
+use crate::http::api::caller::AdminCaller;
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Json, Path, Query};
 use crate::http::api::openid_links::{OpenIdLinkView, page_of};
 use crate::http::api::page::{Page, PageQuery};
@@ -21,10 +21,10 @@ pub struct SubjectWish {
 }
 
 /// Whom of the provider an account belongs to.
-#[utoipa::path(get, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "listAccountOpenidLinks",
+#[utoipa::path(get, path = "/api/v1/accounts/{name}/openid", tag = ApiTag::ACCOUNTS, operation_id = "listAccountOpenidLinks",
     params(("name" = AccountName, Path), PageQuery), responses((status = 200, body = Page<OpenIdLinkView>), Failures))]
 pub async fn list(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Path(name): Path<AccountName>,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<OpenIdLinkView>>, Problem> {
@@ -36,18 +36,18 @@ pub async fn list(
 }
 
 /// Link an account to somebody of the provider.
-#[utoipa::path(post, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "linkAccountOpenid",
+#[utoipa::path(post, path = "/api/v1/accounts/{name}/openid", tag = ApiTag::ACCOUNTS, operation_id = "linkAccountOpenid",
     params(("name" = AccountName, Path)), request_body = SubjectWish,
     responses((status = 201, body = OpenIdLinkView), Failures))]
 pub async fn link(
-    admin: Admin,
+    admin: AdminCaller,
     Path(name): Path<AccountName>,
     Json(wish): Json<SubjectWish>,
 ) -> Result<(StatusCode, axum::Json<OpenIdLinkView>), Problem> {
     let work = admin.at_work();
     let linked = admin
         .app
-        .finish(async move { work.link_openid(&name, &wish.subject).await })
+        .run_to_completion(async move { work.link_openid(&name, &wish.subject).await })
         .await?;
     Ok((
         StatusCode::CREATED,
@@ -56,13 +56,16 @@ pub async fn link(
 }
 
 /// End the links of an account: nobody of the provider signs in to it any more. Its sessions go on.
-#[utoipa::path(delete, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "unlinkAccountOpenid",
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}/openid", tag = ApiTag::ACCOUNTS, operation_id = "unlinkAccountOpenid",
     params(("name" = AccountName, Path)), responses((status = 204), Failures))]
-pub async fn unlink(admin: Admin, Path(name): Path<AccountName>) -> Result<StatusCode, Problem> {
+pub async fn unlink(
+    admin: AdminCaller,
+    Path(name): Path<AccountName>,
+) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     admin
         .app
-        .finish(async move { work.unlink_openid(&name).await })
+        .run_to_completion(async move { work.unlink_openid(&name).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,8 +2,8 @@
 
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::drive::locks::Lock;
-use crate::http::api::caller::{Account, Admin};
-use crate::http::api::document::Tag;
+use crate::http::api::caller::{AccountCaller, AdminCaller};
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Path, Query};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
@@ -13,17 +13,17 @@ use axum::http::StatusCode;
 use std::sync::Arc;
 
 /// How the server is.
-#[utoipa::path(get, path = "/api/v1/overview", tag = Tag::SERVER, operation_id = "overview",
+#[utoipa::path(get, path = "/api/v1/overview", tag = ApiTag::SERVER, operation_id = "overview",
     responses((status = 200, body = Overview), Failures))]
-pub async fn show(Admin { app, .. }: Admin) -> Result<Json<Overview>, Problem> {
+pub async fn show(AdminCaller { app, .. }: AdminCaller) -> Result<Json<Overview>, Problem> {
     Ok(Json(overview(&app).await?))
 }
 
 /// The locks: an administrator sees all of them, others those in their own drive.
-#[utoipa::path(get, path = "/api/v1/locks", tag = Tag::LOCKS, operation_id = "listLocks", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/locks", tag = ApiTag::LOCKS, operation_id = "listLocks", params(PageQuery),
     responses((status = 200, body = Page<OpenLock>), Failures))]
 pub async fn locks(
-    Account { app, identity, .. }: Account,
+    AccountCaller { app, identity, .. }: AccountCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<OpenLock>>, Problem> {
     let mut locks = open_locks(&app, may_break(identity));
@@ -32,21 +32,24 @@ pub async fn locks(
 }
 
 /// End a lock: an administrator any, others those in their own drive.
-#[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = Tag::LOCKS, operation_id = "breakLock",
+#[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = ApiTag::LOCKS, operation_id = "breakLock",
     params(("id" = String, Path)), responses((status = 204, description = "The lock is ended."), Failures))]
-pub async fn break_lock(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn break_lock(
+    caller: AccountCaller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
     let work = Administrator::new(
         &caller.app,
         caller.reporter(),
         caller.identity.access.clone(),
     );
-    let Account { app, identity, .. } = caller;
-    app.finish(async move { work.break_lock(&id, may_break(identity)).await })
+    let AccountCaller { app, identity, .. } = caller;
+    app.run_to_completion(async move { work.break_lock(&id, may_break(identity)).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 fn may_break(identity: Arc<Identity>) -> impl Fn(&Lock) -> bool {
     let own = format!("home/{}", identity.account);
-    move |lock| identity.role == Role::Admin || *lock.spot.root == *own
+    move |lock| identity.role == Role::Admin || *lock.resource.root == *own
 }

@@ -1,12 +1,12 @@
 //! What all accounts share, and their public links, for administrators.
 
-use crate::http::api::caller::Admin;
-use crate::http::api::document::Tag;
+use crate::http::api::caller::AdminCaller;
+use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Path, Query};
 use crate::http::api::links::LinkView;
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
-use crate::http::api::shares::Outgoing;
+use crate::http::api::shares::OutgoingShare;
 use crate::model::AccountName;
 use axum::Json;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ pub struct SomebodysShare {
     /// Who made it; paths are in this account's drive.
     owner: AccountName,
     #[serde(flatten)]
-    share: Outgoing,
+    share: OutgoingShare,
 }
 
 /// A public link and whose it is; its token is told to nobody.
@@ -32,17 +32,17 @@ pub struct SomebodysLink {
 }
 
 /// The shares of all accounts, oldest first.
-#[utoipa::path(get, path = "/api/v1/admin/shares", tag = Tag::SHARES, operation_id = "listAllShares", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/admin/shares", tag = ApiTag::SHARES, operation_id = "listAllShares", params(PageQuery),
     responses((status = 200, body = Page<SomebodysShare>), Failures))]
 pub async fn shares(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SomebodysShare>>, Problem> {
-    let page = page.cut(app.commons.shares.list(), |share| share.place_in_lists())?;
+    let page = page.cut(app.sharing.shares.list(), |share| share.sort_key())?;
     let items = page.items.iter();
     let items = items.map(|share| SomebodysShare {
         owner: share.owner.clone(),
-        share: Outgoing::of(share),
+        share: OutgoingShare::of(share),
     });
     Ok(Json(Page {
         items: items.collect(),
@@ -51,22 +51,22 @@ pub async fn shares(
 }
 
 /// Ends a share, whoever made it.
-#[utoipa::path(delete, path = "/api/v1/admin/shares/{id}", tag = Tag::SHARES, operation_id = "endAnyShare", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/admin/shares/{id}", tag = ApiTag::SHARES, operation_id = "endAnyShare", params(("id" = String, Path)),
     responses((status = 204, description = "It is no more."), Failures))]
-pub async fn end_share(admin: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn end_share(admin: AdminCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     admin
         .app
-        .finish(async move { work.end_share(&id).await })
+        .run_to_completion(async move { work.revoke_share(&id).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// The public links of all accounts.
-#[utoipa::path(get, path = "/api/v1/admin/links", tag = Tag::LINKS, operation_id = "listAllLinks", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/admin/links", tag = ApiTag::LINKS, operation_id = "listAllLinks", params(PageQuery),
     responses((status = 200, body = Page<SomebodysLink>), Failures))]
 pub async fn links(
-    Admin { app, .. }: Admin,
+    AdminCaller { app, .. }: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SomebodysLink>>, Problem> {
     let page = page.cut(app.links.list(), |link| link.id.clone())?;
@@ -82,13 +82,13 @@ pub async fn links(
 }
 
 /// Ends a public link, whoever made it.
-#[utoipa::path(delete, path = "/api/v1/admin/links/{id}", tag = Tag::LINKS, operation_id = "endAnyLink", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/api/v1/admin/links/{id}", tag = ApiTag::LINKS, operation_id = "endAnyLink", params(("id" = String, Path)),
     responses((status = 204, description = "It is no more."), Failures))]
-pub async fn end_link(admin: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn end_link(admin: AdminCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
     admin
         .app
-        .finish(async move { work.end_link(&id).await })
+        .run_to_completion(async move { work.revoke_link(&id).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,10 +1,10 @@
 //! A search under way: one piece of a folder at a time, near folders first. Whoever drops it ends it; each piece asks whether the access holds.
 
-use super::super::files::{Kind, Row};
+use super::super::files::{ResourceKind, Row};
 use super::Cut;
-use crate::content::{Entry, Listing};
+use crate::content::{DirEntry, Listing};
 use crate::drive::Drive;
-use crate::drive::watch::Watch;
+use crate::drive::revocable::ReadAccess;
 use crate::model::{Error, Result, VPath};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ const OVERHEAD: usize = 64;
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
 /// Where a search ends.
-pub(super) struct Bounds {
+pub(super) struct SearchLimits {
     /// The most results.
     pub results: usize,
     /// When it is over.
@@ -31,14 +31,14 @@ pub(super) struct Bounds {
 }
 
 /// A search under way.
-pub(super) struct Walk {
+pub(super) struct SearchWalk {
     drive: Drive,
     part: String,
     /// What must hold for whoever looks below the top.
-    watch: Watch,
-    waiting: Waiting,
-    open: Option<Folder>,
-    bounds: Bounds,
+    watch: ReadAccess,
+    waiting: SearchQueue,
+    open: Option<SearchFolder>,
+    bounds: SearchLimits,
     /// Results so far.
     pub found: usize,
     /// Why there may be more.
@@ -47,23 +47,28 @@ pub(super) struct Walk {
 }
 
 /// A folder that is being looked into.
-struct Folder {
+struct SearchFolder {
     path: VPath,
     is_top: bool,
     listing: Box<dyn Listing>,
 }
 
-impl Walk {
+impl SearchWalk {
     /// Begins to look below a folder for a part of a name, as [`fold`] gives it.
-    pub async fn begin(drive: Drive, top: VPath, part: String, bounds: Bounds) -> Result<Self> {
-        let watch = drive.watch_at(&top).await?;
+    pub async fn begin(
+        drive: Drive,
+        top: VPath,
+        part: String,
+        bounds: SearchLimits,
+    ) -> Result<Self> {
+        let watch = drive.read_access_at(&top).await?;
         let listing = drive.list(&top, false).await?;
-        let open = Some(Folder {
+        let open = Some(SearchFolder {
             path: top,
             is_top: true,
             listing,
         });
-        let waiting = Waiting::default();
+        let waiting = SearchQueue::default();
         Ok(Self {
             drive,
             part,
@@ -86,7 +91,7 @@ impl Walk {
                 break;
             }
             let rows = match self.open.take() {
-                Some(folder) => self.look(folder).await?,
+                Some(folder) => self.read_page(folder).await?,
                 None => self.open_next().await?,
             };
             if !rows.is_empty() {
@@ -109,7 +114,7 @@ impl Walk {
         };
         match self.drive.list(&path, false).await {
             Ok(listing) => {
-                self.open = Some(Folder {
+                self.open = Some(SearchFolder {
                     path,
                     is_top: false,
                     listing,
@@ -121,11 +126,11 @@ impl Walk {
     }
 
     /// Looks through the next piece of a folder.
-    async fn look(&mut self, mut folder: Folder) -> Result<Vec<Row>> {
+    async fn read_page(&mut self, mut folder: SearchFolder) -> Result<Vec<Row>> {
         match folder.listing.next_page().await {
             Ok(page) if page.is_empty() => Ok(Vec::new()),
             Ok(page) => {
-                let rows = self.look_through(&folder.path, page);
+                let rows = self.match_entries(&folder.path, page);
                 self.open = Some(folder);
                 Ok(rows)
             }
@@ -149,7 +154,7 @@ impl Walk {
         }
     }
 
-    fn look_through(&mut self, folder: &VPath, page: Vec<Entry>) -> Vec<Row> {
+    fn match_entries(&mut self, folder: &VPath, page: Vec<DirEntry>) -> Vec<Row> {
         let mut rows = Vec::new();
         for entry in page {
             // Beyond the longest path nothing can be addressed.
@@ -164,7 +169,7 @@ impl Walk {
                 self.found += 1;
                 rows.push(Row::new(path.as_str().to_owned(), &entry.node));
             }
-            if Kind::of(&entry.node) == Kind::Folder && !self.waiting.push(path) {
+            if ResourceKind::of(&entry.node) == ResourceKind::Folder && !self.waiting.push(path) {
                 self.cut = Some(Cut::Folders);
             }
         }
@@ -174,12 +179,12 @@ impl Walk {
 
 /// Folders that are still to be looked into.
 #[derive(Default)]
-struct Waiting {
+struct SearchQueue {
     folders: VecDeque<VPath>,
     bytes: usize,
 }
 
-impl Waiting {
+impl SearchQueue {
     /// Adds a folder, if there is room for it.
     fn push(&mut self, folder: VPath) -> bool {
         let bytes = cost(&folder);
@@ -204,7 +209,7 @@ impl Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for SearchQueue {
     fn drop(&mut self) {
         HELD.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -245,11 +250,11 @@ mod tests {
     fn folders_wait_in_bounded_memory_and_each_search_has_some_room() {
         let folder = VPath::parse(&"x".repeat(200)).unwrap();
         let filled = || {
-            let mut waiting = Waiting::default();
+            let mut waiting = SearchQueue::default();
             while waiting.push(folder.clone()) {}
             waiting
         };
-        let mut all: Vec<Waiting> = (0..8).map(|_| filled()).collect();
+        let mut all: Vec<SearchQueue> = (0..8).map(|_| filled()).collect();
         assert!(all[0].bytes <= ROOM && all[0].bytes > ROOM - 2 * cost(&folder));
         assert!(all[7].bytes <= ROOM_IN_ANY_CASE && all[7].bytes > ROOM_IN_ANY_CASE / 2);
         assert!(HELD.load(Ordering::Relaxed) <= ROOM_OF_ALL + 8 * ROOM_IN_ANY_CASE);

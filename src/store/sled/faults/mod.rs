@@ -8,14 +8,14 @@ mod mount;
 mod sufferer;
 
 use super::*;
-use mount::{Mount, runs};
+use mount::{TestMount, runs};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use sufferer::{Sufferer, open_patiently, verify};
+use sufferer::{CrashProcess, open_patiently, verify};
 
 const COMMITTERS: usize = 4;
 
@@ -45,7 +45,7 @@ fn kill_often(mode: &str) {
     let dir = tempfile::tempdir().unwrap();
     let mut acks = HashMap::new();
     for round in 0..rounds("SARANG_KILLS", 20) {
-        let sufferer = Sufferer::start(dir.path(), mode, &[]);
+        let sufferer = CrashProcess::start(dir.path(), mode, &[]);
         sufferer.wait_until(|said| said.count() > 0);
         std::thread::sleep(some_time());
         acks.extend(sufferer.kill().seen);
@@ -65,11 +65,11 @@ fn rounds(variable: &str, usual: usize) -> usize {
 }
 
 /// Cuts the power in the middle of commits, again and again; the rounds that went well, and the first fault.
-fn cut_power_often(mount: &Mount, mode: &str, rounds: usize) -> (usize, Option<String>) {
+fn cut_power_often(mount: &TestMount, mode: &str, rounds: usize) -> (usize, Option<String>) {
     let dir = mount.path().join("state");
     let mut acks = HashMap::new();
     for round in 0..rounds {
-        let sufferer = Sufferer::start(&dir, mode, &[]);
+        let sufferer = CrashProcess::start(&dir, mode, &[]);
         sufferer.wait_until(|said| said.count() > 0);
         std::thread::sleep(some_time());
         let binding = sufferer.said();
@@ -103,12 +103,12 @@ fn power_cuts_lose_nothing(kind: &str) {
     );
 }
 
-fn mount_to_cut(kind: &str) -> Option<Mount> {
+fn mount_to_cut(kind: &str) -> Option<TestMount> {
     if !runs(Command::new("xfs_io").arg("-V")) {
         println!("skipped: no xfs_io");
         return None;
     }
-    Mount::new(kind, 320)
+    TestMount::new(kind, 320)
 }
 
 #[test]
@@ -136,13 +136,13 @@ fn the_power_cut_test_would_notice_a_missing_fsync() {
 
 /// Fill, kill, start on the full disk, free: with the limit respected, and with sled itself running into the wall.
 fn a_full_disk_costs_nothing(kind: &str, mode: &str) {
-    let Some(mount) = Mount::new(kind, 48) else {
+    let Some(mount) = TestMount::new(kind, 48) else {
         return;
     };
     let dir = mount.path().join("state");
     let mut acks = HashMap::new();
     for round in 0..3 {
-        let sufferer = Sufferer::start(&dir, mode, &[]);
+        let sufferer = CrashProcess::start(&dir, mode, &[]);
         sufferer.wait_until(|said| said.count() > 0);
         let filler = mount.fill();
         if mode == "headlong" {
@@ -188,15 +188,15 @@ fn a_full_ext4_costs_nothing() {
 
 /// Another program takes all space between the look at the free space and a checkpoint.
 fn a_checkpoint_survives_a_disk_filled_at_once(kind: &str) {
-    let Some(mount) = Mount::new(kind, 320) else {
+    let Some(mount) = TestMount::new(kind, 320) else {
         return;
     };
     let (dir, settings) = (mount.path().join("state"), sufferer::settings(""));
     disk::create_durably(&dir).unwrap();
     let opened = recovery::open(&dir, settings).unwrap();
-    let mut base = Base::new(opened.db, disk::Disk::open(&dir, settings).unwrap());
+    let mut base = SledBase::new(opened.db, disk::SledFiles::open(&dir, settings).unwrap());
     for round in 0..20 {
-        let records: Records = (0..40)
+        let records: RecordMap = (0..40)
             .map(|n| (format!("k{n}"), format!("{round} {}", "é".repeat(150))))
             .collect();
         let keys = records.keys().cloned().collect();
@@ -208,7 +208,7 @@ fn a_checkpoint_survives_a_disk_filled_at_once(kind: &str) {
         assert!(base.has_room());
         let filler = mount.fill_at_once();
         assert!(!base.has_room());
-        base.bring(&keys, &RwLock::new(Some(records)))
+        base.write_records(&keys, &RwLock::new(Some(records)))
             .unwrap_or_else(|error| panic!("{kind} {round}: {error}"));
         fs::remove_file(filler).unwrap();
     }
@@ -249,7 +249,7 @@ fn a_failing_disk_makes_the_store_read_only() {
             "-e",
             &inject,
         ];
-        let sufferer = Sufferer::start(dir.path(), "", &wrapper);
+        let sufferer = CrashProcess::start(dir.path(), "", &wrapper);
         sufferer.wait_until(|said| said.failures.len() == COMMITTERS);
         let said = sufferer.said();
         for failure in &said.failures {
@@ -295,7 +295,7 @@ fn a_crash_at_any_step_of_a_checkpoint_loses_nothing() {
                 "-e",
                 &inject,
             ];
-            let sufferer = Sufferer::start(dir.path(), "", &strace);
+            let sufferer = CrashProcess::start(dir.path(), "", &strace);
             acks.extend(sufferer.end().seen);
             checkpoints += journal::number_of_generation(&journal_path(dir.path())) - before;
             verify(dir.path(), &acks).unwrap_or_else(|fault| panic!("{call} {n}: {fault}"));

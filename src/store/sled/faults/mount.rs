@@ -3,12 +3,12 @@
 use super::*;
 
 /// A file system of its own, mounted while this lives.
-pub(super) struct Mount {
+pub(super) struct TestMount {
     folder: tempfile::TempDir,
     options: Vec<String>,
 }
 
-impl Mount {
+impl TestMount {
     /// `None`, with the reason printed, where this cannot be done.
     pub(super) fn new(kind: &str, megabytes: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
@@ -98,7 +98,7 @@ impl Mount {
     }
 }
 
-impl Drop for Mount {
+impl Drop for TestMount {
     fn drop(&mut self) {
         if !self.unmount() {
             runs(Command::new("umount").arg("-l").arg(self.path()));

@@ -46,8 +46,8 @@ const fn is_lazy(n: usize) -> bool {
 }
 
 /// The records of a committer after its first `n` batches.
-fn replay(who: usize, n: usize) -> Records {
-    let mut records = Records::new();
+fn replay(who: usize, n: usize) -> RecordMap {
+    let mut records = RecordMap::new();
     for batch in (1..=n).map(|n| batch(who, n)) {
         records.extend(batch.put);
         batch
@@ -90,7 +90,7 @@ async fn progress(store: &SledStore, who: usize) -> Result<usize, usize> {
         .await
         .unwrap()
         .into_iter()
-        .collect::<Records>();
+        .collect::<RecordMap>();
     let n = found
         .get(&format!("c{who}/seq"))
         .map_or(0, |n| n.parse().unwrap());
@@ -150,14 +150,14 @@ pub(super) fn open_patiently(dir: &Path, mode: &str) -> crate::model::Result<Arc
 }
 
 /// A committing process and what it has said so far.
-pub(super) struct Sufferer {
+pub(super) struct CrashProcess {
     process: Child,
-    said: Arc<Mutex<Said>>,
+    said: Arc<Mutex<CrashOutput>>,
     listener: Option<JoinHandle<()>>,
 }
 
 #[derive(Clone, Default, Debug)]
-pub(super) struct Said {
+pub(super) struct CrashOutput {
     /// What must outlive a power cut: for each committer its last batch.
     pub(super) acks: HashMap<usize, usize>,
     /// What must outlive a crash of the program.
@@ -166,7 +166,7 @@ pub(super) struct Said {
     pub(super) failures: Vec<String>,
 }
 
-impl Sufferer {
+impl CrashProcess {
     pub(super) fn start(dir: &Path, mode: &str, wrapper: &[&str]) -> Self {
         let program = std::env::current_exe().unwrap();
         let mut words = wrapper
@@ -187,7 +187,7 @@ impl Sufferer {
             .stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let said = Arc::new(Mutex::new(Said::default()));
+        let said = Arc::new(Mutex::new(CrashOutput::default()));
         let heard = Arc::clone(&said);
         let listener = std::thread::spawn(move || {
             lines
@@ -201,7 +201,7 @@ impl Sufferer {
         }
     }
 
-    pub(super) fn wait_until(&self, what: impl Fn(&Said) -> bool) {
+    pub(super) fn wait_until(&self, what: impl Fn(&CrashOutput) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !what(&self.said.lock()) {
             assert!(
@@ -213,12 +213,12 @@ impl Sufferer {
         }
     }
 
-    pub(super) fn said(&self) -> Said {
+    pub(super) fn said(&self) -> CrashOutput {
         self.said.lock().clone()
     }
 
     /// Kills the process (SIGKILL) and returns all it had said.
-    pub(super) fn kill(mut self) -> Said {
+    pub(super) fn kill(mut self) -> CrashOutput {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
         self.listener.take().unwrap().join().unwrap();
@@ -226,9 +226,9 @@ impl Sufferer {
     }
 }
 
-impl Sufferer {
+impl CrashProcess {
     /// Waits for the process to end by itself and returns all it had said.
-    pub(super) fn end(mut self) -> Said {
+    pub(super) fn end(mut self) -> CrashOutput {
         let deadline = Instant::now() + PATIENCE;
         while self.process.try_wait().unwrap().is_none() {
             assert!(
@@ -243,14 +243,14 @@ impl Sufferer {
     }
 }
 
-impl Drop for Sufferer {
+impl Drop for CrashProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-impl Said {
+impl CrashOutput {
     fn hear(&mut self, line: &str) {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {

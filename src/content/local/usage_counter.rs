@@ -1,0 +1,509 @@
+//! The books of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
+//! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
+//! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
+//! said when the tree was closed is believed when it is opened ([`books`]); after a crash it is known what there is at most.
+
+use super::count::{all_staging_bytes, count_in, trashed_bytes};
+use super::overflow;
+use super::reservation::LocalReservation;
+use super::root::{TreeRoot, map_errno};
+use super::sys::{self, Lookup, fd};
+use super::total_usage::{self, TotalUsage};
+use super::usage_file::{self, UsageRecord, margin};
+use super::walk::WalkStart;
+use crate::model::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a count is believed at least.
+const FRESH: Duration = Duration::from_secs(60);
+/// A tree that takes long to count is counted less often: this many times as long is between.
+const PAUSE: u32 = 100;
+/// How often a count is tried beside changes before it is made while nothing changes.
+const TRIES: usize = 3;
+
+/// The books.
+#[derive(Debug, Default)]
+pub(super) struct UsageCounter {
+    state: Mutex<UsageState>,
+    /// Held while files are counted; taken after the guard, never before it.
+    counting: Mutex<()>,
+    pub(super) recounting: AtomicBool,
+    /// Held while something is written about the books.
+    writing: Mutex<()>,
+    /// The inodes of files that uploads are to replace, and the bytes of them that these count on.
+    claims: Mutex<BTreeMap<[u64; 2], u64>>,
+    /// Whether the tree was closed when it was used last: no crash has left anything half done.
+    pub was_closed: bool,
+    #[cfg(test)]
+    pub walks: std::sync::atomic::AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct UsageState {
+    /// Bytes of live files and of what is not measured yet; `None` before the first count.
+    used: Option<u64>,
+    /// What there is at most, while that is all that is known.
+    at_most: Option<u64>,
+    /// What the disk says that there is at most.
+    written: Option<u64>,
+    reserved: u64,
+    /// Folders in the trash whose bytes are still in `used`.
+    unmeasured: Vec<String>,
+    /// Counts the changes, to see whether one fell into a count.
+    changes: u64,
+    due: Option<Instant>,
+    /// When the last count was made, and how long it took.
+    counted: Option<(SystemTime, Duration)>,
+    /// What was expected and what was counted when the books were last wrong.
+    correction: Option<(u64, u64)>,
+}
+
+/// By how much a change lets the files grow.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UsageDelta {
+    /// Bytes that come.
+    pub added: u64,
+    /// Bytes that go.
+    pub removed: u64,
+}
+
+impl UsageDelta {
+    /// What shrinks or stays is always let through, even where more lies than may.
+    fn fits(self, used: u64, limit: u64) -> bool {
+        self.added <= self.removed
+            || used.saturating_sub(self.removed).saturating_add(self.added) <= limit
+    }
+}
+
+impl UsageCounter {
+    /// The books of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the books say at
+    /// most counts after a crash.
+    pub fn open(top: BorrowedFd<'_>) -> (Self, TotalUsage) {
+        let Some(UsageRecord {
+            used,
+            upper_bound: most,
+            unmeasured,
+            counted,
+            total,
+        }) = usage_file::load(top)
+        else {
+            return (Self::default(), TotalUsage::default());
+        };
+        let due = counted
+            .filter(|_| used.is_some())
+            .map_or(Duration::ZERO, |(when, took)| {
+                (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
+            });
+        let due = Instant::now().checked_add(due);
+        let at_most = Some(most).filter(|_| used.is_none());
+        let was_closed = used.is_some();
+        let books = UsageState {
+            used,
+            at_most,
+            written: Some(most),
+            unmeasured,
+            counted,
+            due,
+            ..UsageState::default()
+        };
+        (
+            Self {
+                state: Mutex::new(books),
+                was_closed,
+                ..Self::default()
+            },
+            TotalUsage::restored(total),
+        )
+    }
+
+    /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
+    pub fn close(&self, top: BorrowedFd<'_>, total: &TotalUsage) {
+        let _writing = self.writing.lock();
+        let books = self.state.lock();
+        let Some(most) = books.upper_bound() else {
+            return;
+        };
+        let unmeasured = books.unmeasured.clone();
+        let written = UsageRecord {
+            used: books.used,
+            upper_bound: most,
+            unmeasured,
+            counted: books.counted,
+            total: total.snapshot(),
+        };
+        drop(books);
+        if let Err(error) = usage_file::write(top, &written) {
+            tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
+            usage_file::remove(top);
+        }
+    }
+
+    /// Refuses a growth beyond `limit` with `NoSpace`; called under the guard, before the change.
+    pub fn check_limit(
+        &self,
+        root: &TreeRoot,
+        growth: UsageDelta,
+        limit: Option<u64>,
+    ) -> Result<()> {
+        self.raise_bound(root, growth.added.saturating_sub(growth.removed));
+        let Some(limit) = limit.filter(|_| growth.added > growth.removed) else {
+            return Ok(());
+        };
+        if self
+            .state
+            .lock()
+            .upper_bound()
+            .is_some_and(|used| growth.fits(used, limit))
+        {
+            return Ok(());
+        }
+        let _counting = self.counting.lock();
+        let used = match self.measure(root)? {
+            Some(used) => used,
+            None => self.set_counted(root, &FullCount::of(root, self)?),
+        };
+        if growth.fits(used, limit) {
+            Ok(())
+        } else {
+            Err(Error::NoSpace)
+        }
+    }
+
+    /// Notes a change; called under the guard, after it.
+    pub fn apply(&self, root: &TreeRoot, growth: UsageDelta) {
+        self.state.lock().apply(growth);
+        self.raise_bound(root, 0);
+    }
+
+    /// As [`note`](Self::note), of an upload: what was reserved for it is used now. `limit` counts where the reservation has none.
+    pub fn apply_upload(
+        &self,
+        growth: UsageDelta,
+        reservation: &mut LocalReservation,
+        limit: Option<u64>,
+    ) {
+        {
+            let mut books = self.state.lock();
+            books.apply(growth);
+            books.reserved = books
+                .reserved
+                .saturating_sub(std::mem::take(&mut reservation.reserved));
+        }
+        total_usage::note(
+            &reservation.root,
+            growth.added,
+            reservation.limit().or(limit),
+        );
+        self.raise_bound(&reservation.root, 0);
+    }
+
+    /// Notes that so many bytes of overflow files were deleted. What there is at most stays: a crash may have left some that never were on the books.
+    pub fn note_swept(&self, bytes: u64) {
+        let mut books = self.state.lock();
+        books.changes += 1;
+        books.used = books.used.map(|used| used.saturating_sub(bytes));
+    }
+
+    /// Notes that a folder lies in the trash now, under this name; called under the guard.
+    pub fn note_trashed(&self, name: &str) {
+        let mut books = self.state.lock();
+        books.changes += 1;
+        if books.used.is_some() {
+            books.unmeasured.push(name.to_owned());
+        }
+    }
+
+    /// Takes back [`note_buried`](Self::note_buried), if the folder's bytes are still on the books: says whether they are.
+    pub fn take_unmeasured(&self, name: &str) -> bool {
+        let mut books = self.state.lock();
+        let at = books.unmeasured.iter().position(|known| known == name);
+        if let Some(at) = at {
+            books.changes += 1;
+            books.unmeasured.swap_remove(at);
+        }
+        at.is_some()
+    }
+
+    /// Forgets all: something of unknown size has come. Called under the guard.
+    pub fn invalidate(&self, root: &TreeRoot) {
+        {
+            let mut books = self.state.lock();
+            *books = UsageState {
+                reserved: books.reserved,
+                changes: books.changes + 1,
+                ..UsageState::default()
+            };
+        }
+        usage_file::remove(fd(&root.dir));
+        root.total_usage.invalidate();
+    }
+
+    /// Reserves `bytes` more, whether they fit or not.
+    pub fn reserve(&self, bytes: u64) {
+        let mut books = self.state.lock();
+        books.reserved = books.reserved.saturating_add(bytes);
+    }
+
+    /// Takes back what was reserved.
+    pub fn release(&self, bytes: u64) {
+        if bytes > 0 {
+            let mut books = self.state.lock();
+            books.reserved = books.reserved.saturating_sub(bytes);
+        }
+    }
+
+    /// Lets an upload count on the bytes of the file that it is to replace. False where another one does, or where all together would count
+    /// on more than there is: files that were replaced meanwhile are history, or gone.
+    pub fn claim(&self, inode: [u64; 2], bytes: u64) -> bool {
+        let most = self.state.lock().upper_bound();
+        let mut claims = self.claims.lock();
+        let sum = claims
+            .values()
+            .fold(bytes, |sum, claimed| sum.saturating_add(*claimed));
+        let fits =
+            !claims.contains_key(&inode) && most.map_or(claims.is_empty(), |most| sum <= most);
+        if fits {
+            claims.insert(inode, bytes);
+        }
+        fits
+    }
+
+    /// Ends what [`claim`](Self::claim) began.
+    pub fn release_claim(&self, inode: [u64; 2]) {
+        self.claims.lock().remove(&inode);
+    }
+
+    /// How many changes of names there were.
+    pub fn changes(&self) -> u64 {
+        self.state.lock().changes
+    }
+
+    /// Bytes of live files, if nothing must be counted first to know.
+    pub fn known(&self) -> Option<u64> {
+        let books = self.state.lock();
+        books.used.filter(|_| books.unmeasured.is_empty())
+    }
+
+    /// Bytes of live files, counted or measured first where need be. Waits for the disk.
+    pub fn count(&self, root: &TreeRoot) -> Result<u64> {
+        {
+            let _counting = self.counting.lock();
+            if let Some(used) = self.measure(root)? {
+                return Ok(used);
+            }
+        }
+        self.recount(root)
+    }
+
+    /// Whether what there is is judged by what it is at most.
+    pub fn is_estimate(&self) -> bool {
+        let books = self.state.lock();
+        books.used.is_none() && books.at_most.is_some()
+    }
+
+    /// Whether it is time to count anew and the caller is the one to do it.
+    pub fn is_due(&self) -> bool {
+        let due = self
+            .state
+            .lock()
+            .due
+            .is_some_and(|due| due <= Instant::now());
+        due && !self.recounting.swap(true, Ordering::Relaxed)
+    }
+
+    /// Counts anew, beside changes if they leave it a chance; corrects the books, and says so, when they were wrong.
+    pub fn recount(&self, root: &TreeRoot) -> Result<u64> {
+        let _pause = root.disk_latency.pause_inline();
+        let counted = self.recount_beside(root).transpose().unwrap_or_else(|| {
+            let _guard = root.lock_names();
+            let _counting = self.counting.lock();
+            Ok(self.set_counted(root, &FullCount::of(root, self)?))
+        });
+        self.recounting.store(false, Ordering::Relaxed);
+        counted
+    }
+
+    /// What was expected and what was counted when the books were last found wrong; told once.
+    pub fn take_correction(&self) -> Option<(u64, u64)> {
+        self.state.lock().correction.take()
+    }
+
+    /// A count into which no change fell; `None` when each try met one.
+    fn recount_beside(&self, root: &TreeRoot) -> Result<Option<u64>> {
+        for _ in 0..TRIES {
+            let _counting = self.counting.lock();
+            let count = FullCount::of(root, self)?;
+            if self.state.lock().changes == count.changes {
+                return Ok(Some(self.set_counted(root, &count)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Enters a count; `counting` is held.
+    fn set_counted(&self, root: &TreeRoot, count: &FullCount) -> u64 {
+        self.note_count(count);
+        self.raise_bound(root, 0);
+        count.bytes
+    }
+
+    fn note_count(&self, count: &FullCount) {
+        let mut books = self.state.lock();
+        if let Some(expected) = books
+            .used
+            .filter(|used| books.unmeasured.is_empty() && *used != count.bytes)
+        {
+            tracing::info!(
+                counted = count.bytes,
+                expected,
+                "files were changed beside the server: the books are corrected"
+            );
+            books.correction = Some((expected, count.bytes));
+        }
+        books.used = Some(count.bytes);
+        books.unmeasured.clear();
+        books.at_most = None;
+        books.due = Some(Instant::now() + FRESH.max(count.took * PAUSE));
+        books.counted = Some((SystemTime::now(), count.took));
+    }
+
+    /// Lets the disk say that there is more, before `more` bytes come and long before there is so much: then a power cut finds that
+    /// written. A disk that hangs keeps nobody from the books.
+    fn raise_bound(&self, root: &TreeRoot, more: u64) {
+        if self.state.lock().next_bound(more).is_none() {
+            return;
+        }
+        let _writing = self.writing.lock();
+        let Some(most) = self.state.lock().next_bound(more) else {
+            return;
+        };
+        let written = usage_file::write(
+            fd(&root.dir),
+            &UsageRecord {
+                upper_bound: most,
+                ..UsageRecord::default()
+            },
+        );
+        if let Err(error) = &written {
+            tracing::warn!(%error, "how much a home holds at most could not be written down");
+            usage_file::remove(fd(&root.dir));
+        }
+        self.state.lock().written = written.is_ok().then_some(most);
+    }
+
+    /// Takes what lies in the trash off the books; returns what is left on them, `None` before the first count. `counting` is held.
+    fn measure(&self, root: &TreeRoot) -> Result<Option<u64>> {
+        loop {
+            let (used, next) = {
+                let books = self.state.lock();
+                (books.used, books.unmeasured.last().cloned())
+            };
+            let Some(name) = next else { return Ok(used) };
+            self.measure_one(root, &name)?;
+        }
+    }
+
+    /// Takes a folder in the trash off the books, if its bytes are on them still.
+    pub fn measure_one(&self, root: &TreeRoot, name: &str) -> Result<()> {
+        if !self
+            .state
+            .lock()
+            .unmeasured
+            .iter()
+            .any(|known| known == name)
+        {
+            return Ok(());
+        }
+        let bytes = trashed_bytes(root, name)?;
+        // It may have gone back or away meanwhile.
+        if self.take_unmeasured(name) {
+            self.apply(
+                root,
+                UsageDelta {
+                    added: 0,
+                    removed: bytes,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
+    pub fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
+        let mut books = self.state.lock();
+        let sum = books
+            .upper_bound()?
+            .saturating_add(books.reserved)
+            .saturating_add(bytes);
+        if sum <= limit {
+            books.reserved = books.reserved.saturating_add(bytes);
+            return Some(Ok(()));
+        }
+        (books.used.is_some() && books.unmeasured.is_empty()).then_some(Err(Error::NoSpace))
+    }
+}
+
+impl UsageState {
+    fn apply(&mut self, growth: UsageDelta) {
+        self.changes += 1;
+        let after = |used: u64| {
+            used.saturating_add(growth.added)
+                .saturating_sub(growth.removed)
+        };
+        (self.used, self.at_most) = (self.used.map(after), self.at_most.map(after));
+    }
+
+    /// What there is, or what there is at most.
+    fn upper_bound(&self) -> Option<u64> {
+        self.used.or(self.at_most)
+    }
+
+    /// What the disk should say that there is at most when `more` has come, if what it says is less or only little more.
+    fn next_bound(&self, more: u64) -> Option<u64> {
+        let upper = self.upper_bound()?.saturating_add(more);
+        let margin = margin(upper);
+        let is_enough = |written: u64| written >= upper.saturating_add(margin / 2);
+        (!self.written.is_some_and(is_enough)).then(|| upper.saturating_add(margin))
+    }
+}
+
+/// What a walk has found.
+struct FullCount {
+    bytes: u64,
+    took: Duration,
+    /// The number of changes when it began.
+    changes: u64,
+}
+
+impl FullCount {
+    fn of(root: &TreeRoot, ledger: &UsageCounter) -> Result<Self> {
+        let (began, changes) = (Instant::now(), ledger.state.lock().changes);
+        #[cfg(test)]
+        ledger.walks.fetch_add(1, Ordering::Relaxed);
+        // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
+        let counted = all_staging_bytes(root).and_then(|built| {
+            Ok(built
+                + count_in(
+                    sys::open_folder(fd(&root.dir), "", Lookup::Full)?,
+                    WalkStart::Tree,
+                )?
+                .bytes)
+        });
+        let bytes = counted.map_err(|e| map_errno("count the files", e))? + overflow::bytes(root)?;
+        Ok(Self {
+            bytes,
+            took: began.elapsed(),
+            changes,
+        })
+    }
+}
+
+/// Bytes left on the disk, without the reserve.
+pub(super) fn free_bytes(root: &TreeRoot) -> Result<u64> {
+    let free = sys::free_bytes(fd(&root.dir)).map_err(|e| map_errno("ask for free space", e))?;
+    Ok(free.saturating_sub(root.settings.reserve))
+}

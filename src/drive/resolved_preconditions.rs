@@ -1,0 +1,476 @@
+//! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
+
+use super::locks::Locks;
+use super::mounts::Mount;
+use super::preconditions::{Preconditions, ResolvedIfHeader, ResourceTag, TaggedResource};
+use super::resolved_path::{Access, NamedTree, ResolvedPath, ResourceId};
+use super::{Drive, present};
+use crate::content::{Node, PreconditionCheck, WriteOptions};
+use crate::model::{AccessCheck, Error, Result};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A refusal that does not say whose lock is in the way.
+pub(super) fn without_holder(error: Error) -> Error {
+    match error {
+        Error::Locked { .. } => Error::Locked {
+            holder: "somebody else".into(),
+        },
+        error => error,
+    }
+}
+
+/// What a change takes hold of; locks on it ask for their tokens.
+#[derive(Clone, Debug)]
+pub(super) enum LockScope {
+    /// Content or properties of a place.
+    Content(ResourceId),
+    /// The members of a folder.
+    Members(ResourceId),
+    /// The members of a folder, if nothing stands at the target yet.
+    NewMember(ResourceId),
+    /// All that lies at a place and below it, which goes away: its locks end with the change.
+    Subtree(ResourceId),
+}
+
+impl LockScope {
+    fn resource(&self) -> &ResourceId {
+        match self {
+            Self::Content(spot)
+            | Self::Members(spot)
+            | Self::NewMember(spot)
+            | Self::Subtree(spot) => spot,
+        }
+    }
+}
+
+/// What writing at a place needs: a lock on the folder guards only against new members.
+pub(super) fn scopes_to_create(place: &ResolvedPath<'_>) -> Vec<LockScope> {
+    let parent = parent(place).map(LockScope::NewMember);
+    parent
+        .into_iter()
+        .chain([LockScope::Content(place.resource_id())])
+        .collect()
+}
+
+/// What replacing whatever is at a place needs.
+pub(super) fn scopes_to_replace(place: &ResolvedPath<'_>) -> Vec<LockScope> {
+    let parent = parent(place).map(LockScope::Members);
+    parent
+        .into_iter()
+        .chain([
+            LockScope::Content(place.resource_id()),
+            LockScope::Subtree(place.resource_id()),
+        ])
+        .collect()
+}
+
+fn parent(place: &ResolvedPath<'_>) -> Option<ResourceId> {
+    let spot = place.resource_id();
+    spot.path.parent().map(|path| ResourceId {
+        root: spot.root,
+        path,
+    })
+}
+
+/// What taking something away needs.
+pub(super) fn scopes_to_delete(place: &ResolvedPath<'_>) -> Vec<LockScope> {
+    scopes_to_replace(place)
+}
+
+/// The judge of one request.
+pub(super) struct ResolvedPreconditions {
+    root: Arc<NamedTree>,
+    /// What let the identity in.
+    access: Arc<dyn AccessCheck>,
+    /// The mounts that it reads or changes something in.
+    mounts: Vec<(Arc<Mount>, Access)>,
+    /// Whether it is none of the asking one's business who holds a lock.
+    hide_holder: bool,
+    locks: Arc<Locks>,
+    if_header: ResolvedIfHeader,
+    lock_scopes: Vec<LockScope>,
+    /// The tokens of the locks that stood on what has gone away.
+    ended_locks: Mutex<Vec<String>>,
+    /// Whether what stood at the target when it was last judged was a folder.
+    met_folder_at_target: AtomicBool,
+    /// What must follow in the step that makes the change.
+    on_commit: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl ResolvedPreconditions {
+    /// The conditions to hand to a tree.
+    pub(super) fn write_options(self: &Arc<Self>) -> WriteOptions {
+        let expect = self.if_header.preconditions.expect.clone();
+        let Preconditions {
+            is_synced_later: is_settled_later,
+            fits,
+            ..
+        } = self.if_header.preconditions;
+        WriteOptions {
+            expect,
+            defer_sync: is_settled_later,
+            skip_depth_check: fits,
+            preconditions: self.clone(),
+            ..WriteOptions::by(self.if_header.holder.account.clone())
+        }
+    }
+
+    /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,
+    /// so that a lock granted right after it on something new of the same name is not among them.
+    pub(super) fn ended_locks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.ended_locks.lock())
+    }
+
+    /// Whether what stood at the target when it was last judged was a folder.
+    pub(super) fn met_folder_at_target(&self) -> bool {
+        self.met_folder_at_target.load(Ordering::Relaxed)
+    }
+
+    /// The root in which it changes something.
+    pub(super) fn root(&self) -> &Arc<NamedTree> {
+        &self.root
+    }
+
+    /// Whether the identity, and the mounts at both ends, still let it do this; a look into memory.
+    pub(super) fn check(&self) -> Result<()> {
+        self.access.check()?;
+        self.mounts
+            .iter()
+            .try_for_each(|(mount, access)| mount.check(*access))
+    }
+
+    /// The same, if it also has this access at another place.
+    pub(super) fn with_access_at(mut self, place: &ResolvedPath<'_>, access: Access) -> Self {
+        self.mounts
+            .extend(place.mount.clone().map(|mount| (mount, access)));
+        self
+    }
+
+    /// The same; `follow` is called in the step that makes the change, once that is made.
+    pub(super) fn on_commit(mut self, follow: impl Fn() + Send + Sync + 'static) -> Self {
+        self.on_commit = Some(Box::new(follow));
+        self
+    }
+
+    /// Whether the change may happen; the tokens of the locks that end with it.
+    fn evaluate(&self, present: Option<&Node>) -> Result<Vec<String>> {
+        if self.root.is_closed() {
+            return Err(Error::Forbidden("This account has been removed."));
+        }
+        self.check()?;
+        let (held, now) = (self.locks.read_guard(), Instant::now());
+        self.if_header.check(&held, present, now)?;
+        if self
+            .lock_scopes
+            .iter()
+            .all(|need| held.none_in(&need.resource().root))
+        {
+            return Ok(Vec::new());
+        }
+        let (who, tokens) = (
+            &self.if_header.holder,
+            self.if_header
+                .preconditions
+                .submitted_tokens()
+                .collect::<Vec<_>>(),
+        );
+        let admitted = self.lock_scopes.iter().try_for_each(|need| match need {
+            LockScope::Content(spot) => held.check_content(spot, who, &tokens, now),
+            LockScope::NewMember(_) if present.is_some() => Ok(()),
+            LockScope::Members(spot) | LockScope::NewMember(spot) => {
+                held.check_members(spot, who, &tokens, now)
+            }
+            LockScope::Subtree(spot) => held.check_subtree(spot, who, &tokens, now),
+        });
+        admitted.map_err(|error| {
+            if self.hide_holder {
+                without_holder(error)
+            } else {
+                error
+            }
+        })?;
+        let gone = self.lock_scopes.iter().filter_map(|need| {
+            if let LockScope::Subtree(spot) = need {
+                Some(spot)
+            } else {
+                None
+            }
+        });
+        Ok(gone.flat_map(|spot| held.tokens_within(spot)).collect())
+    }
+}
+
+impl PreconditionCheck for ResolvedPreconditions {
+    fn check_still_allowed(&self) -> Result<()> {
+        Self::check(self)
+    }
+
+    fn check_and_apply(
+        &self,
+        present: Option<&Node>,
+        change: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        // What the verdict rests on holds until this is over: whoever takes a lock from here on waits for it.
+        let _turn = self.root.pending_changes.begin();
+        let ended = self.evaluate(present)?;
+        self.met_folder_at_target
+            .store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
+        change()?;
+        self.on_commit.iter().for_each(|follow| follow());
+        self.ended_locks.lock().extend(ended);
+        Ok(())
+    }
+}
+
+impl Drive {
+    /// The judge of a change at `place`.
+    pub(super) async fn resolve_preconditions(
+        &self,
+        place: &ResolvedPath<'_>,
+        terms: Preconditions,
+        needs: Vec<LockScope>,
+    ) -> Result<Arc<ResolvedPreconditions>> {
+        Ok(Arc::new(
+            self.resolve_preconditions_for(place, place, terms, needs)
+                .await?,
+        ))
+    }
+
+    /// The judge of a request that names `place` and changes what is at `changed`. What it reads elsewhere it must be told of
+    /// ([`Bench::also`]).
+    pub(super) async fn resolve_preconditions_for(
+        &self,
+        place: &ResolvedPath<'_>,
+        changed: &ResolvedPath<'_>,
+        terms: Preconditions,
+        needs: Vec<LockScope>,
+    ) -> Result<ResolvedPreconditions> {
+        let claim = self.resolve_if_header(place, terms).await?;
+        let (root, locks, mounts) = (changed.root.clone(), self.locks.clone(), Vec::new());
+        let (ended, met_folder, following) = (Mutex::default(), AtomicBool::default(), None);
+        let (access, discreet) = (self.identity.access.clone(), self.hides_lock_holders());
+        let bench = ResolvedPreconditions {
+            root,
+            access,
+            mounts,
+            hide_holder: discreet,
+            locks,
+            if_header: claim,
+            lock_scopes: needs,
+            ended_locks: ended,
+            met_folder_at_target: met_folder,
+            on_commit: following,
+        };
+        Ok(bench.with_access_at(changed, Access::Change))
+    }
+
+    /// The conditions of a change at `place`, to be judged when it happens.
+    pub(super) async fn write_options(
+        &self,
+        place: &ResolvedPath<'_>,
+        terms: Preconditions,
+        needs: Vec<LockScope>,
+    ) -> Result<WriteOptions> {
+        Ok(self
+            .resolve_preconditions(place, terms, needs)
+            .await?
+            .write_options())
+    }
+
+    /// Judges a change now, before its body has come; it is judged again when it happens.
+    pub(super) async fn check_early(
+        &self,
+        place: &ResolvedPath<'_>,
+        commit: &WriteOptions,
+    ) -> Result<()> {
+        let present = present(place).await?;
+        if !commit.expect.holds(present.as_ref()) {
+            return Err(Error::PreconditionFailed);
+        }
+        commit
+            .preconditions
+            .check_and_apply(present.as_ref(), &mut || Ok(()))
+    }
+
+    async fn resolve_if_header(
+        &self,
+        place: &ResolvedPath<'_>,
+        terms: Preconditions,
+    ) -> Result<ResolvedIfHeader> {
+        let mut tagged = Vec::new();
+        for list in &terms.if_lists {
+            tagged.push(match &list.resource {
+                ResourceTag::Path(path) => Some(self.resolve_tag(path, &terms).await?),
+                ResourceTag::Request | ResourceTag::Elsewhere => None,
+            });
+        }
+        Ok(ResolvedIfHeader {
+            holder: self.holder(),
+            resource: place.resource_id(),
+            preconditions: terms,
+            tagged,
+        })
+    }
+
+    async fn resolve_tag(
+        &self,
+        path: &crate::model::VPath,
+        terms: &Preconditions,
+    ) -> Result<TaggedResource> {
+        let place = match self.resolve_authorized(path, Access::Read).await {
+            Ok(place) => place,
+            // What may not be seen has no state.
+            Err(Error::NotFound | Error::Forbidden(_)) => {
+                return Ok(TaggedResource {
+                    resource: ResourceId::none(),
+                    etag: None,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let asked = terms.etag_paths().any(|asked| asked == path);
+        let etag = if asked {
+            present(&place).await?.map(|node| node.etag)
+        } else {
+            None
+        };
+        Ok(TaggedResource {
+            resource: place.resource_id(),
+            etag,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LocksConfig;
+    use crate::content::Expect;
+    use crate::content::local::{LocalSettings, LocalTree};
+    use crate::drive::locks::LockRequest;
+    use crate::model::{AccountName, Identity, Irrevocable, Role, VPath};
+    use crate::store::memory::MemoryStore;
+
+    async fn drive(dir: &std::path::Path) -> Drive {
+        let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
+            .await
+            .unwrap();
+        let identity = Identity::whole(
+            AccountName::parse("ana").unwrap(),
+            Role::User,
+            None,
+            Arc::new(Irrevocable),
+        );
+        Drive::new(
+            Arc::new(identity),
+            Arc::new(NamedTree::new("home/ana".into(), tree)),
+            Arc::new(locks),
+        )
+    }
+
+    #[tokio::test]
+    async fn a_removal_ends_the_locks_there_and_none_granted_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = |text| VPath::parse(text).unwrap();
+        let request = || LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
+        let old = drive
+            .lock(&path("a/b"), request(), Preconditions::default())
+            .await
+            .unwrap();
+        let terms = Preconditions {
+            lock_tokens: old.token.iter().cloned().collect(),
+            ..Preconditions::default()
+        };
+        let at = path("a");
+        let place = drive.resolve_authorized(&at, Access::Change).await.unwrap();
+        let bench = drive
+            .resolve_preconditions(&place, terms, scopes_to_delete(&place))
+            .await
+            .unwrap();
+        bench
+            .write_options()
+            .preconditions
+            .check_and_apply(None, &mut || Ok(()))
+            .unwrap();
+        let new = drive
+            .lock(&path("a"), request(), Preconditions::default())
+            .await
+            .unwrap();
+        drive.locks.release_gone(bench.ended_locks()).await;
+        assert_eq!(drive.locks_on(&path("a")), [new]);
+        assert!(drive.locks_on(&path("a/b")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_must_make_its_file_does_not_take_over_anothers() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = VPath::parse("a").unwrap();
+        let request = LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
+        let lock = drive
+            .lock(&path, request, Preconditions::default())
+            .await
+            .unwrap();
+        std::fs::write(dir.path().join("a"), "made meanwhile").unwrap();
+        let absent = Preconditions {
+            expect: Expect::Absent,
+            ..Preconditions::default()
+        };
+        assert!(matches!(
+            drive.create_locked(&path, &lock, &absent).await,
+            Err(Error::PreconditionFailed)
+        ));
+        drive
+            .create_locked(&path, &lock, &Preconditions::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            std::fs::read(dir.path().join("a")).unwrap(),
+            b"made meanwhile"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_does_not_happen_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = VPath::parse("a").unwrap();
+        let request = LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
+        let lock = drive
+            .lock(&path, request, Preconditions::default())
+            .await
+            .unwrap();
+        let terms = Preconditions {
+            lock_tokens: lock.token.iter().cloned().collect(),
+            ..Preconditions::default()
+        };
+        assert!(matches!(
+            drive.delete(&path, terms).await,
+            Err(Error::NotFound)
+        ));
+        assert_eq!(drive.locks_on(&path).len(), 1);
+    }
+}

@@ -1,0 +1,117 @@
+//! Uploads that are laid aside and gone on with, by one request after the other, until they are published.
+
+use super::resolved_path::Access;
+use super::upload::{DriveUpload, upload_preconditions};
+use super::{Drive, Preconditions, resolved_preconditions};
+use crate::content::{InitialContent, SpaceRequest, SpaceReservation, WriteOptions};
+use crate::model::{Error, RelPath, Result, VPath};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Where an upload is laid aside, and the room that it was promised.
+#[derive(Debug)]
+pub struct CreatedUpload {
+    /// The name of the root.
+    pub root: Arc<str>,
+    /// Where it will stand in the root.
+    pub path: RelPath,
+    /// Its room.
+    pub reservation: Box<dyn SpaceReservation>,
+}
+
+/// How an upload that is complete is published.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The root that it is laid aside in.
+    pub root: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// The modification time to set instead of now.
+    pub modified: Option<SystemTime>,
+    /// Under which conditions.
+    pub preconditions: Preconditions,
+}
+
+impl Drive {
+    /// Lays an upload of `len` bytes aside under `id`, a new one: judged as if it were published now, its room reserved.
+    pub async fn create_upload(
+        &self,
+        id: &str,
+        path: &VPath,
+        len: u64,
+        terms: Preconditions,
+    ) -> Result<CreatedUpload> {
+        let place = self.resolve_authorized(path, Access::Create).await?;
+        let terms = upload_preconditions(&place, terms).await?;
+        let commit = self
+            .write_options(
+                &place,
+                terms,
+                resolved_preconditions::scopes_to_create(&place),
+            )
+            .await?;
+        self.check_early(&place, &commit).await?;
+        let (tree, room) = (
+            &place.root.tree,
+            SpaceRequest {
+                len: Some(len),
+                limit: place.quota,
+            },
+        );
+        // What is wrong with the place is told before a byte has come; nothing of this stays.
+        drop(
+            tree.begin_upload(
+                &place.path,
+                InitialContent::Empty,
+                SpaceRequest { len: None, ..room },
+            )
+            .await?,
+        );
+        let reserved = tree.reserve_space(&place.path, room).await?;
+        tree.create_upload(id, len).await?;
+        Ok(CreatedUpload {
+            root: place.root.id.clone(),
+            path: place.path.into_owned(),
+            reservation: reserved,
+        })
+    }
+
+    /// Whether something may be made at a path, by what it leads through alone.
+    pub async fn check_may_change(&self, path: &VPath) -> Result<()> {
+        self.resolve_authorized(path, Access::Create)
+            .await
+            .map(drop)
+    }
+
+    /// Goes on with an upload; `NotFound` when it is gone, or the path leads to another root than it is laid aside in.
+    pub async fn resume_upload(
+        &self,
+        id: &str,
+        path: &VPath,
+        publication: Publication,
+    ) -> Result<DriveUpload> {
+        let place = self.resolve_authorized(path, Access::Create).await?;
+        if *place.root.id != *publication.root {
+            return Err(Error::NotFound);
+        }
+        let terms = upload_preconditions(&place, publication.preconditions).await?;
+        let bench = self
+            .resolve_preconditions(
+                &place,
+                terms,
+                resolved_preconditions::scopes_to_create(&place),
+            )
+            .await?;
+        let room = SpaceRequest {
+            len: Some(publication.len),
+            limit: place.quota,
+        };
+        let upload = place.root.tree.resume_upload(id, &place.path, room).await?;
+        let commit = WriteOptions {
+            modified: publication.modified,
+            limit: place.quota,
+            ..bench.write_options()
+        };
+        Ok(DriveUpload::new(upload, commit, bench, self.clone()))
+    }
+}

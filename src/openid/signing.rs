@@ -1,0 +1,97 @@
+//! What a browser keeps for us meanwhile: readable by it, but nobody else can make it, and it is good for a short time only.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// Seals under a key that lives as long as the program.
+pub struct StateSigner(Hmac<Sha256>);
+
+#[derive(Serialize, Deserialize)]
+struct SignedState<T> {
+    kind: String,
+    ends: i64,
+    what: T,
+}
+
+impl std::fmt::Debug for StateSigner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer")
+    }
+}
+
+impl StateSigner {
+    /// With a key of its own.
+    pub fn new() -> std::io::Result<Self> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(|e| std::io::Error::other(e.to_string()))?;
+        Hmac::new_from_slice(key.as_slice())
+            .map(Self)
+            .map_err(std::io::Error::other)
+    }
+
+    /// `what`, good until `ends`; only [`open`](Self::open) for the same kind reads it.
+    pub fn sign<T: Serialize>(&self, kind: &str, what: T, ends: i64) -> Zeroizing<String> {
+        let text = Zeroizing::new(
+            serde_json::to_vec(&SignedState {
+                kind: kind.to_owned(),
+                ends,
+                what,
+            })
+            .unwrap_or_default(),
+        );
+        let tag = self.mac(&text).finalize().into_bytes();
+        Zeroizing::new(format!(
+            "{}.{}",
+            BASE64_URL_SAFE_NO_PAD.encode(&*text),
+            BASE64_URL_SAFE_NO_PAD.encode(tag)
+        ))
+    }
+
+    /// What was sealed, if it was here, for this, and its time is not over.
+    pub fn verify<T: DeserializeOwned>(&self, kind: &str, sealed: &str, now: i64) -> Option<T> {
+        let (text, tag) = sealed.split_once('.')?;
+        let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
+        self.mac(&text)
+            .verify_slice(&BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?)
+            .ok()?;
+        let sealed: SignedState<T> = serde_json::from_slice(&text).ok()?;
+        (sealed.kind == kind && now < sealed.ends).then_some(sealed.what)
+    }
+
+    fn mac(&self, text: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(text);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_sealed_here_for_this_is_opened_and_only_in_time() {
+        let (ours, other) = (StateSigner::new().unwrap(), StateSigner::new().unwrap());
+        let sealed = ours.sign("a", "kettle".to_owned(), 100);
+        let open = |by: &StateSigner, kind, text: &str, now| by.verify::<String>(kind, text, now);
+        assert_eq!(open(&ours, "a", &sealed, 99).as_deref(), Some("kettle"));
+        assert_eq!(open(&ours, "a", &sealed, 100), None);
+        assert_eq!(open(&ours, "b", &sealed, 1), None);
+        assert_eq!(open(&other, "a", &sealed, 1), None);
+        let (text, tag) = sealed.split_once('.').unwrap();
+        for forged in [
+            text,
+            &format!("{text}."),
+            &format!("{text}A.{tag}"),
+            &format!(".{tag}"),
+            "",
+        ] {
+            assert_eq!(open(&ours, "a", forged, 1), None, "{forged}");
+        }
+    }
+}
