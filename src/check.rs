@@ -3,16 +3,16 @@
 
 use crate::app::removal::{self, RemovalRecord};
 use crate::app::{EXISTING, ExistingFolder, TREES, TreeKind, TreeRecord, place_of};
-use crate::content::local::check::{CheckFinding, TreeCheckOptions, check_tree, inspect};
-use crate::content::local::in_place::{self, FolderLocation, InPlaceError};
-use crate::content::local::missing_features::MissingFeatureSet;
-use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::time::{from_unix_seconds, iso_date};
 use crate::model::{Error, RelPath, Result};
-use crate::store::sled::{RecordMap, SledStore};
-use crate::store::table::decode;
+use crate::state::sled::{RecordMap, SledStore};
+use crate::state::table::decode;
+use crate::storage::local::check::{CheckFinding, TreeCheckOptions, check_tree, inspect};
+use crate::storage::local::in_place::{self, FolderLocation, InPlaceError};
+use crate::storage::local::missing_features::MissingFeatureSet;
+use crate::storage::local::{LocalSettings, LocalTree};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

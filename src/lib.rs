@@ -1,10 +1,20 @@
 //! Sarang: a self-hosted network drive over WebDAV.
 //!
-//! The layers, bottom to top; a module imports only what stands above it in this list:
-//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`outgoing`] requests it makes itself, [`failures`] why clients failed lately, [`store`] remembers records,
-//! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`certs`] certificates it gets for itself, [`app`] everything shared, [`admin`] what administrators do, [`backup`] copies of it all, [`check`] whether all of it agrees, [`control`] what administrators ask of it, [`jobs`] hourly work, [`observe`] numbers about it all, [`http`] the protocol,
-//! [`server`] connections, [`doctor`] what clients meet on their way, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
+//! The layers, bottom to top; a module imports only from layers above its own in this list (`tests/suite/layers/` proves it):
+//!
+//! - [`model`]: plain values
+//! - [`config`]: settings; [`metrics`]: counters
+//! - [`log`], [`audit`]: who did what; [`http_client`]: requests it makes itself; [`failures`]: why clients failed lately
+//! - [`state`]: records; [`storage`]: trees of files
+//! - [`auth`]: who is asking; [`drive`]: what they see and may do
+//! - [`setup`]: the first administrator; [`links`], [`openid`]: the sign-in provider; [`uploads`], [`certs`]: certificates it gets for itself
+//! - [`app`]: everything shared
+//! - [`admin`]: what administrators do; [`backup`]; [`check`]: whether all of it agrees
+//! - [`control`]: administration from the command line; [`jobs`]: hourly work; [`observe`]: metrics; [`http`]: the protocol
+//! - [`server`]: connections; [`doctor`]: what clients meet on their way
+//! - [`cli`][]: commands
+//!
+//! ARCHITECTURE.md is the tour.
 
 pub mod model;
 
@@ -16,8 +26,8 @@ pub mod links;
 pub mod log;
 pub mod metrics;
 
-pub mod content;
-pub mod store;
+pub mod state;
+pub mod storage;
 pub mod uploads;
 
 pub mod auth;

@@ -6,8 +6,8 @@ mod exposition;
 
 use crate::app::App;
 use crate::config::is_public;
-use crate::content::local::LocalTree;
 use crate::model::{Error, Result, time};
+use crate::storage::local::LocalTree;
 pub use exposition::ExpositionFormat;
 use exposition::MetricsEncoder;
 use prometheus_client::collector::Collector;

@@ -1,11 +1,11 @@
 //! Unfinished uploads: what each is to become is a record, what has come of it lies in the root it will be published in,
 //! and its room is reserved there. One request at a time goes on with one.
 
-use crate::content::{Expect, SpaceReservation};
 use crate::drive::{CreatedUpload, Drive, DriveUpload, Preconditions, Publication};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, VPath, time};
-use crate::store::StateStore;
-use crate::store::table::{Record, Table, new_id};
+use crate::state::StateStore;
+use crate::state::table::{Record, Table, new_id};
+use crate::storage::{Expect, SpaceReservation};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -425,7 +425,7 @@ fn now() -> i64 {
 mod tests {
     use super::*;
     use crate::model::{Irrevocable, Role};
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     #[derive(Debug)]
     struct Nothing;

@@ -2,9 +2,9 @@
 
 use super::Administrator;
 use crate::audit::{AuditKind, Reporter};
-use crate::content::history::{TrashedItem, Version};
 use crate::drive::{Drive, Preconditions, RewindAction, RewindRequest, RewindSummary};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
+use crate::storage::history::{TrashedItem, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::SystemTime;

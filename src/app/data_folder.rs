@@ -2,7 +2,7 @@
 //! not become a server without accounts.
 
 use crate::model::{Error, Result};
-use crate::store::sled::SledStore;
+use crate::state::sled::SledStore;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

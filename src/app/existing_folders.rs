@@ -6,7 +6,7 @@ use super::{App, blocking};
 use crate::auth::AccountView;
 use crate::drive::teams::{Team, TeamFolderMember};
 use crate::model::{AccountName, Error, Result, Role};
-use crate::store::{Batch, CommitHook};
+use crate::state::{Batch, CommitHook};
 use std::sync::Arc;
 
 impl App {

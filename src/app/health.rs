@@ -1,9 +1,9 @@
 //! How the server is, for who watches over it: whether it can do its work, and what can be asked for cheaply.
 
 use super::{App, blocking};
-use crate::content::local::LocalTree;
 use crate::metrics::Durations;
 use crate::model::{Error, Result};
+use crate::storage::local::LocalTree;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

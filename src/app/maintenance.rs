@@ -3,10 +3,10 @@
 
 use super::App;
 use super::homes::TreeKind;
-use crate::content::history::{ExpiredCounts, Retention};
-use crate::content::local::LocalTree;
 use crate::drive::resolved_path::NamedTree;
 use crate::model::{AccountName, Error, Result};
+use crate::storage::history::{ExpiredCounts, Retention};
+use crate::storage::local::LocalTree;
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::OsStr;

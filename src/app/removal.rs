@@ -8,8 +8,8 @@ mod begin;
 use super::App;
 use super::homes::{LeftFolder, TreeKind};
 use crate::model::{AccountName, Error, Result, VPath, time};
-use crate::store::StateStore;
-use crate::store::table::{self, Table};
+use crate::state::StateStore;
+use crate::state::table::{self, Table};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -270,7 +270,7 @@ impl App {
             (RemovalStep::Records, Some(account)) => self.remove_account_records(account).await?,
             (RemovalStep::Records, None) => self.remove_team_records(name).await?,
             (RemovalStep::Aside, _) if removal.existing.is_some() => {
-                self.homes.leave_in_place(*kind, name).await?
+                self.homes.leave_in_place(*kind, name).await?;
             }
             (RemovalStep::Aside, _) => {
                 // As when the state is older than the files: then they are the next holder's, and are kept.

@@ -3,7 +3,7 @@
 use super::password::random_bytes;
 use super::two_factor::TwoFactor;
 use crate::model::{Error, Result, Role};
-use crate::store::table::{self, new_id};
+use crate::state::table::{self, new_id};
 use serde::{Deserialize, Serialize};
 
 /// Who vouches for an e-mail address.

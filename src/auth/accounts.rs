@@ -8,7 +8,7 @@ use super::access::Revocation;
 pub use super::account_record::AccountRecord;
 use super::profile::Profile;
 use crate::model::{AccountName, Error, Identity, Result};
-use crate::store::{Batch, CommitHook, StateStore, table};
+use crate::state::{Batch, CommitHook, StateStore, table};
 use parking_lot::RwLock;
 pub use removal::AccountCleanup;
 use std::collections::{BTreeMap, BTreeSet};

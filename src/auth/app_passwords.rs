@@ -8,7 +8,7 @@ use super::password_sign_in::account_in;
 use super::sessions::{COARSE, SessionClient, now};
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, ScopeTarget, Via};
-use crate::store::table::Record;
+use crate::state::table::Record;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 
 use super::password::random_bytes;
 use crate::model::{Error, Result};
-use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{Record, Table};
+use crate::state::{Batch, StateStore};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -116,7 +116,7 @@ impl BearerSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     fn claims() -> BearerClaims {
         BearerClaims {

@@ -231,7 +231,7 @@ mod tests {
     use super::super::accounts::{AccountRecord, Accounts};
     use super::*;
     use crate::model::{AccountName, Role};
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     const HERE: ClientNetwork = ClientNetwork::V4(1);
 
@@ -249,7 +249,7 @@ mod tests {
             let ana = AccountName::parse("ana").unwrap();
             let record = AccountRecord::new("hash".into(), Role::User, None, 0).unwrap();
             accounts
-                .insert(&ana, record, crate::store::Batch::new())
+                .insert(&ana, record, crate::state::Batch::new())
                 .await
                 .unwrap();
             let account = accounts.find(&ana).unwrap();

@@ -4,8 +4,8 @@
 use super::accounts::run_to_completion;
 use super::token;
 use crate::model::{Error, Result};
-use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{Record, Table};
+use crate::state::{Batch, StateStore};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -227,7 +227,7 @@ impl<G: Grant> Grants<G> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::sled::SledStore;
+    use crate::state::sled::SledStore;
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -97,7 +97,7 @@ impl Auth {
 mod tests {
     use super::*;
     use crate::config::AccountsConfig;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 

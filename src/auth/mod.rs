@@ -30,7 +30,7 @@ mod two_factor;
 use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
-use crate::store::{Batch, CommitHook, StateStore};
+use crate::state::{Batch, CommitHook, StateStore};
 pub use account_record::EmailSource;
 pub use accounts::AccountCleanup;
 use accounts::{AccountRecord, Accounts};

@@ -14,7 +14,7 @@ use super::{Auth, NewSession, SessionClient, token};
 use crate::audit::{Actor, AuditEvent, AuditKind, AuditOutcome};
 use crate::config::{OpenIdConfig, UnknownSubjects};
 use crate::model::{AccountName, Error, Result, Role};
-use crate::store::table;
+use crate::state::table;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -562,9 +562,9 @@ fn secret_of(issuer: &str, subject: &str) -> String {
 mod tests {
     use super::*;
     use crate::config::AccountsConfig;
-    use crate::store::memory::MemoryStore;
-    use crate::store::table::encode;
-    use crate::store::{Batch, StateStore};
+    use crate::state::memory::MemoryStore;
+    use crate::state::table::encode;
+    use crate::state::{Batch, StateStore};
 
     #[tokio::test]
     async fn a_link_is_to_the_account_it_was_made_for_and_to_no_namesake() {

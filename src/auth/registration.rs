@@ -9,7 +9,7 @@ use super::sessions::now;
 use super::{AccountView, Auth, token};
 use crate::config::Registration;
 use crate::model::{AccountName, Error, Identity, Result, Role};
-use crate::store::{Batch, table};
+use crate::state::{Batch, table};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

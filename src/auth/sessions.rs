@@ -10,7 +10,7 @@ use super::sign_in_metrics::CredentialKind;
 use super::two_factor::SecondFactorCheck;
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via, time};
-use crate::store::table::Record;
+use crate::state::table::Record;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -348,9 +348,9 @@ mod tests {
     use super::*;
     use crate::config::AccountsConfig;
     use crate::model::Role;
-    use crate::store::memory::MemoryStore;
-    use crate::store::table::{Table, encode};
-    use crate::store::{Batch, StateStore};
+    use crate::state::memory::MemoryStore;
+    use crate::state::table::{Table, encode};
+    use crate::state::{Batch, StateStore};
 
     const GOOD: &[u8] = b"blue kettle 77";
     const CALLER: SessionClient<'static> = SessionClient {

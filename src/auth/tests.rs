@@ -3,8 +3,8 @@
 use super::accounts::AccountRecord;
 use super::password::old_hash;
 use super::*;
-use crate::store::Batch;
-use crate::store::memory::MemoryStore;
+use crate::state::Batch;
+use crate::state::memory::MemoryStore;
 use std::sync::atomic::Ordering;
 
 const GOOD: &[u8] = b"blue kettle 77";
@@ -432,7 +432,7 @@ async fn signing_in_renews_an_old_hash() {
     let store = MemoryStore::new();
     let record = AccountRecord::new(old_hash(GOOD), Role::User, None, 0).unwrap();
     store
-        .commit(Batch::new().put("account/ana", crate::store::table::encode(&record).unwrap()))
+        .commit(Batch::new().put("account/ana", crate::state::table::encode(&record).unwrap()))
         .await
         .unwrap();
     let auth = Auth::open(store.clone(), &AccountsConfig::default())

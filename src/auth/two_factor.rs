@@ -267,7 +267,7 @@ mod tests {
     use super::*;
     use crate::config::AccountsConfig;
     use crate::model::Role;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     #[tokio::test]
     async fn after_five_wrong_codes_a_sign_in_that_owes_one_is_over_for_good() {

@@ -1,13 +1,13 @@
 //! Shares and links are bound to files and folders, whose ids a backup keeps. What was moved while the files were copied may lie
 //! elsewhere in a generation than its state says: here each share finds its own.
 
-use crate::content::FileId;
-use crate::content::local::backup::IndexEntry;
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::{AccountName, RelPath, Result};
-use crate::store::sled::RecordMap;
-use crate::store::table::{decode, encode};
+use crate::state::sled::RecordMap;
+use crate::state::table::{decode, encode};
+use crate::storage::FileId;
+use crate::storage::local::backup::IndexEntry;
 use std::collections::{HashMap, HashSet};
 
 const SHARES: &str = "share/";

@@ -2,8 +2,8 @@
 //! tells of is on the disk, so that a generation that was cut short can be believed.
 
 use super::failed;
-use crate::content::local::backup::{self as copy, BackupStats, CopyObserver, IndexEntry};
 use crate::model::Result;
+use crate::storage::local::backup::{self as copy, BackupStats, CopyObserver, IndexEntry};
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};

@@ -5,13 +5,13 @@ use super::index::{self, IndexWriter};
 use super::tree_paths::TreePaths;
 use super::{BackupRun, FILES, HEADER, make_folder};
 use crate::app::{TREES, TreeRecord, place_of};
-use crate::content::local::LocalTree;
-use crate::content::local::backup::{
+use crate::model::Result;
+use crate::state::sled::RecordMap;
+use crate::state::table::decode;
+use crate::storage::local::LocalTree;
+use crate::storage::local::backup::{
     self as copy, BackupIndex, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry, ParentCopy,
 };
-use crate::model::Result;
-use crate::store::sled::RecordMap;
-use crate::store::table::decode;
 use std::path::Path;
 
 /// The homes and team folders that are known and not there, as they lie in the data folder: `homes/ana`.

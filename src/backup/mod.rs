@@ -12,13 +12,13 @@ mod restore;
 mod tests;
 mod tree_paths;
 
-pub use crate::content::local::backup::BackupStats;
+pub use crate::storage::local::backup::BackupStats;
 pub use restore::{RestoreSummary, restore};
 
-use crate::content::local::backup::{self as copy, CopyTreeOptions, FallbackCopy, ParentCopy};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
-use crate::store::sled::SledStore;
+use crate::state::sled::SledStore;
+use crate::storage::local::backup::{self as copy, CopyTreeOptions, FallbackCopy, ParentCopy};
 use index::IndexWriter;
 use repository::BackupRepository;
 use serde::{Deserialize, Serialize};

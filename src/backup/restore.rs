@@ -7,11 +7,11 @@ use super::{
     FILES, REST, STATE, Summary, failed, index, make_folder, sync_folder, tree_paths, write_durably,
 };
 use crate::app::UNFINISHED;
-use crate::content::local::backup::{
+use crate::model::{Error, Result};
+use crate::state::sled::SledStore;
+use crate::storage::local::backup::{
     self as copy, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry,
 };
-use crate::model::{Error, Result};
-use crate::store::sled::SledStore;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

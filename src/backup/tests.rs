@@ -1,7 +1,7 @@
 //! Generations one after the other: what a cut one hands on, one at a time, how many are kept.
 
 use super::*;
-use crate::store::StateStore as _;
+use crate::state::StateStore as _;
 use tempfile::TempDir;
 
 /// A data folder with a state, some files, and an export to back up.

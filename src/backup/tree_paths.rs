@@ -3,10 +3,10 @@
 use super::repository;
 use crate::app::removal::{self, FilesDisposal, RemovalRecord};
 use crate::app::{EXISTING, ExistingFolder, place_of};
-use crate::content::local::in_place::{self, FolderLocation};
 use crate::model::{Error, Result};
-use crate::store::sled::RecordMap;
-use crate::store::table::{decode, encode};
+use crate::state::sled::RecordMap;
+use crate::state::table::{decode, encode};
+use crate::storage::local::in_place::{self, FolderLocation};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::{print, process};
 use crate::config::Config;
-use crate::store::sled::SledStore;
+use crate::state::sled::SledStore;
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -37,7 +37,7 @@ pub(super) async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Batch, StateStore};
+    use crate::state::{Batch, StateStore};
 
     #[tokio::test]
     async fn an_export_is_restored_unless_the_store_is_in_use() {

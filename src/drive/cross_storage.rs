@@ -8,11 +8,11 @@ use super::mass_change::ChangeCounts;
 use super::resolved_path::{Access, NamedTree, ResolvedPath};
 use super::resolved_preconditions::{self, ResolvedPreconditions};
 use super::{Copying, Drive, Preconditions, present};
-use crate::content::{
+use crate::model::{Error, RelPath, Result};
+use crate::storage::{
     CopyDepth, DeadProp, DirEntry, Expect, InitialContent, Node, PropChange, SpaceRequest,
     WriteOptions,
 };
-use crate::model::{Error, RelPath, Result};
 use moved::CopiedEntries;
 use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};

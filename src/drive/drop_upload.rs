@@ -4,8 +4,8 @@
 use super::resolved_path::ResolvedPath;
 use super::upload::{DriveUpload, UploadOptions};
 use super::{Drive, Preconditions, resolved_preconditions};
-use crate::content::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{Error, RelPath, Result, before_extension};
+use crate::storage::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 

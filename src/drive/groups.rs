@@ -4,8 +4,8 @@ mod records;
 
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, Result};
-use crate::store::StateStore;
-use crate::store::table::new_id;
+use crate::state::StateStore;
+use crate::state::table::new_id;
 use parking_lot::RwLock;
 use records::{GroupRecords, StoredGroup};
 use serde::{Deserialize, Serialize};

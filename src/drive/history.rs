@@ -4,9 +4,9 @@ use super::mounts::MountSource;
 use super::resolved_path::{Access, NamedTree, ResolvedPath};
 use super::revocable::ReadAccess;
 use super::{Drive, Preconditions, resolved_preconditions};
-use crate::content::history::{TrashedItem, Version};
-use crate::content::{Reader, WriteOptions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
+use crate::storage::history::{TrashedItem, Version};
+use crate::storage::{Reader, WriteOptions};
 use std::sync::Arc;
 
 /// How many names are tried beside one that is taken.

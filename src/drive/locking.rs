@@ -6,8 +6,8 @@ use super::preconditions::Preconditions;
 use super::resolve::Resolved;
 use super::resolved_path::{Access, ResolvedPath, authorize};
 use super::resolved_preconditions;
-use crate::content::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{Error, Result, VPath, Via};
+use crate::storage::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use std::time::{Duration, Instant};
 
 /// A lock as one identity may see it.

@@ -31,8 +31,8 @@ mod tests;
 mod trash_names;
 mod upload;
 
-use crate::content::{CopyDepth, DeadProp, DirEntry, FileId, Listing, Node, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
+use crate::storage::{CopyDepth, DeadProp, DirEntry, FileId, Listing, Node, Reader, Usage};
 pub use checksum::Checksum;
 pub use locking::LockView;
 use locks::Locks;

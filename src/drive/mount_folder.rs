@@ -4,9 +4,9 @@
 use super::absent_is_none;
 use super::mounts::{Mount, MountSource};
 use super::sharing::Sharing;
-use crate::content::{DirEntry, Etag, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Result, VPath};
+use crate::storage::{DirEntry, Etag, Node};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::OnceCell;

@@ -3,8 +3,8 @@
 use super::resolve::Resolved;
 use super::resolved_path::{Access, authorize};
 use super::{Drive, Mounts};
-use crate::content::DirEntry;
 use crate::model::{Result, VPath};
+use crate::storage::DirEntry;
 use tokio::sync::Semaphore;
 
 /// A folder with more entries than this is large.
@@ -144,7 +144,7 @@ impl LowestNames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Node;
+    use crate::storage::Node;
 
     #[test]
     fn the_lowest_join_to_the_whole_in_whatever_order_they_come() {

@@ -2,8 +2,8 @@
 
 use super::locks::{LockHolder, LocksGuard};
 use super::resolved_path::ResourceId;
-use crate::content::{Etag, Expect, Node};
 use crate::model::{Error, Result, VPath};
+use crate::storage::{Etag, Expect, Node};
 use std::time::Instant;
 
 /// The conditions of one request.
@@ -17,7 +17,7 @@ pub struct Preconditions {
     pub lock_tokens: Vec<String>,
     /// Whether the change need not be durable when it is made: it is one of many that are waited for together.
     pub is_synced_later: bool,
-    /// Whether what moves is known to fit where it goes, as [`Commit::fits`](crate::content::Commit::fits) says.
+    /// Whether what moves is known to fit where it goes, as [`Commit::fits`](crate::storage::WriteOptions::fits) says.
     pub fits: bool,
 }
 

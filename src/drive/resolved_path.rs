@@ -2,8 +2,8 @@
 
 use super::mounts::Mount;
 use super::pending_changes::PendingChanges;
-use crate::content::ContentTree;
 use crate::model::{Error, RelPath, Result, Rights};
+use crate::storage::Tree;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ pub struct NamedTree {
     /// Its name in records.
     pub id: Arc<str>,
     /// Its files.
-    pub tree: Arc<dyn ContentTree>,
+    pub tree: Arc<dyn Tree>,
     closed: AtomicBool,
     /// The changes that are judged and not over.
     pub(super) pending_changes: PendingChanges,
@@ -22,7 +22,7 @@ pub struct NamedTree {
 
 impl NamedTree {
     /// A tree under its name.
-    pub fn new(id: Arc<str>, tree: Arc<dyn ContentTree>) -> Self {
+    pub fn new(id: Arc<str>, tree: Arc<dyn Tree>) -> Self {
         Self {
             id,
             tree,

@@ -5,8 +5,8 @@ use super::mounts::Mount;
 use super::preconditions::{Preconditions, ResolvedIfHeader, ResourceTag, TaggedResource};
 use super::resolved_path::{Access, NamedTree, ResolvedPath, ResourceId};
 use super::{Drive, present};
-use crate::content::{Node, PreconditionCheck, WriteOptions};
 use crate::model::{AccessCheck, Error, Result};
+use crate::storage::{Node, PreconditionCheck, WriteOptions};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -348,11 +348,11 @@ impl Drive {
 mod tests {
     use super::*;
     use crate::config::LocksConfig;
-    use crate::content::Expect;
-    use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::LockRequest;
     use crate::model::{AccountName, Identity, Irrevocable, Role, VPath};
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
+    use crate::storage::Expect;
+    use crate::storage::local::{LocalSettings, LocalTree};
 
     async fn drive(dir: &std::path::Path) -> Drive {
         let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();

@@ -3,8 +3,8 @@
 use super::resolved_path::Access;
 use super::upload::{DriveUpload, upload_preconditions};
 use super::{Drive, Preconditions, resolved_preconditions};
-use crate::content::{InitialContent, SpaceRequest, SpaceReservation, WriteOptions};
 use crate::model::{Error, RelPath, Result, VPath};
+use crate::storage::{InitialContent, SpaceRequest, SpaceReservation, WriteOptions};
 use std::sync::Arc;
 use std::time::SystemTime;
 

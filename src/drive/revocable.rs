@@ -3,8 +3,8 @@
 
 use super::mounts::Mount;
 use super::resolved_path::Access;
-use crate::content::{Digest, DirEntry, Listing, Node, Reader};
 use crate::model::{AccessCheck, Result};
+use crate::storage::{Digest, DirEntry, Listing, Node, Reader};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::pin::Pin;

@@ -4,9 +4,9 @@
 use super::resolved_path::{Access, ResolvedPath};
 use super::resolved_preconditions::{self, LockScope};
 use super::{Drive, Preconditions, present};
-use crate::content::history::{RewindPlan, RewindSource, RewindStep};
-use crate::content::{InitialContent, SpaceRequest, WriteOptions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
+use crate::storage::history::{RewindPlan, RewindSource, RewindStep};
+use crate::storage::{InitialContent, SpaceRequest, WriteOptions};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -347,10 +347,10 @@ fn lock_scopes_of(place: &ResolvedPath<'_>, steps: &[RewindStep]) -> Vec<LockSco
                 }
             }
             RewindStep::Discard { path } => {
-                needs.extend(resolved_preconditions::scopes_to_delete(&at(place, path)))
+                needs.extend(resolved_preconditions::scopes_to_delete(&at(place, path)));
             }
             RewindStep::Make { path } => {
-                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, path)))
+                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, path)));
             }
             RewindStep::Revert { path, .. } | RewindStep::Blank { path } => {
                 needs.push(LockScope::Content(at(place, path).resource_id()));
@@ -423,11 +423,11 @@ fn action_of(
 mod tests {
     use super::*;
     use crate::config::{Durability, LocksConfig};
-    use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::Locks;
     use crate::drive::resolved_path::NamedTree;
     use crate::model::{AccountName, Identity, Irrevocable, Role};
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
+    use crate::storage::local::{LocalSettings, LocalTree};
     use std::sync::Arc;
     use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! One share: a file or folder of an account that is shown to others.
 
 use super::groups::GranteeRef;
-use crate::content::FileId;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Rights};
-use crate::store::table::Record;
+use crate::state::table::Record;
+use crate::storage::FileId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

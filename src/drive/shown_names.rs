@@ -5,8 +5,8 @@
 use super::mount_folder::UniqueNames;
 use super::share::Share;
 use crate::model::{AccountName, Result, VPath};
-use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{Record, Table};
+use crate::state::{Batch, StateStore};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -186,7 +186,7 @@ fn key(account: &AccountName, id: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     /// More than one step of a store takes.
     const SHARES: usize = 2 * AT_ONCE + 1;

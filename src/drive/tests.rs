@@ -3,8 +3,6 @@
 use super::*;
 use crate::audit::Audit;
 use crate::config::{HistoryConfig, LocksConfig};
-use crate::content::local::{LocalSettings, LocalTree};
-use crate::content::{Expect, InitialContent, PropChange};
 use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::LockRequest;
 use crate::drive::mass_change::MassChangeDetector;
@@ -14,7 +12,9 @@ use crate::drive::shares::{NewShare, Share, Shares};
 use crate::drive::sharing::{MountFolderNames, TreeProvider};
 use crate::drive::teams::Teams;
 use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
-use crate::store::memory::MemoryStore;
+use crate::state::memory::MemoryStore;
+use crate::storage::local::{LocalSettings, LocalTree};
+use crate::storage::{Expect, InitialContent, PropChange};
 use proptest::prelude::*;
 use std::time::SystemTime;
 

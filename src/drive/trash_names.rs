@@ -2,8 +2,8 @@
 //! leads back there: neither a listing nor a look reads more than itself.
 
 use super::mount_folder::with_suffix;
-use crate::content::{DirEntry, Listing};
 use crate::model::{RelPath, Result};
+use crate::storage::{DirEntry, Listing};
 use async_trait::async_trait;
 
 /// Hexadecimal digits of a stamp.

@@ -2,8 +2,8 @@
 //! back when the clock is set right.
 
 use crate::model::{Result, time};
-use crate::store::StateStore;
-use crate::store::table::{Record, Table};
+use crate::state::StateStore;
+use crate::state::table::{Record, Table};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -190,7 +190,7 @@ impl TrustedClock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     const HOUR: Duration = Duration::from_secs(3600);
 

@@ -4,10 +4,10 @@
 mod link_access;
 mod passes;
 
-use crate::content::{DeadProp, FileId, Node, OWN_NAMESPACE};
 use crate::model::{AccountName, Error, Result, Rights, time};
-use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{Record, Table};
+use crate::state::{Batch, StateStore};
+use crate::storage::{DeadProp, FileId, Node, OWN_NAMESPACE};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 pub use link_access::LinkAccess;

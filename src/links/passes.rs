@@ -162,9 +162,9 @@ impl PassSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::FileId;
     use crate::links::{LinkRecord, Target};
     use crate::model::{AccountName, Rights};
+    use crate::storage::FileId;
     use std::sync::Arc;
 
     fn link(id: &str, generation: u64) -> Link {

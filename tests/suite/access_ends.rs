@@ -130,7 +130,7 @@ impl Credential {
                 server
                     .block_on(app.auth.update(&ana(), what, None))
                     .unwrap(),
-            )
+            );
         };
         match how {
             End::Disabled => alter(AccountUpdate {

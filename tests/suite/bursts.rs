@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, TestServer, poll};
 use sarang::audit::{AuditFilter, AuditKind};
-use sarang::content::history::Retention;
+use sarang::storage::history::Retention;
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 

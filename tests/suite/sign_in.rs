@@ -2,9 +2,9 @@
 
 use crate::harness::{NAME, PASSWORD, TestServer};
 use sarang::app::removal::FilesDisposal;
-use sarang::content::InitialContent;
 use sarang::drive::{Preconditions, UploadOptions};
 use sarang::model::{AccountName, Error, VPath};
+use sarang::storage::InitialContent;
 
 fn ana() -> AccountName {
     AccountName::parse("ana").unwrap()

@@ -2,9 +2,9 @@
 
 use crate::harness::{Client, Immutable, TestServer};
 use percent_encoding::percent_decode_str;
-use sarang::content::InitialContent;
 use sarang::drive::{Preconditions, UploadOptions};
 use sarang::model::{AccountName, Identity, Irrevocable, Role, VPath};
+use sarang::storage::InitialContent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -12,7 +12,7 @@ const tags = [...new Set(readdirSync(join(web, 'locales')).map((name) => name.sp
 const words = Object.fromEntries(tags.map((tag) => [tag, { ...read(tag), ...read(`${tag}.more`) }]))
 const code = (text) => text.replace(/\/\*\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
 /** Words that the pages of the server mark for `public.js`. */
-const marked = [...readFileSync(join(web, '../src/http/public/page.rs'), 'utf8').matchAll(/data-t=\\"([\w.]+)\\"/g)].map(([, key]) => key)
+const marked = [...readFileSync(join(web, '../src/http/public/html.rs'), 'utf8').matchAll(/data-t=\\"([\w.]+)\\"/g)].map(([, key]) => key)
 const all = Object.values(sources).map(code).join('\n')
 
 test('every language has every key, in the same file, with the same places and all its plurals', () => {

@@ -4,10 +4,10 @@
 use super::TreeKind;
 use crate::app::data_folder::MARKER;
 use crate::app::{BACKUPS, TREE_FOLDERS};
-use crate::content::local::in_place::{FolderLocation, InPlaceError};
 use crate::model::{Error, Result};
-use crate::store::table::{self, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{self, Table};
+use crate::state::{Batch, StateStore};
+use crate::storage::local::in_place::{FolderLocation, InPlaceError};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

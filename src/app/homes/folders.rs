@@ -1,6 +1,6 @@
 //! What is done to the folders of homes and team folders from outside.
 
-use crate::content::local::in_place::purge_folder as purge_now;
+use crate::storage::local::in_place::purge_folder as purge_now;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};

@@ -2,10 +2,10 @@
 //! as when its disk is not mounted: it is never made anew.
 
 use super::TreeKind;
-use crate::content::local::in_place::InPlaceError;
 use crate::model::{Error, Result};
-use crate::store::table::{self, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{self, Table};
+use crate::state::{Batch, StateStore};
+use crate::storage::local::in_place::InPlaceError;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};

@@ -1,9 +1,9 @@
 //! What the file systems lack that homes and team folders lie on, as far as that has been looked at.
 
 use super::{Homes, TreeKind};
-use crate::content::local::LocalTree;
-use crate::content::local::missing_features::MissingFeatureSet;
 use crate::model::Error;
+use crate::storage::local::LocalTree;
+use crate::storage::local::missing_features::MissingFeatureSet;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::os::unix::fs::MetadataExt;

@@ -6,9 +6,9 @@ use super::folders::{
 };
 use super::{Homes, TreeKind, blocking_with_timeout};
 use crate::app::blocking;
-use crate::content::local::LocalTree;
-use crate::content::local::in_place::{FolderLocation, InPlaceError};
 use crate::model::{AccountName, Error, RelPath, Result};
+use crate::storage::local::LocalTree;
+use crate::storage::local::in_place::{FolderLocation, InPlaceError};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::PathBuf;

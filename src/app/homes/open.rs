@@ -2,9 +2,9 @@
 //! tree that somebody holds is never opened a second time beside: that would take the uploads of the one for leftovers of the other.
 
 use super::TreeKind;
-use crate::content::local::LocalTree;
-use crate::content::local::close::ClosedLocalTree;
 use crate::drive::resolved_path::NamedTree;
+use crate::storage::local::LocalTree;
+use crate::storage::local::close::ClosedLocalTree;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::ErrorKind;

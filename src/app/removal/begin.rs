@@ -4,8 +4,8 @@ use super::{FilesDisposal, RemovalOutcome, RemovalRecord};
 use crate::app::App;
 use crate::app::homes::{LeftFolder, TreeKind};
 use crate::model::{AccountName, Error, Result};
-use crate::store::Batch;
-use crate::store::table::new_id;
+use crate::state::Batch;
+use crate::state::table::new_id;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use super::{AccountRecord, Accounts, key_of, run_to_completion};
 use crate::model::{AccountName, Error, Result};
-use crate::store::Batch;
+use crate::state::Batch;
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::Role;
-use crate::store::memory::MemoryStore;
+use crate::state::memory::MemoryStore;
 
 fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()

@@ -3,8 +3,8 @@
 
 use super::super::resolved_path::ResolvedPath;
 use super::{Copying, CrossStorageCopy};
-use crate::content::{CopyDepth, DeadProp, Node, WriteOptions};
 use crate::model::{Error, RelPath, Result};
+use crate::storage::{CopyDepth, DeadProp, Node, WriteOptions};
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 

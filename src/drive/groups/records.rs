@@ -4,8 +4,8 @@
 
 use super::{Group, GroupName};
 use crate::model::{AccountName, Result};
-use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::state::table::{Record, Table};
+use crate::state::{Batch, StateStore};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -289,7 +289,7 @@ fn weight_of(members: &BTreeSet<AccountName>) -> usize {
 mod tests {
     use super::super::{GranteeRef, Groups};
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::state::memory::MemoryStore;
 
     fn named(range: std::ops::Range<usize>) -> BTreeSet<AccountName> {
         range

@@ -1,8 +1,8 @@
 //! Locks against a store in memory.
 
 use super::*;
-use crate::store::StateStore;
-use crate::store::memory::MemoryStore;
+use crate::state::StateStore;
+use crate::state::memory::MemoryStore;
 
 fn account(name: &str) -> LockHolder {
     AccountName::parse(name).unwrap().into()

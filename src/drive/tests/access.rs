@@ -1,8 +1,8 @@
 //! An access that ends at any of the looks at it: the operation fails, what it would have changed is as before, and nothing of it lies about.
 
 use super::*;
-use crate::content::DeadProp;
 use crate::model::AccessCheck;
+use crate::storage::DeadProp;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,9 +1,9 @@
 //! One WebDAV request, read once by the gate; what the protocol crate's callbacks act on and report into.
 
-use crate::content::Node;
 use crate::drive::locks::LockRequest;
 use crate::drive::{Checksum, Drive, LockView, Preconditions};
 use crate::model::{Error, VPath};
+use crate::storage::Node;
 use http::StatusCode;
 use parking_lot::Mutex;
 use std::fmt;

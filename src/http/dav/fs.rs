@@ -2,9 +2,9 @@
 //! precise failures go into the exchange, and the crate hears only what steers it.
 
 use super::exchange::{DavExchange, DavMethod};
-use crate::content::{CopyDepth, InitialContent, Node};
 use crate::drive::{Copying, DriveUpload, UploadOptions};
 use crate::model::{Error, Result, VPath};
+use crate::storage::{CopyDepth, InitialContent, Node};
 use bytes::{Buf, Bytes};
 use dav_server::davpath::DavPath;
 use dav_server::fs::{

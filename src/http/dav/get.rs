@@ -4,13 +4,13 @@ use super::conditional::{ReadCondition, evaluate};
 use super::media::{is_harmless, media_type};
 use super::props::write_etag;
 use super::range::{ByteRange, RangeSelection, requested};
-use crate::content::{Node, Reader};
 use crate::drive::Drive;
 use crate::http::body::{Body, Download};
 use crate::http::reply;
 use crate::http::response_memory::{self, ResponseMemory};
 use crate::model::time::http_date;
 use crate::model::{Error, Result, VPath};
+use crate::storage::{Node, Reader};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
@@ -289,8 +289,8 @@ async fn next_piece(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Etag;
     use crate::model::time::from_unix_seconds;
+    use crate::storage::Etag;
     use async_trait::async_trait;
     use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
     use http_body::Body as _;
@@ -308,7 +308,7 @@ mod tests {
         fn node(&self) -> &Node {
             &self.node
         }
-        fn digest(&self) -> Option<crate::content::Digest> {
+        fn digest(&self) -> Option<crate::storage::Digest> {
             None
         }
         async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {

@@ -3,9 +3,9 @@
 use super::conditional;
 pub use super::owncloud::{oc_checksum, oc_mtime};
 use super::tokens::{if_lists, lock_tokens};
-use crate::content::Expect;
 use crate::drive::preconditions::Preconditions;
 use crate::model::{Error, Result, VPath};
+use crate::storage::Expect;
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use std::time::Duration;

@@ -129,7 +129,6 @@ fn write_place(out: &mut Vec<u8>, place: ResponseHref<'_>, folder: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{DeadProp, Etag, Node};
     use crate::drive::{LockView, Quota};
     use crate::http::dav::requests::PropfindKind;
     use crate::http::dav::requests::parse_propfind;
@@ -137,6 +136,7 @@ mod tests {
     use crate::http::dav::xml::XmlName;
     use crate::model::VPath;
     use crate::model::time::from_unix_seconds;
+    use crate::storage::{DeadProp, Etag, Node};
     use std::time::{Duration, Instant};
 
     const MODIFIED: i64 = 784_111_777;

@@ -8,11 +8,11 @@ use super::props::PropertySource;
 use super::reclaimable_body::ReclaimableBody;
 use super::xmltext::MAX_XML;
 use super::{options, propfind, requests, user_agent};
-use crate::content::Node;
 use crate::http::body::Body;
 use crate::http::reply;
 use crate::http::request_body::RequestBody;
 use crate::model::{Identity, Result};
+use crate::storage::Node;
 use http::{Response, request};
 
 /// Answers OPTIONS and PROPFIND above the drive; other methods are not allowed there.

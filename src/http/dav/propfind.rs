@@ -6,11 +6,11 @@ use super::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
 use super::propfind_plan::PropfindPlan;
 use super::props::PropertySource;
 use super::requests::PropfindKind;
-use crate::content::{DirEntry, Listing, Node};
 use crate::drive::{Drive, LockView};
 use crate::http::body::Body;
 use crate::http::reply;
 use crate::model::{Identity, Result, VPath, Via};
+use crate::storage::{DirEntry, Listing, Node};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
@@ -230,9 +230,9 @@ impl PropfindBody {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Etag;
     use crate::http::dav::xml::XmlName;
     use crate::model::{Error, time::from_unix_seconds};
+    use crate::storage::Etag;
     use async_trait::async_trait;
     use http_body::Body as _;
     use http_body_util::BodyExt;

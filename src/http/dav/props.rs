@@ -6,9 +6,9 @@ use super::lockxml::write_activelock;
 use super::media::media_type;
 use super::xml::XmlName;
 use super::xmlname::is_xml_char;
-use crate::content::{DeadProp, Etag, Node};
 use crate::drive::{LockView, Quota};
 use crate::model::time::unix_seconds;
+use crate::storage::{DeadProp, Etag, Node};
 
 /// The namespace of Windows' file times and attributes.
 pub const WINDOWS: &str = "urn:schemas-microsoft-com:";

@@ -3,9 +3,9 @@
 
 use super::xml::MALFORMED;
 use super::xmlname::split_attributes;
-use crate::content::PROPS_LIMIT;
 use crate::model::windows1252;
 use crate::model::{Error, Result};
+use crate::storage::PROPS_LIMIT;
 use std::borrow::Cow;
 
 /// The most bytes that the body of a request may have when it is XML, decoded.

@@ -1,7 +1,6 @@
 //! The pages of public links as HTML. Every name is text; every address is made of escapes.
 
 use super::Visitor;
-use crate::content::Node;
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, ResourceKind, Row};
 use crate::http::dav::{href, media};
@@ -9,6 +8,7 @@ use crate::http::router::{escape, page, page_with};
 use crate::http::web;
 use crate::model::names::is_balanced;
 use crate::model::{Error, Rights, VPath, time};
+use crate::storage::Node;
 use axum::response::Html;
 use std::borrow::Cow;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! What could not be made smaller: it costs its decoding once, however often it is asked for. In memory only: the next start tries it anew.
 
-use crate::content::Etag;
+use crate::storage::Etag;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 

@@ -6,10 +6,10 @@ mod decoder_memory;
 pub mod downscale;
 mod failed;
 
-use crate::content::{Etag, MAX_THUMBNAIL_BYTES, Node, Reader};
 use crate::http::api::files::whole;
 use crate::http::dav::conditional::{ReadCondition, evaluate};
 use crate::model::{Error, Result};
+use crate::storage::{Etag, MAX_THUMBNAIL_BYTES, Node, Reader};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use downscale::{MAX_FILE, downscale, unfit};
@@ -269,7 +269,7 @@ impl Drop for ThumbnailQueueSlot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Digest;
+    use crate::storage::Digest;
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicUsize, Ordering};
 

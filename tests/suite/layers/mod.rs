@@ -13,8 +13,8 @@ use std::fs;
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config", "metrics"],
-    &["log", "audit", "outgoing", "failures"],
-    &["store", "content"],
+    &["log", "audit", "http_client", "failures"],
+    &["state", "storage"],
     &["auth", "drive"],
     &["setup", "links", "openid", "uploads", "certs"],
     &["app"],
@@ -35,17 +35,17 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ),
     (
         "hyper_util",
-        &["http", "server", "outgoing", "doctor"],
+        &["http", "server", "http_client", "doctor"],
         "as hyper; others are asked with its client",
     ),
     (
         "hyper_rustls",
-        &["outgoing", "doctor"],
+        &["http_client", "doctor"],
         "one place calls out, and the doctor as clients do",
     ),
     (
         "tokio_rustls",
-        &["server", "outgoing", "doctor"],
+        &["server", "http_client", "doctor"],
         "one place accepts connections, one calls out, and the doctor as clients do",
     ),
     ("listenfd", &["server"], "as tokio_rustls"),
@@ -65,24 +65,24 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("headers", &["http", "server"], "one place speaks HTTP"),
     (
         "http_body_util",
-        &["http", "server", "outgoing", "doctor", "certs/acme"],
+        &["http", "server", "http_client", "doctor", "certs/acme"],
         "one place speaks HTTP; answers to what we ask are bounded",
     ),
     (
         "sled",
-        &["store/sled"],
+        &["state/sled"],
         "the engine is an implementation of the seam",
     ),
     (
         "rustix",
         &[
-            "content/local/os", // every system call on user paths
-            "store",            // fsync of folders, free space
-            "auth",             // random bytes
-            "setup",            // random bytes
-            "cli",              // the terminal's echo
-            "server",           // socket options
-            "certs",            // the name of the machine
+            "storage/local/sys", // every system call on user paths
+            "state",             // fsync of folders, free space
+            "auth",              // random bytes
+            "setup",             // random bytes
+            "cli",               // the terminal's echo
+            "server",            // socket options
+            "certs",             // the name of the machine
         ],
         "system calls stay where they are named",
     ),
@@ -99,12 +99,12 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("argon2", &["auth/password"], "one place hashes passwords"),
     (
         "std::env",
-        &["config", "main", "store/sled/faults"],
+        &["config", "main", "state/sled/faults"],
         "one reader of the environment; main has arguments",
     ),
     (
         "std::process::Command",
-        &["store/sled/faults"],
+        &["state/sled/faults"],
         "no hooks, no shell: only a test starts a process",
     ),
 ];

@@ -2,10 +2,10 @@
 
 use super::super::files::{ResourceKind, Row};
 use super::Cut;
-use crate::content::{DirEntry, Listing};
 use crate::drive::Drive;
 use crate::drive::revocable::ReadAccess;
 use crate::model::{Error, Result, VPath};
+use crate::storage::{DirEntry, Listing};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;

@@ -1,0 +1,85 @@
+//! The ids of what is copied: a copy of a whole tree has the same files as the tree, on other inodes.
+
+use super::copier::DOING;
+use crate::model::Result;
+use crate::storage::local::file_meta::FileMeta;
+use crate::storage::local::relocated::{self, TreeLocation};
+use crate::storage::local::root::map_errno;
+use crate::storage::local::sys::{self, Errno};
+use crate::storage::{FileId, Node};
+use std::collections::HashSet;
+use std::os::fd::BorrowedFd;
+
+/// The ids of what is copied from one tree.
+#[derive(Debug)]
+pub(super) struct CopiedFileIds {
+    /// How they are to be read; `None` for what is no tree of ours: nothing in it has one.
+    lies: Option<TreeLocation>,
+    /// Those of files with several names, which become several files: the first keeps it.
+    linked: HashSet<FileId>,
+}
+
+impl CopiedFileIds {
+    /// Of the tree in a folder.
+    pub fn of(top: BorrowedFd<'_>) -> Result<Self> {
+        let lies = relocated::locate(top).map_err(|e| map_errno(DOING, e))?;
+        Ok(Self {
+            lies,
+            linked: HashSet::new(),
+        })
+    }
+
+    /// That of an open file or folder, which is `node`.
+    pub fn of_file(&self, file: BorrowedFd<'_>, node: &Node) -> Result<Option<FileId>> {
+        let Some(lies) = self.lies else {
+            return Ok(None);
+        };
+        Ok(label(file)?.map(|label| label.id_where(lies, node)))
+    }
+
+    /// As [`hand_over`](Self::hand_over), to a second name of what a former copy holds: only where that was made before files had ids,
+    /// for its label is that of all its names.
+    pub fn transfer_if_missing(
+        &mut self,
+        from: BorrowedFd<'_>,
+        copy: BorrowedFd<'_>,
+    ) -> Result<()> {
+        let has_id = label(copy)?.is_some_and(|label| label.stored_id().is_some());
+        if has_id {
+            Ok(())
+        } else {
+            self.transfer(from, copy)
+        }
+    }
+
+    /// Lets a copy that is finished have the id of what it is a copy of, and what else its label says.
+    pub fn transfer(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
+        let (Some(lies), Some(label)) = (self.lies, label(from)?) else {
+            return Ok(());
+        };
+        let look = |file| sys::stat_fd(file).map_err(|e| map_errno(DOING, e));
+        let (old, new) = (look(from)?, look(copy)?.node);
+        let is_taken = !old.node.folder
+            && old.links > 1
+            && !self.linked.insert(label.id_where(lies, &old.node));
+        let label = if is_taken {
+            FileMeta::new(FileId::new()?, label.digest(&old.node).as_ref(), &new)
+        } else {
+            label.for_tree_copy(lies, &old.node, &new)
+        };
+        match label.store(copy) {
+            // Labels that were there have been copied, or it has failed for them.
+            Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+            Err(e) => Err(map_errno(DOING, e)),
+        }
+    }
+}
+
+/// `None` where the file system has no attributes.
+fn label(file: BorrowedFd<'_>) -> Result<Option<FileMeta>> {
+    match FileMeta::of_file(file) {
+        Ok(label) => Ok(Some(label)),
+        Err(Errno::OPNOTSUPP) => Ok(None),
+        Err(e) => Err(map_errno(DOING, e)),
+    }
+}

@@ -1,0 +1,308 @@
+//! Making, moving and deleting: each is one rename under the guard.
+
+use super::access;
+use super::change_log::{self, LoggedChange};
+use super::in_place::mounts::mounts;
+use super::missing_features::MissingFeature;
+use super::root::{ParentDir, TreeRoot, apply_checked, map_errno, replaceable, stat_name};
+use super::stored_path::is_same_entry;
+use super::sys::{self, Errno, FileKind, FileStat, fd};
+use super::trash::{NameAt, PathAt, TrashEntry};
+use super::usage_counter::UsageDelta;
+use crate::model::{Error, RelPath, Result};
+use crate::storage::WriteOptions;
+use std::borrow::Cow;
+
+const OVERLAP: Error =
+    Error::Forbidden("Source and target are the same, or one lies within the other.");
+
+/// Makes a folder.
+pub(super) fn mkdir(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<()> {
+    if path.is_root() {
+        return Err(Error::Exists);
+    }
+    root.check_new_name(path)?;
+    let mut place = root.open_parent(path)?;
+    {
+        let _guard = root.lock_names();
+        place.refresh()?;
+        let (name, found) = place.find()?;
+        let present = found.map(|found| found.node);
+        apply_checked(commit, present.as_ref(), &mut || {
+            let taken = |e| {
+                if e == Errno::EXIST {
+                    Error::Exists
+                } else {
+                    map_errno("make the folder", e)
+                }
+            };
+            if present.is_some() {
+                return Err(Error::Exists);
+            }
+            sys::make_folder(place.dir(), &name).map_err(taken)?;
+            access::inherit_new_folder(root, place.dir(), &name)?;
+            root.change_log
+                .append(root, &[LoggedChange::Made(path.as_str().to_owned())]);
+            Ok(())
+        })?;
+    }
+    root.sync_unless_deferred(commit, place.dir())
+}
+
+/// Moves a file or folder, whole, to the trash; returns what it is called there.
+pub(super) fn delete(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<String> {
+    let (tomb, place) = delete_with(root, path, commit, |tomb, name, found| {
+        tomb.move_in(name)?;
+        tomb.uncount(found);
+        Ok(())
+    })?;
+    tomb.sync(commit)?;
+    root.sync_unless_deferred(commit, place.dir())?;
+    Ok(tomb.name().to_owned())
+}
+
+/// Takes a file or folder away by `take`, which is given its place in the trash, its name and what it is; returns that place and where it
+/// lay, both of which are still to be settled.
+pub(super) fn delete_with<'a>(
+    root: &'a TreeRoot,
+    path: &'a RelPath,
+    commit: &WriteOptions,
+    take: impl Fn(&mut TrashEntry<'a>, NameAt<'_>, &FileStat) -> Result<()>,
+) -> Result<(TrashEntry<'a>, ParentDir<'a>)> {
+    let mut place = root.open_parent_of_existing(path)?;
+    if place.find_existing()?.1.kind == FileKind::Folder {
+        check_no_mounts(root, path)?;
+    }
+    let mut tomb = TrashEntry::prepare(root, &root.stored_path(path)?, &commit.actor)?;
+    {
+        let _guard = root.lock_names();
+        place.refresh()?;
+        let (name, found) = place.find_existing()?;
+        apply_checked(commit, Some(&found.node), &mut || {
+            take(&mut tomb, (place.dir(), &name), &found)?;
+            note_if_folder(root, &found);
+            root.change_log
+                .append(root, &[change_log::deleted(path, tomb.name())]);
+            Ok(())
+        })?;
+    }
+    Ok((tomb, place))
+}
+
+/// Refuses to take a folder away that something is mounted in: it would be deleted with it one day.
+fn check_no_mounts(root: &TreeRoot, path: &RelPath) -> Result<()> {
+    let top = sys::path_of(fd(&root.dir)).map_err(|e| map_errno("look where it is", e))?;
+    let folder = top.join(root.stored_path(path)?.as_str());
+    let is_within =
+        mounts().is_some_and(|mounts| mounts.iter().any(|mount| mount.point.starts_with(&folder)));
+    if is_within {
+        Err(map_errno("take it away", Errno::XDEV))
+    } else {
+        Ok(())
+    }
+}
+
+/// Moves `from` to `to`; returns whether nothing stood there.
+pub(super) fn rename(
+    root: &TreeRoot,
+    from: &RelPath,
+    to: &RelPath,
+    commit: &WriteOptions,
+) -> Result<bool> {
+    let respelling = check_no_overlap(from, to)?;
+    root.check_new_name(to)?;
+    let mut source = root.open_parent_of_existing(from)?;
+    source.find_existing()?;
+    let mut target = root.open_parent(to)?;
+    access::inherit_staged(root, from, &source, &target)?;
+    let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
+    let created = {
+        let _guard = root.lock_names();
+        source.refresh().map_err(|e| {
+            if matches!(e, Error::ParentMissing) {
+                Error::NotFound
+            } else {
+                e
+            }
+        })?;
+        target.refresh()?;
+        let (name, found) = source.find_existing()?;
+        let (new_name, there) = find_target(&target, respelling)?;
+        let is_it = there
+            .as_ref()
+            .is_some_and(|there| there.inode == found.inode);
+        let same = is_it
+            && (respelling
+                || is_same_entry(root, (source.dir(), &name), (target.dir(), &new_name))?);
+        let there = there.filter(|_| !same);
+        if there.is_some() && !commit.overwrite {
+            return Err(Error::PreconditionFailed);
+        }
+        let spelled = root.stored_path(from)?;
+        let here = PathAt {
+            dir: source.dir(),
+            name: &name,
+            path: spelled.as_str(),
+        };
+        apply_checked(commit, Some(&found.node), &mut || {
+            match &there {
+                // Two names of one file: a rename would do nothing and say it had. Nothing is deleted.
+                Some(old) if old.inode == found.inode => {
+                    sys::unlink_file(source.dir(), &name).map_err(|e| map_errno("move it", e))?;
+                    root.usage.apply(
+                        root,
+                        UsageDelta {
+                            added: 0,
+                            removed: old.node.len,
+                        },
+                    );
+                }
+                Some(old) => {
+                    let tomb = ensure_trash_entry(root, &mut tomb, to, commit)?;
+                    tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
+                    tomb.uncount(old);
+                    root.change_log.append(
+                        root,
+                        &[
+                            change_log::deleted(to, tomb.name()),
+                            change_log::moved(from, to),
+                        ],
+                    );
+                }
+                None => {
+                    let there = PathAt {
+                        dir: target.dir(),
+                        name: &new_name,
+                        path: to.as_str(),
+                    };
+                    if same {
+                        rename_spelling(root, here, there, commit)?;
+                    } else {
+                        move_to(root, found.kind, here, there)?;
+                    }
+                    root.change_log.append(root, &[change_log::moved(from, to)]);
+                }
+            }
+            note_if_folder(root, &found);
+            if let Some(old) = &there {
+                note_if_folder(root, old);
+            }
+            // A count that has this behind or before it may have met it twice or not at all.
+            root.usage.apply(
+                root,
+                UsageDelta {
+                    added: 0,
+                    removed: 0,
+                },
+            );
+            Ok(())
+        })?;
+        there.is_none()
+    };
+    tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
+    root.sync_unless_deferred(commit, target.dir())?;
+    root.sync_unless_deferred(commit, source.dir())?;
+    root.change_log.sync_if_strict(root, commit)?;
+    Ok(created)
+}
+
+/// Refuses a source and target of which one holds the other; returns whether they are spellings of one path.
+pub(super) fn check_no_overlap(from: &RelPath, to: &RelPath) -> Result<bool> {
+    let (source, target) = (from.to_nfc(), to.to_nfc());
+    if source == target {
+        return if from.name() == to.name() {
+            Err(OVERLAP)
+        } else {
+            Ok(true)
+        };
+    }
+    if source.is_within(&target) || target.is_within(&source) {
+        Err(OVERLAP)
+    } else {
+        Ok(false)
+    }
+}
+
+/// Prepares the trash before the guard is taken, when it looks as if something will be replaced.
+pub(super) fn prepare_trash_entry<'a>(
+    root: &'a TreeRoot,
+    target: &ParentDir<'_>,
+    path: &RelPath,
+    commit: &WriteOptions,
+) -> Result<Option<TrashEntry<'a>>> {
+    let (_, there) = target.find()?;
+    let there = replaceable(there)?;
+    if let Some(there) = there.filter(|_| commit.overwrite) {
+        if there.kind == FileKind::Folder {
+            check_no_mounts(root, path)?;
+        }
+        return TrashEntry::prepare(root, &root.stored_path(path)?, &commit.actor).map(Some);
+    }
+    Ok(None)
+}
+
+/// The tomb, dug now if nobody saw the need earlier.
+pub(super) fn ensure_trash_entry<'t, 'a>(
+    root: &'a TreeRoot,
+    tomb: &'t mut Option<TrashEntry<'a>>,
+    path: &RelPath,
+    commit: &WriteOptions,
+) -> Result<&'t mut TrashEntry<'a>> {
+    if tomb.is_none() {
+        *tomb = Some(TrashEntry::prepare(root, path, &commit.actor)?);
+    }
+    tomb.as_mut().ok_or(Error::NotFound)
+}
+
+/// Notes that paths through this folder lead elsewhere now.
+pub(super) fn note_if_folder(root: &TreeRoot, found: &FileStat) {
+    if found.kind == FileKind::Folder {
+        root.note_move();
+    }
+}
+
+/// What stands at the target. A change of spelling is about the new spelling only: the old one is the source.
+fn find_target<'p>(
+    target: &'p ParentDir<'_>,
+    respelling: bool,
+) -> Result<(Cow<'p, str>, Option<FileStat>)> {
+    let (name, there) = if respelling {
+        (
+            Cow::Borrowed(target.name),
+            stat_name(target.dir(), target.name)?,
+        )
+    } else {
+        target.find()?
+    };
+    Ok((name, replaceable(there)?))
+}
+
+fn move_to(root: &TreeRoot, kind: FileKind, from: PathAt<'_>, to: PathAt<'_>) -> Result<()> {
+    let renamed = root.rename_visible(kind, from, to);
+    // The kernel says EINVAL when a folder would land in itself, which odd file systems can hide from us.
+    renamed.map_err(|e| {
+        if e == Errno::INVAL {
+            OVERLAP
+        } else {
+            map_errno("move it", e)
+        }
+    })
+}
+
+/// Spells a name anew. A file system that takes both spellings for the same does nothing when it is asked to.
+fn rename_spelling(
+    root: &TreeRoot,
+    from: PathAt<'_>,
+    to: PathAt<'_>,
+    commit: &WriteOptions,
+) -> Result<()> {
+    if root.missing_features.has(MissingFeature::CaseSensitivity) {
+        let tomb = TrashEntry::prepare(
+            root,
+            &RelPath::from_stored(from.path.to_owned()),
+            &commit.actor,
+        )?;
+        return tomb.rename_via_tmp((from.dir, from.name), (to.dir, to.name));
+    }
+    sys::rename_over((from.dir, from.name), (to.dir, to.name)).map_err(|e| map_errno("move it", e))
+}

@@ -1,0 +1,283 @@
+//! Copies: made whole in `.sarang/tmp`, then shown in one rename.
+
+use super::access;
+use super::change::{check_no_overlap, ensure_trash_entry, note_if_folder, prepare_trash_entry};
+use super::change_log::{self, LoggedChange};
+use super::copy_content::ContentCopier;
+use super::overflow::inner_mounts;
+use super::props;
+use super::reservation::LocalReservation;
+use super::root::{
+    ParentDir, TMP, TreeRoot, apply_checked, map_errno, replaceable, require_file_or_folder,
+};
+use super::staging::remove_tree;
+use super::sys::{self, FileKind, FileStat, Lookup, fd};
+use super::trash::PathAt;
+use super::usage_counter::UsageDelta;
+use crate::model::{Error, RelPath, Result};
+use crate::storage::{CopyDepth, Node, WriteOptions};
+use std::cell::OnceCell;
+use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+const DOING: &str = "copy it";
+
+/// Copies `from` to `to`; returns whether nothing stood there.
+pub(super) fn copy(
+    root: &Arc<TreeRoot>,
+    from: &RelPath,
+    to: &RelPath,
+    reach: CopyDepth,
+    commit: &WriteOptions,
+) -> Result<bool> {
+    if check_no_overlap(from, to)? {
+        return Err(Error::Forbidden("Source and target are the same."));
+    }
+    root.check_new_name(to)?;
+    let (source, found) = open_source(root, from)?;
+    let mut target = root.open_parent(to)?;
+    let there = replaceable(target.find()?.1)?;
+    check_preconditions_early(commit, &found.node, there.is_some())?;
+    let old = there.as_ref().map_or(0, |there| there.node.len);
+    let onto =
+        there.filter(|there| there.kind == FileKind::Folder && found.kind == FileKind::Folder);
+    if reach == CopyDepth::Zero && onto.is_some() {
+        return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
+    }
+    let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
+    // Of a whole tree all is put on the disk in one go.
+    let is_synced = found.kind == FileKind::File || reach == CopyDepth::Zero;
+    let reservation = LocalReservation::new(root, commit.limit, old);
+    let fill = ContentCopier::new(
+        (root, root, target.dir()),
+        is_synced,
+        reservation,
+        commit.preconditions.as_ref(),
+    )?;
+    let mut copied = StagedCopy {
+        root,
+        name: root.new_stamp(),
+        kind: found.kind,
+        copier: fill,
+        inode: OnceCell::new(),
+        published: false,
+    };
+    copied.fill(fd(&source), &found, reach, (&target, to))?;
+    copied.record_inode()?;
+    let created = {
+        let _guard = root.lock_names();
+        target.refresh()?;
+        let present = root.stat(from, Lookup::Full)?;
+        let (name, there) = target.find()?;
+        let there = replaceable(there)?;
+        if there.is_some() && !commit.overwrite {
+            return Err(Error::PreconditionFailed);
+        }
+        let growth = UsageDelta {
+            added: copied.copier.bytes(),
+            removed: there.as_ref().map_or(0, |old| old.node.len),
+        };
+        apply_checked(commit, present.as_ref(), &mut || {
+            root.usage.check_limit(root, growth, commit.limit)?;
+            match &there {
+                Some(old) => {
+                    let path = format!("{TMP}/{}", copied.name);
+                    let here = PathAt {
+                        dir: fd(&root.tmp),
+                        name: &copied.name,
+                        path: &path,
+                    };
+                    let tomb = ensure_trash_entry(root, &mut tomb, to, commit)?;
+                    tomb.replace(here, copied.kind, (target.dir(), &name), old)?;
+                    tomb.uncount(old);
+                    note_if_folder(root, old);
+                    root.change_log
+                        .append(root, &[change_log::deleted(to, tomb.name())]);
+                }
+                None => root
+                    .publish_from_tmp(
+                        copied.kind,
+                        (fd(&root.tmp), &copied.name),
+                        (target.dir(), &name),
+                    )
+                    .map_err(|e| map_errno(DOING, e))?,
+            }
+            copied.mark_published();
+            root.change_log
+                .append(root, &[LoggedChange::Made(to.as_str().to_owned())]);
+            Ok(())
+        })?;
+        there.is_none()
+    };
+    tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
+    root.sync_if_strict(target.dir())?;
+    Ok(created)
+}
+
+/// A copy in `.sarang/tmp` that vanishes unless published.
+struct StagedCopy<'a> {
+    root: &'a TreeRoot,
+    name: String,
+    kind: FileKind,
+    copier: ContentCopier<'a>,
+    /// Its inode, once it is filled.
+    inode: OnceCell<u64>,
+    published: bool,
+}
+
+impl StagedCopy<'_> {
+    /// Whether what lies there was made for it: it may be what it was to replace, which could neither be buried nor put back. The next start
+    /// finishes that.
+    fn is_own_inode(&self) -> bool {
+        let found = sys::stat_at(fd(&self.root.tmp), &self.name).map(|found| found.inode);
+        self.inode.get().is_none_or(|made| found == Ok(*made))
+    }
+
+    /// Notes that it has its place.
+    fn mark_published(&mut self) {
+        self.published = true;
+        let (new, reservation) = self.copier.reserved();
+        self.root.usage.apply_upload(
+            UsageDelta {
+                added: *new,
+                removed: 0,
+            },
+            reservation,
+            None,
+        );
+    }
+
+    /// Notes what was made.
+    fn record_inode(&self) -> Result<()> {
+        let found =
+            sys::stat_at(fd(&self.root.tmp), &self.name).map_err(|e| map_errno(DOING, e))?;
+        let _ = self.inode.set(found.inode);
+        Ok(())
+    }
+
+    /// Copies the content and makes it durable, if the settings want that.
+    fn fill(
+        &self,
+        source: BorrowedFd<'_>,
+        found: &FileStat,
+        reach: CopyDepth,
+        (target, to): (&ParentDir<'_>, &RelPath),
+    ) -> Result<()> {
+        let tmp = fd(&self.root.tmp);
+        let name = CString::new(self.name.as_str()).map_err(|_| Error::NotFound)?;
+        if self.kind == FileKind::File {
+            let made = self.copier.copy_file(source, tmp, &name)?;
+            access::inherit_from_replaced(target, fd(&made))?;
+            return self.root.sync_if_strict(fd(&made));
+        }
+        debug_assert!(found.node.folder);
+        // Opened before anything is written: syncfs(2) tells each open file of a write error once, and of those since it was opened.
+        let witness = sys::open_folder(tmp, "", Lookup::Full).map_err(|e| map_errno(DOING, e))?;
+        let made = self.copier.create_folder(source, tmp, &name)?;
+        if reach == CopyDepth::Zero {
+            return self.root.sync_if_strict(fd(&made));
+        }
+        self.copier.copy_below(source, made, to.remaining()?)?;
+        if self.root.is_strict() {
+            // One wait for the whole tree instead of one a file.
+            sys::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StagedCopy<'_> {
+    fn drop(&mut self) {
+        if !self.published && self.is_own_inode() {
+            let tmp = fd(&self.root.tmp);
+            // What stays is swept at the next start.
+            let _ = match self.kind {
+                FileKind::Folder => remove_tree(tmp, &self.name, &mut |_, _| {}),
+                _ => sys::unlink_file(tmp, &self.name).map_err(|e| map_errno(DOING, e)),
+            };
+            self.root.overflow.note_unreferenced();
+        }
+    }
+}
+
+/// Spares the work when the change would be refused anyway; the judgement that counts is made under the guard.
+fn check_preconditions_early(commit: &WriteOptions, source: &Node, taken: bool) -> Result<()> {
+    let refused = !commit.expect.holds(Some(source)) || (taken && !commit.overwrite);
+    if refused {
+        Err(Error::PreconditionFailed)
+    } else {
+        Ok(())
+    }
+}
+
+fn open_source(root: &TreeRoot, path: &RelPath) -> Result<(OwnedFd, FileStat)> {
+    let opened = root
+        .open_path(path, Lookup::Full, sys::open_read)?
+        .ok_or(Error::NotFound)?;
+    let found =
+        require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno(DOING, e))?)?;
+    Ok((opened, found))
+}
+
+fn copy_props_onto(
+    root: &TreeRoot,
+    from: (&RelPath, BorrowedFd<'_>),
+    to: &RelPath,
+    commit: &WriteOptions,
+) -> Result<()> {
+    let target = {
+        let _guard = root.lock_names();
+        let present = root.stat(from.0, Lookup::Full)?;
+        let (target, _) = open_source(root, to)?;
+        inner_mounts::note(root, to, fd(&target))?;
+        apply_checked(commit, present.as_ref(), &mut || {
+            props::copy_onto(root, from.1, fd(&target), commit.limit)
+        })?;
+        target
+    };
+    root.sync_if_strict(fd(&target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::RELAXED;
+    use super::*;
+    use crate::storage::NoPreconditions;
+    use std::fs;
+
+    /// As after a swap whose second step, and its way back, have failed.
+    #[test]
+    fn what_a_copy_was_to_replace_is_not_deleted_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Arc::new(TreeRoot::open(dir.path(), RELAXED).unwrap());
+        for is_swapped in [true, false] {
+            let made = dir.path().join(TMP).join("copy");
+            fs::create_dir(&made).unwrap();
+            let fill = ContentCopier::new(
+                (&root, &root, fd(&root.dir)),
+                false,
+                LocalReservation::none(&root),
+                &NoPreconditions,
+            )
+            .unwrap();
+            let (name, made_at) = ("copy".to_owned(), OnceCell::new());
+            let copied = StagedCopy {
+                root: &root,
+                name,
+                kind: FileKind::Folder,
+                copier: fill,
+                inode: made_at,
+                published: false,
+            };
+            copied.record_inode().unwrap();
+            if is_swapped {
+                fs::rename(&made, dir.path().join("target")).unwrap();
+                fs::create_dir(&made).unwrap();
+            }
+            drop(copied);
+            assert_eq!(made.exists(), is_swapped);
+            let _ = fs::remove_dir(made);
+        }
+    }
+}

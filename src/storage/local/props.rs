@@ -1,0 +1,445 @@
+//! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved; or in an overflow file that
+//! the attribute names, where they are larger than the file system lets an attribute be.
+
+use super::file_meta;
+use super::overflow::{self, NewOverflowFile, SweepMode, inner_mounts};
+use super::reservation::LocalReservation;
+use super::root::{TreeRoot, apply_checked, map_errno, require_file_or_folder};
+use super::sys::{self, Errno, Lookup, fd};
+use super::usage_counter::UsageDelta;
+use crate::model::time::{from_unix_seconds, unix_seconds};
+use crate::model::{Error, RelPath, Result};
+use crate::storage::{
+    DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime,
+};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::SystemTime;
+
+/// How often a change is begun anew because the properties have changed meanwhile.
+const TRIES: usize = 100;
+const TOO_LARGE: &str = "The properties of one file or folder may have 64 KiB of values, and as much again of names and tags.";
+
+/// The dead properties of a path; `None` when looking would wait and `lookup` forbids it.
+pub(super) fn read(
+    root: &TreeRoot,
+    path: &RelPath,
+    lookup: Lookup,
+) -> Result<Option<Vec<DeadProp>>> {
+    let Some(opened) = root.open_path(path, lookup, sys::open_read)? else {
+        return Ok(None);
+    };
+    require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno("look at it", e))?)?;
+    let stored = stored_of(fd(&opened))?;
+    if lookup == Lookup::Cached
+        && stored
+            .as_deref()
+            .and_then(overflow::parse_reference)
+            .is_some()
+    {
+        return Ok(None);
+    }
+    match decode(root, stored.as_deref()) {
+        // They were changed between the two looks: what was named is gone.
+        Err(Error::Corrupt(_)) if stored_of(fd(&opened))? != stored => read(root, path, lookup),
+        decoded => decoded.map(Some),
+    }
+}
+
+/// The dead properties of a name in a folder, for a listing; none where they cannot be read.
+pub(super) fn read_at(
+    root: &TreeRoot,
+    dir: BorrowedFd<'_>,
+    name: &str,
+) -> sys::SysResult<Vec<DeadProp>> {
+    let look = || match sys::props_at(dir, name) {
+        // What the server may not read, it may still name.
+        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Ok(None),
+        stored => stored,
+    };
+    let stored = look()?;
+    let read = |stored: Option<&[u8]>| decode(root, stored);
+    // Properties that were changed between the two looks are another overflow file now.
+    let props = read(stored.as_deref()).or_else(|e| match look() {
+        Ok(now) if now != stored => read(now.as_deref()),
+        _ => Err(e),
+    });
+    Ok(props.unwrap_or_default())
+}
+
+/// How properties are stored.
+enum StoredProps<'a> {
+    /// In the attribute.
+    Attribute(Vec<u8>),
+    /// In an overflow file that the attribute names.
+    Overflow(NewOverflowFile<'a>),
+}
+
+/// Properties as they are to be, and what the attribute held that they are made from.
+struct PropsUpdate<'a> {
+    before: Option<Vec<u8>>,
+    /// Until it is stored.
+    value: Option<Result<StoredProps<'a>>>,
+}
+
+/// What became of a change.
+enum PropsSwap {
+    Done(OwnedFd),
+    /// An attribute does not take so much.
+    TooLarge,
+    /// Somebody else was faster.
+    Outdated,
+}
+
+/// Changes the dead properties of a path, and its modification time if the commit says so. Whatever comes between, what is stored is what
+/// was or what is to be. `None` when that would wait for the disk and `lookup` forbids it.
+pub(super) fn set(
+    root: &TreeRoot,
+    path: &RelPath,
+    changes: &[PropChange],
+    commit: &WriteOptions,
+    lookup: Lookup,
+) -> Result<Option<()>> {
+    if lookup == Lookup::Full && root.overflow.must_sweep_now() {
+        overflow::sweep(root, SweepMode::Concurrent);
+    }
+    let mut is_too_large = false;
+    for _ in 0..TRIES {
+        let opened = open(root, path)?;
+        let before = stored_of(fd(&opened))?;
+        let is_overflow = before
+            .as_deref()
+            .and_then(overflow::parse_reference)
+            .is_some();
+        if lookup == Lookup::Cached && is_overflow {
+            return Ok(None);
+        }
+        if is_too_large {
+            inner_mounts::note(root, path, fd(&opened))?;
+        }
+        let value = value_of(root, before.as_deref(), changes, is_too_large);
+        match switch(
+            root,
+            path,
+            PropsUpdate {
+                before,
+                value: Some(value),
+            },
+            commit,
+        )? {
+            PropsSwap::Done(opened) => {
+                if is_overflow {
+                    root.overflow.note_unreferenced();
+                }
+                return root.sync_if_strict(fd(&opened)).map(Some);
+            }
+            PropsSwap::TooLarge if lookup == Lookup::Cached => return Ok(None),
+            PropsSwap::TooLarge => is_too_large = true,
+            PropsSwap::Outdated => {}
+        }
+    }
+    Err(Error::Conflict)
+}
+
+/// What is to be stored once `changes` are made to what an attribute holds.
+fn value_of<'a>(
+    root: &'a TreeRoot,
+    before: Option<&[u8]>,
+    changes: &[PropChange],
+    is_too_large: bool,
+) -> Result<StoredProps<'a>> {
+    let mut props = decode(root, before)?;
+    let old = size_of(&props);
+    changes
+        .iter()
+        .cloned()
+        .for_each(|change| apply(&mut props, change));
+    // What is there already may always become less.
+    let new = size_of(&props);
+    if new.0 > PROPS_LIMIT.max(old.0) || new.1 > (2 * PROPS_LIMIT).max(old.1) {
+        return Err(Error::LimitReached(TOO_LARGE));
+    }
+    let text = encode(&props)?;
+    if is_too_large {
+        NewOverflowFile::new(root, &text, true).map(StoredProps::Overflow)
+    } else {
+        Ok(StoredProps::Attribute(text))
+    }
+}
+
+/// Lets the attribute hold a new value, if it holds what that was made from. The judge comes first: only whom it lets through hears what
+/// is wrong with the value.
+fn switch(
+    root: &TreeRoot,
+    path: &RelPath,
+    mut draft: PropsUpdate<'_>,
+    commit: &WriteOptions,
+) -> Result<PropsSwap> {
+    let _guard = root.lock_names();
+    let opened = open(root, path)?;
+    let found =
+        require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno("look at it", e))?)?;
+    let mut undone = None;
+    let outcome = apply_checked(commit, Some(&found.node), &mut || {
+        if stored_of(fd(&opened))? != draft.before {
+            undone = Some(PropsSwap::Outdated);
+            return Err(Error::Conflict);
+        }
+        let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
+        if let StoredProps::Overflow(written) = &value {
+            // What it replaces is given back only when it is swept, and a version may name it.
+            root.usage.check_limit(
+                root,
+                UsageDelta {
+                    added: written.len,
+                    removed: 0,
+                },
+                commit.limit,
+            )?;
+        }
+        let stored = match &value {
+            StoredProps::Attribute(text) => sys::set_props(fd(&opened), text),
+            StoredProps::Overflow(written) => sys::set_props(fd(&opened), &written.reference()),
+        };
+        if let (Err(errno), StoredProps::Attribute(_)) = (stored, &value)
+            && is_refused_for_size(errno)
+        {
+            undone = Some(PropsSwap::TooLarge);
+        }
+        stored.map_err(explain_store)?;
+        // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
+        let set = commit
+            .modified
+            .map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
+        if set.is_err() {
+            let _ = sys::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
+            // A sweep that has met the file in between must not count.
+            root.usage.apply(
+                root,
+                UsageDelta {
+                    added: 0,
+                    removed: 0,
+                },
+            );
+        } else {
+            value.mark_stored();
+        }
+        set
+    });
+    match (outcome, undone) {
+        (Ok(()), _) => Ok(PropsSwap::Done(opened)),
+        (Err(_), Some(undone)) => Ok(undone),
+        (Err(error), None) => Err(error),
+    }
+}
+
+impl StoredProps<'_> {
+    /// Says that it is what is stored now.
+    fn mark_stored(self) {
+        if let Self::Overflow(mut written) = self {
+            written.mark_referenced();
+        }
+    }
+}
+
+/// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is on the books.
+pub(super) type ReserveOverflow<'a> = &'a dyn Fn(u64) -> Result<Option<LocalReservation>>;
+
+/// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
+/// [`Written::new`].
+pub(super) fn copy(
+    (from_root, from): (&TreeRoot, BorrowedFd<'_>),
+    (to_root, to): (&TreeRoot, BorrowedFd<'_>),
+    is_synced: bool,
+    promise: ReserveOverflow<'_>,
+) -> Result<()> {
+    let Some(stored) = stored_of(from)? else {
+        return Ok(());
+    };
+    let text = match overflow::parse_reference(&stored) {
+        Some(name) => match overflow::load_of(from_root, name) {
+            // They are lost for both, as `sarang check` tells; or were changed between the two looks.
+            Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
+                return sys::set_props(to, &stored).map_err(explain_store);
+            }
+            Err(Error::NotFound) => {
+                return copy((from_root, from), (to_root, to), is_synced, promise);
+            }
+            loaded => loaded?,
+        },
+        None => stored,
+    };
+    store((to_root, to), &without_link_tags(text)?, is_synced, promise)
+}
+
+/// Stores properties with a file that nobody else sees yet.
+fn store(
+    (root, to): (&TreeRoot, BorrowedFd<'_>),
+    text: &[u8],
+    is_synced: bool,
+    promise: ReserveOverflow<'_>,
+) -> Result<()> {
+    match sys::set_props(to, text) {
+        Err(errno) if is_refused_for_size(errno) => {
+            let _promised = promise(text.len() as u64)?;
+            let mut written = NewOverflowFile::new(root, text, is_synced)?;
+            sys::set_props(to, &written.reference()).map_err(explain_store)?;
+            written.mark_referenced();
+            Ok(())
+        }
+        stored => stored.map_err(explain_store),
+    }
+}
+
+/// Gives a folder the properties of another in the place of its own; called under the guard.
+pub(super) fn copy_onto(
+    root: &TreeRoot,
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    limit: Option<u64>,
+) -> Result<()> {
+    if stored_of(from)?.is_none() {
+        sys::set_props(to, &[]).map_err(explain_store)?;
+    }
+    let admit = |new| {
+        root.usage
+            .check_limit(
+                root,
+                UsageDelta {
+                    added: new,
+                    removed: 0,
+                },
+                limit,
+            )
+            .map(|()| None)
+    };
+    copy((root, from), (root, to), true, &admit)?;
+    root.overflow.note_unreferenced();
+    Ok(())
+}
+
+/// Properties without those that say which file this is.
+fn without_link_tags(text: Vec<u8>) -> Result<Vec<u8>> {
+    let own = OWN_NAMESPACE.as_bytes();
+    if !text.windows(own.len()).any(|bytes| bytes == own) {
+        return Ok(text);
+    }
+    let props: Vec<DeadProp> = parse(&text)?;
+    encode(
+        &props
+            .into_iter()
+            .filter(|prop| !prop.is_link_tag())
+            .collect::<Vec<_>>(),
+    )
+}
+
+fn open(root: &TreeRoot, path: &RelPath) -> Result<OwnedFd> {
+    root.open_path(path, Lookup::Full, sys::open_read)?
+        .ok_or(Error::NotFound)
+}
+
+fn stored_of(file: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
+    sys::props_fd(file).map_err(|e| map_errno("read properties", e))
+}
+
+/// Sets the modification time; the hash of the content is still known after it. A file that has the wanted second already stays as it is.
+fn set_time(file: BorrowedFd<'_>, old: &Node, wanted: SystemTime) -> Result<()> {
+    let failed = |e| map_errno("set the time of the file", e);
+    let is_same = wanted == from_unix_seconds(unix_seconds(old.modified));
+    let time = match old.folder {
+        false if is_same => return Ok(()),
+        false => unique_mtime(Some(wanted), Some(old.modified))?,
+        true => wanted,
+    };
+    sys::set_modified(file, time).map_err(failed)?;
+    let new = sys::stat_fd(file).map_err(failed)?.node;
+    // Without it the hash is only not known.
+    let _ = file_meta::carry_digest(file, old, &new);
+    Ok(())
+}
+
+fn apply(props: &mut Vec<DeadProp>, change: PropChange) {
+    let (ns, name) = match &change {
+        PropChange::Set(prop) => (&prop.ns, &prop.name),
+        PropChange::Remove { ns, name } => (ns, name),
+    };
+    let position = props
+        .iter()
+        .position(|prop| prop.ns == *ns && prop.name == *name);
+    if let Some(position) = position {
+        props.remove(position);
+    }
+    if let PropChange::Set(prop) = change {
+        props.insert(position.unwrap_or(props.len()), prop);
+    }
+}
+
+/// How many bytes the values of what clients have set have, and all of it with names and tags.
+fn size_of(props: &[DeadProp]) -> (usize, usize) {
+    props
+        .iter()
+        .filter(|prop| !prop.is_link_tag())
+        .fold((0, 0), |(values, all), prop| {
+            (
+                values + prop.value().len(),
+                all + prop.ns.len() + prop.name.len() + prop.xml.len(),
+            )
+        })
+}
+
+/// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
+pub(super) fn decode(root: &TreeRoot, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
+    decode_by(|name| overflow::load_of(root, name), stored)
+}
+
+/// As [`decode`], with `load` for what an overflow file holds.
+pub(super) fn decode_by(
+    load: impl FnOnce(&str) -> Result<Vec<u8>>,
+    stored: Option<&[u8]>,
+) -> Result<Vec<DeadProp>> {
+    let Some(stored) = stored else {
+        return Ok(Vec::new());
+    };
+    match overflow::parse_reference(stored) {
+        Some(name) => match load(name) {
+            Ok(text) => parse(&text),
+            Err(Error::NotFound) => Err(unreadable()),
+            Err(e) => Err(e),
+        },
+        None => parse(stored),
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Vec<DeadProp>> {
+    serde_json::from_slice(text).map_err(|_| unreadable())
+}
+
+fn unreadable() -> Error {
+    Error::Corrupt(
+        "The properties kept with this file cannot be read: `sarang check` says more.".to_owned(),
+    )
+}
+
+/// Writes what is to be stored.
+fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
+    if props.is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::to_vec(props).map_err(|e| Error::io("write properties", std::io::Error::other(e)))
+}
+
+/// Whether an attribute may have been too large for the file system, which says so in several ways; a full disk, too.
+fn is_refused_for_size(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE
+    )
+}
+
+/// Why properties could not be stored.
+pub(super) fn explain_store(errno: Errno) -> Error {
+    if is_refused_for_size(errno) {
+        Error::NoSpace
+    } else {
+        map_errno("store properties", errno)
+    }
+}

@@ -1,0 +1,236 @@
+//! What becomes of an upload at its commit: the rest is written, the file gets what it inherits, and it appears.
+
+use super::super::change_log::LoggedChange;
+use super::super::replaced_file::ReplacedFile;
+use super::super::reservation::LocalReservation;
+use super::super::root::{apply_checked, map_errno, replaceable};
+use super::super::run_blocking;
+use super::super::staging::StagedFile;
+use super::super::sys::{self, FileKind};
+use super::super::usage_counter::UsageDelta;
+use super::super::versions::VersionDir;
+use super::etag_time;
+use super::target_check::is_taken;
+use super::{UploadBase, UploadDraft};
+use crate::model::{Error, RelPath, Result};
+use crate::storage::{Digest, Expect, Node, PutOutcome, WriteOptions};
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// For so many bytes to come history goes at once, at the most.
+const AHEAD: u64 = 64 << 20;
+
+impl UploadDraft {
+    /// The collected part, to be written on another thread.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            path: RelPath::root(),
+            announced: self.announced,
+            has_room: self.has_room,
+            base: UploadBase::Nothing,
+            staged: self.staged.clone(),
+            chunks: std::mem::take(&mut self.chunks),
+            collected: std::mem::take(&mut self.collected),
+            offset: self.offset,
+            hasher: std::mem::take(&mut self.hasher),
+        }
+    }
+
+    /// Looks for room where none was found or taken at the beginning, and for `ahead` more if history must go. To let go of history takes its time.
+    pub(super) async fn make_room(&self, ahead: u64) -> Result<()> {
+        if let Some(more) = self.unannounced()
+            && (!self.root.disk_access.can_read_inline() || self.root.missing_space(more)? > 0)
+        {
+            run_blocking(&self.root, move |root| root.ensure_space(more, ahead)).await?;
+        }
+        Ok(())
+    }
+
+    /// The bytes collected, where more has come than there is known to be room for.
+    pub(super) fn unannounced(&self) -> Option<u64> {
+        let (end, collected) = (
+            self.offset.saturating_add(self.collected as u64),
+            self.collected as u64,
+        );
+        let is_more = self.announced.is_none_or(|announced| end > announced);
+        (is_more || !self.has_room && collected > 0).then_some(collected)
+    }
+
+    /// For how many bytes after those collected room may be made: as many as have come before, up to a bound, so that an upload that is cut
+    /// has cost at most twice of the history what it sent.
+    pub(super) fn ahead(&self) -> u64 {
+        let end = self.offset.saturating_add(self.collected as u64);
+        let left = self
+            .announced
+            .map_or(u64::MAX, |announced| announced.saturating_sub(end));
+        left.min(self.offset).min(AHEAD)
+    }
+
+    /// Keeps what has come of an upload that was laid aside, when it may not be published.
+    pub(super) fn persist(&self) -> Result<()> {
+        self.staged
+            .as_ref()
+            .filter(|stage| stage.is_resumable())
+            .map_or(Ok(()), |stage| stage.persist(self.offset))
+    }
+
+    /// Writes the collected chunks aside.
+    pub(super) fn write_out(&mut self) -> Result<Arc<StagedFile>> {
+        let end = self.offset.saturating_add(self.collected as u64);
+        let stage = self
+            .staged
+            .take()
+            .map_or_else(|| StagedFile::create(&self.root).map(Arc::new), Ok)?;
+        self.chunks
+            .iter()
+            .for_each(|chunk| self.hasher.update(chunk));
+        let mut parts: Vec<IoSlice<'_>> = self
+            .chunks
+            .iter()
+            .map(|chunk| IoSlice::new(chunk))
+            .collect();
+        sys::write_all(stage.file(), &mut parts, self.offset)
+            .map_err(|e| map_errno("write the file", e))?;
+        self.chunks.clear();
+        self.offset = end;
+        self.collected = 0;
+        Ok(stage)
+    }
+
+    /// Gives the staged file its time, its hash and what the one before hands on, and puts it on disk, if the settings want that.
+    fn finalize(
+        &self,
+        stage: &StagedFile,
+        dir: BorrowedFd<'_>,
+        old: &ReplacedFile<'_>,
+        wanted: Option<SystemTime>,
+    ) -> Result<(Node, Option<Digest>)> {
+        let (node, digest) = (
+            etag_time::set_time(stage, wanted, old)?,
+            self.hasher.finalize(),
+        );
+        old.hand_on_to(stage, dir, digest.as_ref(), &node)?;
+        self.root.sync_if_strict(stage.file())?;
+        stage.clear_synced_len()?;
+        Ok((node, digest))
+    }
+
+    /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
+    pub(super) fn publish(
+        mut self,
+        ways: &[(RelPath, WriteOptions)],
+        mut reservation: LocalReservation,
+    ) -> Result<PutOutcome> {
+        let stage = self.write_out()?;
+        let end = self.offset;
+        let mut published = Err(Error::PreconditionFailed);
+        for (path, commit) in ways {
+            self.path.clone_from(path);
+            published = self.put_in_place(&stage, commit, &mut reservation);
+            if !published.as_ref().is_err_and(is_taken) {
+                break;
+            }
+        }
+        if published.is_err() && stage.is_resumable() {
+            stage.clear_inherited()?;
+            stage.persist(end)?;
+        }
+        published
+    }
+
+    fn put_in_place(
+        &self,
+        stage: &StagedFile,
+        commit: &WriteOptions,
+        reservation: &mut LocalReservation,
+    ) -> Result<PutOutcome> {
+        let (root, path) = (&self.root, &self.path);
+        let mut place = root.open_parent(path)?;
+        let (name, found) = place.find()?;
+        if found.is_some() && commit.expect == Expect::Absent {
+            // Else the file would be given what only what is replaced hands on.
+            let folder = found.is_some_and(|found| found.kind == FileKind::Folder);
+            return Err(if folder {
+                Error::IsFolder
+            } else {
+                Error::PreconditionFailed
+            });
+        }
+        let mut old = ReplacedFile::open(root, (place.dir(), &name), found.as_ref())?;
+        let (mut node, digest) = self.finalize(stage, place.dir(), &old, commit.modified)?;
+        let replaced = {
+            let _guard = root.lock_names();
+            place.refresh()?;
+            let (name, found) = place.find()?;
+            let found = replaceable(found)?;
+            if found
+                .as_ref()
+                .is_some_and(|found| found.kind == FileKind::Folder)
+            {
+                return Err(Error::IsFolder);
+            }
+            let present = found.as_ref().map(|found| found.node.clone());
+            if matches!(&self.base, UploadBase::Present(tag) if *tag != present.as_ref().map(|node| node.etag))
+            {
+                return Err(Error::Conflict);
+            }
+            let growth = UsageDelta {
+                added: node.len,
+                removed: present.as_ref().map_or(0, |old| old.len),
+            };
+            apply_checked(commit, present.as_ref(), &mut || {
+                root.usage.check_limit(root, growth, commit.limit)?;
+                let here = (place.dir(), name.as_ref());
+                let are_alike = etag_time::are_alike(&node, present.as_ref());
+                if are_alike || !old.is_still(found.as_ref())? {
+                    stage.clear_inherited()?;
+                    old = ReplacedFile::open(root, here, found.as_ref())?;
+                    if are_alike {
+                        node = etag_time::set_time(stage, commit.modified, &old)?;
+                    }
+                    old.hand_on_to(stage, place.dir(), digest.as_ref(), &node)?;
+                    root.sync_if_strict(stage.file())?;
+                }
+                // A save that changes nothing makes no version.
+                let same =
+                    digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
+                let kept = match &present {
+                    None => stage.publish(here).map(|()| None)?,
+                    Some(_) => stage.publish_replacing(
+                        &node,
+                        here,
+                        old.version_dir.as_mut().filter(|_| !same),
+                    )?,
+                };
+                old.version_dir
+                    .as_mut()
+                    .filter(|_| kept.is_some())
+                    .map(VersionDir::mark_used);
+                old.split_history(root, kept.as_deref());
+                root.usage.apply_upload(growth, reservation, commit.limit);
+                if !same {
+                    let path = path.as_str().to_owned();
+                    root.change_log.append(
+                        root,
+                        &[LoggedChange::written(
+                            path,
+                            present.as_ref(),
+                            old.version_dir.as_ref().zip(kept),
+                        )],
+                    );
+                }
+                Ok(())
+            })?;
+            present
+        };
+        root.sync_if_strict(place.dir())?;
+        old.version_dir.map_or(Ok(()), |shelf| shelf.sync())?;
+        Ok(PutOutcome {
+            node,
+            created: replaced.is_none(),
+        })
+    }
+}
