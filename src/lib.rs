@@ -16,6 +16,14 @@
 //!
 //! ARCHITECTURE.md is the tour.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::too_many_lines,
+        reason = "a test is a scenario, read from top to bottom"
+    )
+)]
+
 pub mod model;
 
 pub mod audit;

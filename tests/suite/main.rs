@@ -7,7 +7,8 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a test fails by panicking and reports by printing"
+    clippy::too_many_lines,
+    reason = "a test fails by panicking and reports by printing; a scenario is read from top to bottom"
 )]
 
 mod harness;
