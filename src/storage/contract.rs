@@ -642,7 +642,8 @@ pub async fn the_judge_rules(tree: TestTree) {
     assert!(tree.props(&path("a")).await.unwrap().is_empty());
     let judge = Arc::new(WatchingCheck::default());
     let puts = (0..20).map(|n| {
-        let (tree, commit) = (Arc::clone(&tree), judged(&judge));
+        let tree = Arc::clone(&tree);
+        let commit = judged(&judge);
         tokio::spawn(async move {
             try_put(&tree, &format!("f{n}"), b"x", commit)
                 .await
@@ -971,10 +972,12 @@ pub async fn sources_and_targets_do_not_overlap(tree: TestTree) {
 
 /// A19: NFC and NFD find the same entry, and never make two.
 pub async fn spellings_are_one_entry(tree: TestTree) {
-    let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301}");
+    let nfc = "caf\u{e9}";
+    let nfd = "cafe\u{301}";
     for (made, asked) in [(nfc, nfd), (nfd, nfc)] {
         mkdir(&tree, made).await;
-        let (made_file, asked_file) = (format!("{made}/{made}"), format!("{asked}/{asked}"));
+        let made_file = format!("{made}/{made}");
+        let asked_file = format!("{asked}/{asked}");
         put(&tree, &made_file, b"one").await;
         assert_eq!(content(&tree, &asked_file).await, b"one");
         assert_eq!(
@@ -1021,7 +1024,8 @@ pub async fn spellings_are_one_entry(tree: TestTree) {
 
 /// From NFD to NFC, and from small to capital letters, without anything going to the trash.
 pub async fn a_spelling_can_change(tree: TestTree) {
-    let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301}");
+    let nfc = "caf\u{e9}";
+    let nfd = "cafe\u{301}";
     put(&tree, nfd, b"x").await;
     for (from, to) in [(nfd, nfc), (nfc, nfd), (nfd, "CAFE"), ("CAFE", "Cafe")] {
         assert!(
@@ -1182,10 +1186,8 @@ pub async fn taken_names_are_passed_over(tree: TestTree) {
 pub async fn workshops_are_seen_by_nobody(tree: TestTree) {
     tree.mkdir(&path("old"), commit()).await.unwrap();
     put(&tree, "old/kept", b"x").await;
-    let (workshop, other) = (
-        tree.create_staging_dir().await.unwrap(),
-        tree.create_staging_dir().await.unwrap(),
-    );
+    let workshop = tree.create_staging_dir().await.unwrap();
+    let other = tree.create_staging_dir().await.unwrap();
     assert_ne!(workshop, other);
     let within = |rest: &str| path(rest).beneath(&workshop);
     tree.mkdir(&within("new"), commit()).await.unwrap();
@@ -1377,7 +1379,9 @@ pub async fn a_change_ends_without_its_caller(tree: TestTree) {
         preconditions: Arc::clone(&judge) as Arc<dyn PreconditionCheck>,
         ..commit()
     };
-    let (from, to, copied) = (path("d"), path("moved"), path("copy"));
+    let from = path("d");
+    let to = path("moved");
+    let copied = path("copy");
     abandon(
         &judge,
         tree.copy(&from, &copied, CopyDepth::Infinity, judged()),

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_coarse_time_is_later_than_the_one_before() {
-        let (second, first) = (1_000_000_000, Some(at(7_000_000_000)));
+        let second = 1_000_000_000;
+        let first = Some(at(7_000_000_000));
         for (wanted, expected) in [(3, 9), (7, 9), (8, 9), (20, 20)] {
             assert_eq!(
                 later_mtime(Some(at(wanted * second + 5)), first),

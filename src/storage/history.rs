@@ -349,7 +349,9 @@ mod tests {
     fn versions_thin_out_with_age() {
         // A moment at the start of a week, day and hour since 1970, so that the spans are easy to see.
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7 * 86400 * 2900);
-        let (minute, hour, day) = (60, 3600, 86400);
+        let minute = 60;
+        let hour = 3600;
+        let day = 86400;
         assert_eq!(kept(&[1, 2, 59 * minute], now), [1, 2, 59 * minute]);
         assert_eq!(
             kept(&[70 * minute, 80 * minute, 110 * minute, 130 * minute], now),

@@ -89,7 +89,9 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: TestTree) {
     for content in [b"first", b"other"] {
         put(&tree, "x", content).await;
     }
-    let (ns, name, xml) = ("urn:x".into(), "p".into(), "<p xmlns='urn:x'>1</p>".into());
+    let ns = "urn:x".into();
+    let name = "p".into();
+    let xml = "<p xmlns='urn:x'>1</p>".into();
     let change = PropChange::Set(DeadProp { ns, name, xml });
     tree.set_props(&path("x"), vec![change], commit())
         .await

@@ -166,7 +166,8 @@ pub async fn many_uploads_at_once_keep_the_limit(tree: TestTree) {
         (LIMIT, LIMIT)
     );
     let again = there.iter().cycle().take(30).map(|n| {
-        let (tree, n) = (tree.clone(), *n);
+        let tree = tree.clone();
+        let n = *n;
         tokio::spawn(async move { fill(&tree, &format!("{n}"), 100, false).await.map(drop) })
     });
     for upload in again.collect::<Vec<_>>() {
@@ -238,7 +239,8 @@ pub async fn the_books_are_right_after_anything(tree: TestTree) {
     let names = ["a", "b", "p", "q", "p/a", "p/r", "p/r/a", "q/a", "q/b", "s"];
     for round in 0..400 {
         let mut name = || path(names[usize::try_from(random(10)).unwrap()]);
-        let (one, other) = (name(), name());
+        let one = name();
+        let other = name();
         // Most fail, as most of what clients try on such names would.
         let _ = match random(9) {
             0..3 => fill(
@@ -272,7 +274,8 @@ pub async fn the_books_are_right_after_anything(tree: TestTree) {
 
 /// Bytes of all files, by looking at each.
 async fn held(tree: &TestTree) -> u64 {
-    let (mut sum, mut due) = (0, vec![path("")]);
+    let mut sum = 0;
+    let mut due = vec![path("")];
     while let Some(folder) = due.pop() {
         let mut listing = tree.list(&folder, false).await.unwrap();
         loop {

@@ -21,10 +21,8 @@ pub(super) fn inherit_from_replaced(target: &ParentDir<'_>, file: BorrowedFd<'_>
 
 /// Gives a folder that was just made in its place what the one around it hands on. Its group it has from the kernel.
 pub(super) fn inherit_new_folder(root: &TreeRoot, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
-    let ([_, folder_mode], heritage) = (
-        root.settings.modes,
-        InheritedAccess::of(dir).map_err(failed)?,
-    );
+    let [_, folder_mode] = root.settings.modes;
+    let heritage = InheritedAccess::of(dir).map_err(failed)?;
     if heritage.is_plain() && folder_mode == 0o700 {
         return Ok(());
     }
@@ -44,7 +42,8 @@ pub(super) fn inherit_staged(
     if !built.is_within(&RelPath::from_stored(TMP.to_owned())) {
         return Ok(());
     }
-    let ([file_mode, folder_mode], (name, found)) = (root.settings.modes, source.find_existing()?);
+    let [file_mode, folder_mode] = root.settings.modes;
+    let (name, found) = source.find_existing()?;
     let top = sys::open_read(source.dir(), &name, Lookup::Full).map_err(failed)?;
     if found.kind == FileKind::File && inherit_from_replaced(target, fd(&top))? {
         return Ok(());

@@ -325,7 +325,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_adopted_tree_brings_its_history() {
-        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let dir = TempDir::new().unwrap();
+        let other = other().await;
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         // Names that are taken are no hindrance.
         let id = fs::read_dir(other.path().join(".sarang/trash/files"))
@@ -334,10 +335,8 @@ mod tests {
             .unwrap()
             .unwrap()
             .file_name();
-        let (files, info) = (
-            dir.path().join("home/.sarang/trash/files"),
-            dir.path().join("home/.sarang/trash/info"),
-        );
+        let files = dir.path().join("home/.sarang/trash/files");
+        let info = dir.path().join("home/.sarang/trash/info");
         fs::write(files.join(&id), "own").unwrap();
         fs::write(
             info.join(format!("{}.trashinfo", id.to_str().unwrap())),
@@ -360,12 +359,11 @@ mod tests {
     /// Its overflow files may be named by what is away.
     #[tokio::test]
     async fn what_was_mounted_in_an_adopted_tree_is_kept_in_mind() {
-        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let dir = TempDir::new().unwrap();
+        let other = other().await;
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
-        let (noted, kept) = (
-            other.path().join(inner_mounts::MOUNTED),
-            dir.path().join("home").join(inner_mounts::MOUNTED),
-        );
+        let noted = other.path().join(inner_mounts::MOUNTED);
+        let kept = dir.path().join("home").join(inner_mounts::MOUNTED);
         fs::write(&noted, "[").unwrap();
         let refused = tree.adopt(other.path(), &path("theirs")).await;
         assert!(matches!(refused, Err(Error::Corrupt(_))), "{refused:?}");
@@ -382,7 +380,8 @@ mod tests {
     /// A crash between the two, and what was cut before.
     #[tokio::test]
     async fn a_history_that_was_left_behind_is_fetched() {
-        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let dir = TempDir::new().unwrap();
+        let other = other().await;
         let home = dir.path().join("home");
         let tree = LocalTree::open(&home, RELAXED).unwrap();
         assert!(matches!(
@@ -402,7 +401,8 @@ mod tests {
     #[tokio::test]
     async fn a_start_fetches_a_history_that_was_left_behind() {
         for name in ["theirs", "renamed"] {
-            let (dir, other) = (TempDir::new().unwrap(), other().await);
+            let dir = TempDir::new().unwrap();
+            let other = other().await;
             let home = dir.path().join("home");
             let tree = LocalTree::open(&home, RELAXED).unwrap();
             AdoptionMarker::write(&tree.root, &path("theirs"))
@@ -435,7 +435,8 @@ mod tests {
     /// Its way into the trash is barred: another folder has come into the place of that.
     #[tokio::test]
     async fn a_start_fetches_a_history_that_could_not_come_along() {
-        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let dir = TempDir::new().unwrap();
+        let other = other().await;
         let home = dir.path().join("home");
         let tree = LocalTree::open(&home, RELAXED).unwrap();
         let files = home.join(".sarang/trash/files");
@@ -451,7 +452,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_taken_over_stays() {
-        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let dir = TempDir::new().unwrap();
+        let other = other().await;
         let home = dir.path().join("home");
         let tree = LocalTree::open(&home, RELAXED).unwrap();
         for history in fs::read_dir(other.path().join(".sarang/versions")).unwrap() {

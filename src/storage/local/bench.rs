@@ -18,7 +18,8 @@ async fn single_operations() {
     for folder in ["docs", "docs/many"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
-    let (file, other) = (path("docs/file.txt"), path("docs/other.txt"));
+    let file = path("docs/file.txt");
+    let other = path("docs/other.txt");
     let body = Bytes::from(vec![7; 4096]);
     let put = async |at: RelPath| {
         let mut upload = tree
@@ -75,7 +76,8 @@ async fn single_operations() {
 }
 
 async fn measure(name: &str, rounds: u32, operation: impl AsyncFn(u32)) {
-    let (cpu, start) = (cpu_time(), Instant::now());
+    let cpu = cpu_time();
+    let start = Instant::now();
     for round in 0..rounds {
         operation(round).await;
     }

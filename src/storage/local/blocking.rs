@@ -275,10 +275,8 @@ mod tests {
     /// Whether a change in a tree below a folder is made where it is asked for.
     async fn is_at_once(dir: &Path) -> bool {
         let dir = tempfile::tempdir_in(dir).unwrap();
-        let (tree, judge) = (
-            LocalTree::open(dir.path(), RELAXED).unwrap(),
-            Arc::new(ThreadCheck::default()),
-        );
+        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
+        let judge = Arc::new(ThreadCheck::default());
         // One that finds the disk slow, or another at it, is not made at once either.
         for n in 0..20 {
             let commit = WriteOptions {
@@ -308,7 +306,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_on_the_disk_of_the_state_is_changed_at_once() {
-        let (state, other) = (std::env::temp_dir(), Path::new("/dev/shm"));
+        let state = std::env::temp_dir();
+        let other = Path::new("/dev/shm");
         let disk = |dir: &Path| sys::open_root(dir).and_then(|dir| sys::disk_of(sys::fd(&dir)));
         if disk(&state).unwrap() == disk(other).unwrap_or_default() || !other.is_dir() {
             return;

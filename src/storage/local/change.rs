@@ -208,7 +208,8 @@ pub(super) fn rename(
 
 /// Refuses a source and target of which one holds the other; returns whether they are spellings of one path.
 pub(super) fn check_no_overlap(from: &RelPath, to: &RelPath) -> Result<bool> {
-    let (source, target) = (from.to_nfc(), to.to_nfc());
+    let source = from.to_nfc();
+    let target = to.to_nfc();
     if source == target {
         return if from.name() == to.name() {
             Err(OVERLAP)

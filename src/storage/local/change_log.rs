@@ -162,14 +162,12 @@ pub(super) fn trim(root: &TreeRoot, keep: Duration, now: SystemTime) -> Result<(
 fn find_kept(file: &OwnedFd, least: u64, oldest: u64) -> Result<(u64, Option<u64>)> {
     let failed = |e| Error::io(SHORTENING, e);
     let file = File::from(file.try_clone().map_err(failed)?);
-    let (mut lines, mut at, mut text) = (
-        BufReader::new(OffsetReader {
-            file: &file,
-            at: least,
-        }),
-        least,
-        Vec::new(),
-    );
+    let mut lines = BufReader::new(OffsetReader {
+        file: &file,
+        at: least,
+    });
+    let mut at = least;
+    let mut text = Vec::new();
     loop {
         let begin = at;
         text.clear();
@@ -226,7 +224,8 @@ fn is_overdue(first: &ChangeLogLine, oldest: u64) -> bool {
 
 /// Lets the chronicle consist of `begun` and what lies behind `from` in it.
 fn rewrite(root: &TreeRoot, begun: &ChangeLogLine, (old, from): (&OwnedFd, u64)) -> Result<()> {
-    let (failed, name) = (|e| map_errno(SHORTENING, e), root.new_stamp());
+    let failed = |e| map_errno(SHORTENING, e);
+    let name = root.new_stamp();
     let file = sys::create_file(fd(&root.tmp), &name).map_err(failed)?;
     let text = encode(begun)?;
     sys::write_all(fd(&file), &mut [IoSlice::new(&text)], 0).map_err(failed)?;

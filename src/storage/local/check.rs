@@ -60,7 +60,8 @@ pub struct TreeCheckReport {
 
 /// The history of a file.
 fn history_of(dir: BorrowedFd<'_>, name: &str, lies: TreeLocation) -> sys::SysResult<String> {
-    let (label, node) = (FileMeta::of_name(dir, name)?, sys::stat_at(dir, name)?.node);
+    let label = FileMeta::of_name(dir, name)?;
+    let node = sys::stat_at(dir, name)?.node;
     Ok(label.for_tree_copy(lies, &node, &node).history(&node))
 }
 
@@ -183,7 +184,8 @@ impl TreeChecker {
             && [thing, note]
                 .into_iter()
                 .all(|(dir, name)| sys::unlink_file(dir, name).is_ok());
-        let (thing, path) = (thing.1, path.as_str());
+        let thing = thing.1;
+        let path = path.as_str();
         self.add(
             format!("{thing:?} in the trash is {path:?} itself, which nobody has deleted"),
             repaired,
@@ -389,7 +391,8 @@ fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 }
 
 fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, FileKind)>> {
-    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
+    let mut buffer = Vec::new();
     // A fresh descriptor, since reading moves the one shared with others.
     let read = sys::open_folder(dir, "", Lookup::Full).and_then(|dir| {
         sys::read_dir(fd(&dir), &mut buffer, usize::MAX, |name, kind| {

@@ -261,7 +261,8 @@ mod tests {
                 &NoPreconditions,
             )
             .unwrap();
-            let (name, made_at) = ("copy".to_owned(), OnceCell::new());
+            let name = "copy".to_owned();
+            let made_at = OnceCell::new();
             let copied = StagedCopy {
                 root: &root,
                 name,

@@ -287,7 +287,8 @@ pub(super) fn is_unshown(path: &str, name: &CStr, kind: FileKind) -> bool {
 
 /// All that is in a folder.
 pub(super) fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, FileKind)>> {
-    let (mut entries, mut buffer) = (Vec::new(), Vec::new());
+    let mut entries = Vec::new();
+    let mut buffer = Vec::new();
     // A fresh descriptor, since reading moves the one shared with others.
     let again = sys::open_folder(dir, "", Lookup::Full).map_err(failed)?;
     let read = sys::read_dir(fd(&again), &mut buffer, usize::MAX, |name, kind| {

@@ -11,7 +11,9 @@ const CHUNK: usize = 256 << 10;
 
 /// The hash of what a file holds now.
 pub(super) fn hash_file(file: BorrowedFd<'_>) -> Result<Digest> {
-    let (mut hasher, mut room, mut offset) = (blake3::Hasher::new(), vec![0; CHUNK], 0_u64);
+    let mut hasher = blake3::Hasher::new();
+    let mut room = vec![0; CHUNK];
+    let mut offset = 0_u64;
     loop {
         let count =
             sys::read(file, &mut room, offset).map_err(|e| map_errno("read the file", e))?;

@@ -58,7 +58,8 @@ fn has_entries(top: BorrowedFd<'_>, folder: &str) -> Result<bool> {
     let Some(dir) = internal_dirs::find(top, folder).map_err(|e| map_errno(DOING, e))? else {
         return Ok(false);
     };
-    let (mut any, mut room) = (false, Vec::new());
+    let mut any = false;
+    let mut room = Vec::new();
     sys::read_dir(fd(&dir), &mut room, 1, |_, _| {
         any = true;
         Ok::<_, Errno>(())

@@ -133,7 +133,8 @@ impl FileMeta {
 
     /// What a file that is `new`, with this hash, has from `old`, in whose place it comes: the id and the history.
     pub fn for_node(&self, old: &Node, digest: Option<&Digest>, new: &Node) -> Self {
-        let (id, history) = (self.id(old), self.history(old));
+        let id = self.id(old);
+        let history = self.history(old);
         let history = Some(history).filter(|history| *history != id.to_string());
         Self {
             history,
@@ -316,7 +317,8 @@ mod tests {
 
     #[test]
     fn a_hash_is_known_for_what_it_was_made_of_only() {
-        let (digest, second) = ([7; DIGEST], Duration::from_secs(1));
+        let digest = [7; DIGEST];
+        let second = Duration::from_secs(1);
         for modified in [UNIX_EPOCH, UNIX_EPOCH - second, SystemTime::now()] {
             let of = node(1, 3, modified);
             let label = FileMeta::new(FileId::new().unwrap(), Some(&digest), &of);
@@ -342,11 +344,9 @@ mod tests {
 
     #[test]
     fn a_copy_has_an_id_and_a_history_of_its_own() {
-        let (of, copy, id) = (
-            node(1, 3, UNIX_EPOCH),
-            node(2, 3, UNIX_EPOCH),
-            FileId::new().unwrap(),
-        );
+        let of = node(1, 3, UNIX_EPOCH);
+        let copy = node(2, 3, UNIX_EPOCH);
+        let id = FileId::new().unwrap();
         let label = FileMeta::new(id, None, &of);
         assert_eq!((label.id(&of), label.history(&of)), (id, id.to_string()));
         let own = FileId::derived(&copy);
@@ -377,7 +377,8 @@ mod tests {
 
     #[test]
     fn a_label_is_stored_as_it_is() {
-        let (file, of) = (tempfile::tempfile().unwrap(), node(1, 3, UNIX_EPOCH));
+        let file = tempfile::tempfile().unwrap();
+        let of = node(1, 3, UNIX_EPOCH);
         let stored = || FileMeta::of_file(sys::fd(&file)).unwrap();
         assert_eq!(stored(), FileMeta::default());
         for bytes in [&b"short"[..], &[b'x'; 65], &[b'x'; 80]] {
@@ -405,10 +406,8 @@ mod tests {
 
     #[test]
     fn a_label_of_before_there_were_ids_keeps_hash_and_history() {
-        let (of, second) = (
-            node(1, 3, UNIX_EPOCH + Duration::from_secs(9)),
-            node(2, 4, UNIX_EPOCH),
-        );
+        let of = node(1, 3, UNIX_EPOCH + Duration::from_secs(9));
+        let second = node(2, 4, UNIX_EPOCH);
         let mut former = [
             [7; DIGEST].as_slice(),
             &3_u64.to_le_bytes(),

@@ -28,7 +28,9 @@ impl History for LocalTree {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<TrashedItem>> {
-        let (below, who, after) = (folder.clone(), who.cloned(), after.map(str::to_owned));
+        let below = folder.clone();
+        let who = who.cloned();
+        let after = after.map(str::to_owned);
         let page = move |root: &Arc<TreeRoot>| {
             trash_index::page(
                 root,
@@ -64,7 +66,9 @@ impl History for LocalTree {
         to: &RelPath,
         commit: WriteOptions,
     ) -> Result<()> {
-        let (id, inner, to) = (id.to_owned(), inner.clone(), to.clone());
+        let id = id.to_owned();
+        let inner = inner.clone();
+        let to = to.clone();
         self.run_blocking(move |root| trash_items::restore(root, (&id, &inner), &to, &commit))
             .await
     }
@@ -94,7 +98,8 @@ impl History for LocalTree {
     }
 
     async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>> {
-        let (path, id) = (path.clone(), id.to_owned());
+        let path = path.clone();
+        let id = id.to_owned();
         Ok(Arc::new(
             self.run_blocking(move |root| versions::open(root, &path, &id))
                 .await?,
@@ -107,7 +112,8 @@ impl History for LocalTree {
         id: &str,
         commit: WriteOptions,
     ) -> Result<PutOutcome> {
-        let (path, id) = (path.clone(), id.to_owned());
+        let path = path.clone();
+        let id = id.to_owned();
         self.run_blocking(move |root| {
             upload::restore_version::restore_version(root, &path, &id, &commit)
         })
@@ -156,7 +162,8 @@ impl History for LocalTree {
     }
 
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {
-        let (path, id) = (path.clone(), id.to_owned());
+        let path = path.clone();
+        let id = id.to_owned();
         self.run_blocking(move |root| versions::purge(root, &path, &id))
             .await?;
         schedule_sweep(&self.root);

@@ -102,8 +102,9 @@ fn plan_purge(root: &TreeRoot, len: u64) -> Result<Option<PurgePlan>> {
 /// disk or quota is short of, comes not free with it. Then nothing more is let go for a while.
 fn purge_until_free(root: &TreeRoot, all: Vec<HistoryItem>, len: u64) -> Result<ExpiredCounts> {
     let mut gone = ExpiredCounts::default();
-    let (mut claimed, mut missing, mut stuck) =
-        (0_u64, root.missing_space(len)?, Undeletable::default());
+    let mut claimed = 0_u64;
+    let mut missing = root.missing_space(len)?;
+    let mut stuck = Undeletable::default();
     let mut all = all.into_iter().peekable();
     while let Some(former) = all.next().filter(|_| missing > 0) {
         if !purge_one(root, &former, &mut gone, &mut stuck)? {
@@ -139,8 +140,9 @@ pub(super) fn purge_bytes(
     all: Vec<HistoryItem>,
     bytes: u64,
 ) -> Result<(ExpiredCounts, u64)> {
-    let (mut gone, mut freed, mut stuck) =
-        (ExpiredCounts::default(), 0_u64, Undeletable::default());
+    let mut gone = ExpiredCounts::default();
+    let mut freed = 0_u64;
+    let mut stuck = Undeletable::default();
     for former in all {
         if freed >= bytes {
             break;

@@ -129,7 +129,8 @@ impl LocalListingState {
 
     /// Takes entries with their properties, until those are as many bytes as a page may have.
     fn take_with_props(&mut self) -> Result<Vec<DirEntry>> {
-        let (mut page, mut bytes) = (Vec::with_capacity(self.waiting.len()), 0);
+        let mut page = Vec::with_capacity(self.waiting.len());
+        let mut bytes = 0;
         while bytes < PAGE_PROPS
             && let Some(mut entry) = self.waiting.pop_front()
         {

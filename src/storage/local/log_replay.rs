@@ -70,7 +70,8 @@ fn unlogged_events(
         |(file, end)| logged_items(file, end, &hasher),
     )?;
     let failed = |e| map_errno("read the trash", e);
-    let (mut ids, mut found) = (Vec::new(), Vec::new());
+    let mut ids = Vec::new();
+    let mut found = Vec::new();
     let notes = sys::open_folder(fd(&root.trash_info), "", sys::Lookup::Full).map_err(failed)?;
     let read = sys::read_dir(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
         let id = name

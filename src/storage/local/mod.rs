@@ -172,7 +172,8 @@ impl LocalTree {
     /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename, and what it has of a
     /// history into that of this tree. `Exists`, `Unsupported` when it lies on another file system.
     pub async fn adopt(&self, folder: &Path, to: &RelPath) -> Result<()> {
-        let (folder, to) = (folder.to_owned(), to.clone());
+        let folder = folder.to_owned();
+        let to = to.clone();
         self.run_blocking(move |root| adopt::adopt(root, &folder, &to))
             .await
     }
@@ -334,7 +335,8 @@ impl Tree for LocalTree {
 
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<bool> {
         let looks_over = self.needs_depth_check(from, to, &commit);
-        let (from, to) = (from.clone(), to.clone());
+        let from = from.clone();
+        let to = to.clone();
         if looks_over {
             let rename = move |root: &Arc<TreeRoot>| {
                 path_limits::check(root, &from, &to, &commit)?;
@@ -355,7 +357,8 @@ impl Tree for LocalTree {
         reach: CopyDepth,
         commit: WriteOptions,
     ) -> Result<bool> {
-        let (from, to) = (from.clone(), to.clone());
+        let from = from.clone();
+        let to = to.clone();
         let copied = self
             .run_blocking(move |root| copy::copy(root, &from, &to, reach, &commit))
             .await;
@@ -415,9 +418,12 @@ impl Tree for LocalTree {
         changes: Vec<PropChange>,
         commit: WriteOptions,
     ) -> Result<()> {
-        let (path, changes) = (path.clone(), Arc::new(changes));
+        let path = path.clone();
+        let changes = Arc::new(changes);
         if !self.root.is_strict() {
-            let (path, changes, commit) = (path.clone(), Arc::clone(&changes), commit.clone());
+            let path = path.clone();
+            let changes = Arc::clone(&changes);
+            let commit = commit.clone();
             let set = move |root: &Arc<TreeRoot>| {
                 props::set(root, &path, &changes, &commit, Lookup::Cached)
             };
@@ -445,7 +451,8 @@ impl Tree for LocalTree {
         path: &RelPath,
         room: SpaceRequest,
     ) -> Result<Box<dyn Upload>> {
-        let (id, path) = (id.to_owned(), path.clone());
+        let id = id.to_owned();
+        let path = path.clone();
         Ok(Box::new(
             self.run_blocking(move |root| LocalUpload::resume(root, &id, &path, room))
                 .await?,

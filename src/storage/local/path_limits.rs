@@ -77,7 +77,8 @@ fn check_open_folder(
     counted: Option<u64>,
     judge: &dyn PreconditionCheck,
 ) -> Result<()> {
-    let (mut buffer, mut levels) = (Vec::new(), Vec::new());
+    let mut buffer = Vec::new();
+    let mut levels = Vec::new();
     levels.extend(DepthCheckLevel::open(top, left, counted)?);
     while let Some(level) = levels.last_mut() {
         let Some((name, left)) = level.folders.pop() else {
@@ -126,7 +127,9 @@ impl DepthCheckLevel {
 
     /// Reads on.
     fn read(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
-        let (dir, left, folders) = (fd(&self.dir), self.left, &mut self.folders);
+        let dir = fd(&self.dir);
+        let left = self.left;
+        let folders = &mut self.folders;
         let more = sys::read_dir(dir, buffer, 1, |raw, kind| {
             let Some(name) = visible_name(raw) else {
                 return Ok(());

@@ -105,7 +105,8 @@ impl<'a> FsProbe<'a> {
 
     /// `EINVAL` or `EEXIST` where a rename does not replace.
     fn detect(&self) -> SysResult<MissingFeatureSet> {
-        let (one, other) = (self.name("a"), self.name("b"));
+        let one = self.name("a");
+        let other = self.name("b");
         let file = sys::create_file(self.dir, &one)?;
         sys::write_all(fd(&file), &mut [IoSlice::new(b"probe")], 0)?;
         drop(sys::create_file(self.dir, &other)?);
@@ -155,7 +156,8 @@ impl<'a> FsProbe<'a> {
 
     /// There are some that know the flag and do not heed it.
     fn has_no_replace(&self, there: &str) -> bool {
-        let (name, moved) = (self.name("e"), self.name("f"));
+        let name = self.name("e");
+        let moved = self.name("f");
         sys::create_file(self.dir, &name).is_ok()
             && sys::rename_noreplace((self.dir, &name), (self.dir, there)) == Err(Errno::EXIST)
             && sys::rename_noreplace((self.dir, &name), (self.dir, &moved)).is_ok()

@@ -128,7 +128,8 @@ impl Reader for LocalReader {
     }
 
     async fn cached_thumbnail(&self, size: u32) -> Result<Option<Bytes>> {
-        let (file, node) = (Arc::clone(&self.file), self.node.clone());
+        let file = Arc::clone(&self.file);
+        let node = self.node.clone();
         // Where the disk does not answer in time, it is done without.
         Ok(run_read(&self.root, move |root| {
             Ok(thumbnails::find(root, file.fd(), &node, size))
@@ -138,7 +139,8 @@ impl Reader for LocalReader {
     }
 
     async fn cache_thumbnail(&self, size: u32, picture: Bytes) {
-        let (file, node) = (Arc::clone(&self.file), self.node.clone());
+        let file = Arc::clone(&self.file);
+        let node = self.node.clone();
         let kept = run_read(&self.root, move |root| {
             thumbnails::store(root, file.fd(), &node, (size, &picture))
         })

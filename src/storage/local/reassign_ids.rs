@@ -38,7 +38,8 @@ impl KnownIds {
 /// Gives what lies in the tree `given` another id, and its history that name, where something in `root` has the same. Can be cut at any
 /// step and begun again: a history has both names until the label says the new one.
 pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<()> {
-    let (mut theirs, mut shared) = (KnownIds::default(), KnownIds::default());
+    let mut theirs = KnownIds::default();
+    let mut shared = KnownIds::default();
     for_each_with_id(given, &mut |_, id, label, node| {
         theirs.note(id, label.history(node));
         Ok(())
@@ -164,7 +165,8 @@ mod tests {
     #[tokio::test]
     async fn an_adopted_copy_of_a_tree_does_not_share_histories_with_it() {
         let dir = tempfile::tempdir().unwrap();
-        let (home, other) = (dir.path().join("home"), dir.path().join("other"));
+        let home = dir.path().join("home");
+        let other = dir.path().join("other");
         let opened = LocalTree::open(&home, RELAXED).unwrap();
         let tree: TestTree = opened.clone();
         for text in [b"1", b"2"] {

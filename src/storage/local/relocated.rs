@@ -56,7 +56,8 @@ pub(super) fn relabel(root: &TreeRoot) -> Result<()> {
     if locate(fd(&root.dir)).map_err(|e| map_errno(DOING, e))? != Some(TreeLocation::Relocated) {
         return Ok(());
     }
-    let (mut taken, mut is_changed) = (TakenIds::default(), false);
+    let mut taken = TakenIds::default();
+    let mut is_changed = false;
     each(root, |met| note_own(met, &mut taken))?;
     each(root, |met| {
         take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written)
@@ -209,7 +210,8 @@ mod tests {
             put(&tree, name, content).await;
         }
         drop(tree);
-        let (versions, history) = (home.join(".sarang/versions"), "18d2c5b1e0a4f993");
+        let versions = home.join(".sarang/versions");
+        let history = "18d2c5b1e0a4f993";
         let kept = fs::read_dir(&versions)
             .unwrap()
             .next()

@@ -62,7 +62,8 @@ impl TreeRoot {
         from: PathAt<'_>,
         to: PathAt<'_>,
     ) -> SysResult<()> {
-        let (old, new) = ((from.dir, from.name), (to.dir, to.name));
+        let old = (from.dir, from.name);
+        let new = (to.dir, to.name);
         if kind != FileKind::File
             || !self.missing_features.has(MissingFeature::NoReplace)
             || self.missing_features.has(MissingFeature::HardLinks)
@@ -94,7 +95,8 @@ impl TreeRoot {
     }
 
     fn copy_aside(&self, from: NameAt<'_>, to: NameAt<'_>) -> SysResult<()> {
-        let (tmp, name) = (fd(&self.tmp), self.new_stamp());
+        let tmp = fd(&self.tmp);
+        let name = self.new_stamp();
         let source = sys::open_read(from.0, from.1, Lookup::Full)?;
         let node = sys::stat_fd(fd(&source))?.node;
         let copy = sys::create_file(tmp, &name)?;
@@ -112,7 +114,8 @@ impl TreeRoot {
 
     /// Writes a marker; returns its name.
     fn mark(&self, twice: &DoubleName) -> SysResult<String> {
-        let (tmp, name) = (fd(&self.tmp), format!("{DOUBLE_NAME}{}", self.new_stamp()));
+        let tmp = fd(&self.tmp);
+        let name = format!("{DOUBLE_NAME}{}", self.new_stamp());
         let text = serde_json::to_vec(twice).map_err(|_| Errno::IO)?;
         let file = sys::create_file(tmp, &name)?;
         let written = sys::write_all(fd(&file), &mut [IoSlice::new(&text)], 0)
@@ -176,10 +179,8 @@ pub(super) fn finish(root: &TreeRoot) -> Result<()> {
 }
 
 fn finish_one(root: &TreeRoot, twice: &DoubleName) -> Result<()> {
-    let (from, to) = (
-        RelPath::from_stored(twice.from.clone()),
-        RelPath::from_stored(twice.to.clone()),
-    );
+    let from = RelPath::from_stored(twice.from.clone());
+    let to = RelPath::from_stored(twice.to.clone());
     let is_it = |found: Option<&FileStat>| found.is_some_and(|found| found.inode == twice.inode);
     let places = root
         .open_parent(&from)

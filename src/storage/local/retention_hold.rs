@@ -47,7 +47,9 @@ impl RetentionHold {
 
 /// Holds the past until then; durable when this returns, whatever the settings say.
 pub(super) fn set(root: &TreeRoot, until: SystemTime) -> Result<()> {
-    let (doing, name, seconds) = ("hold the history", root.new_stamp(), unix_seconds(until));
+    let doing = "hold the history";
+    let name = root.new_stamp();
+    let seconds = unix_seconds(until);
     let file = sys::create_file(fd(&root.tmp), &name).map_err(|e| map_errno(doing, e))?;
     let text = seconds.to_string();
     sys::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)

@@ -431,7 +431,8 @@ impl RewindPlanner<'_> {
 
     /// Where something lies after the steps so far, that lies at `source` on the disk now: where it or a folder that it is in was moved.
     fn current_path(&mut self, source: &str) -> Result<String> {
-        let (mut at, mut below): (Box<str>, Vec<Box<str>>) = (source.into(), Vec::new());
+        let mut at: Box<str> = source.into();
+        let mut below: Vec<Box<str>> = Vec::new();
         let top = loop {
             #[cfg(test)]
             HOPS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -111,11 +111,13 @@ impl TreeRoot {
     fn within(dir: OwnedFd, settings: LocalSettings) -> Result<Self> {
         internal_dirs::make(fd(&dir))?;
         let own = |path| internal_dirs::open(fd(&dir), path);
-        let (tmp, trash_files) = (own(TMP)?, own(TRASH_FILES)?);
+        let tmp = own(TMP)?;
+        let trash_files = own(TRASH_FILES)?;
         for path in [TMP, UPLOADS] {
             sys::clear_default(fd(&own(path)?)).map_err(|e| map_errno(GIVE_ACCESS, e))?;
         }
-        let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
+        let trash_info = own(TRASH_INFO)?;
+        let versions = own(VERSIONS)?;
         let overflow = OverflowFiles::new(fd(&own(PROPS)?))?;
         let held = RetentionHold::load(fd(&dir))?;
         let (ledger, total) = UsageCounter::open(fd(&dir));

@@ -164,7 +164,8 @@ impl SortedListingState {
             }
             Ok::<_, Errno>(())
         });
-        let (is_more, known) = (more.map_err(|e| map_errno(DOING, e))?, reading.len());
+        let is_more = more.map_err(|e| map_errno(DOING, e))?;
+        let known = reading.len();
         self.stage = if is_more {
             ListingStage::Names(reading, room)
         } else {
@@ -235,7 +236,8 @@ mod tests {
             std::fs::write(folder.join(number(2 * n)), "").unwrap();
         }
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        let (mut seen, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
+        let mut seen: Vec<String> = Vec::new();
+        let mut after: Option<String> = None;
         for n in 0.. {
             let page = page(&tree, after.as_deref(), 1000).await;
             let Some(last) = page.last() else { break };

@@ -105,13 +105,15 @@ mod tests {
     fn of_a_long_list_little_is_in_memory() {
         let dir = tempfile::tempdir().unwrap();
         let root = TreeRoot::open(dir.path(), RELAXED).unwrap();
-        let (mut spool, many) = (Spool::<u64>::new(&root).unwrap(), 100_000);
+        let mut spool = Spool::<u64>::new(&root).unwrap();
+        let many = 100_000;
         for record in 0..many {
             spool.push(&record).unwrap();
             assert!(spool.waiting.len() < PIECE);
         }
         spool.write().unwrap();
-        let (mut at, mut seen) = (0, Vec::new());
+        let mut at = 0;
+        let mut seen = Vec::new();
         loop {
             let (records, next) = spool.read(at).unwrap();
             if records.is_empty() {

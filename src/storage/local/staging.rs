@@ -244,7 +244,8 @@ pub(super) fn remove_staging_dir(root: &TreeRoot, workshop: &RelPath) -> Result<
         .parent()
         .is_some_and(|parent| parent.as_str() == TMP);
     let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
-    let (old, gone) = (count::staging_dir_bytes(root, name)?, root.new_stamp());
+    let old = count::staging_dir_bytes(root, name)?;
+    let gone = root.new_stamp();
     {
         let _guard = root.lock_names();
         root.rename_noreplace((fd(&root.tmp), name), (fd(&root.tmp), &gone))
@@ -311,7 +312,8 @@ pub fn purge_folder(folder: &Path) -> std::io::Result<()> {
     let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else {
         return Err(ErrorKind::InvalidInput.into());
     };
-    let (above, name) = (sys::open_root(above)?, CString::new(name.as_bytes())?);
+    let above = sys::open_root(above)?;
+    let name = CString::new(name.as_bytes())?;
     Ok(remove(fd(&above), name, true, &mut |_, _| {})?)
 }
 
@@ -372,7 +374,8 @@ fn level(above: BorrowedFd<'_>, name: CString) -> sys::SysResult<RemoveLevel> {
 
 /// All names in a folder, and which of them are folders.
 fn names_in(dir: BorrowedFd<'_>) -> sys::SysResult<Vec<(CString, bool)>> {
-    let (mut names, mut room) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
+    let mut room = Vec::new();
     // A fresh descriptor, since reading moves the one shared with others.
     let dir = sys::open_folder(dir, "", Lookup::Full)?;
     sys::read_dir(fd(&dir), &mut room, usize::MAX, |name, kind| {

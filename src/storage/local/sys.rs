@@ -178,7 +178,8 @@ fn open_confined<P: Arg + Copy>(
             CONFINED | ResolveFlags::CACHED,
         );
     }
-    let (until, mut pause) = (Instant::now() + LEASE_WAIT, Duration::ZERO);
+    let until = Instant::now() + LEASE_WAIT;
+    let mut pause = Duration::ZERO;
     loop {
         match fs::openat2(root, path, flags, Mode::empty(), CONFINED) {
             Err(Errno::INTR) => {}
@@ -257,7 +258,8 @@ fn found(facts: &Statx) -> FileStat {
     };
     let born = if has_birth { nanoseconds(birth) } else { 0 };
     let etag = Etag([facts.stx_ino, born, nanoseconds(facts.stx_mtime), len]);
-    let (modified, created) = (moment(facts.stx_mtime), moment(birth));
+    let modified = moment(facts.stx_mtime);
+    let created = moment(birth);
     let node = Node {
         folder: kind == FileKind::Folder,
         len,
@@ -386,7 +388,8 @@ pub(super) fn copy_bytes(
     len: u64,
     goes_on: impl Fn() -> bool,
 ) -> SysResult<()> {
-    let (mut source, mut target) = (0, 0);
+    let mut source = 0;
+    let mut target = 0;
     while target < len {
         let most = usize::try_from(len - target)
             .unwrap_or(usize::MAX)
@@ -405,7 +408,8 @@ pub(super) fn copy_bytes(
 /// Sets the modification time.
 pub(super) fn set_modified(file: BorrowedFd<'_>, time: SystemTime) -> SysResult<()> {
     // Where the time of the last access is left out, bindfs sets neither.
-    let (last_access, last_modification) = (timespec(SystemTime::now()), timespec(time));
+    let last_access = timespec(SystemTime::now());
+    let last_modification = timespec(time);
     fs::futimens(
         file,
         &Timestamps {

@@ -333,7 +333,8 @@ mod tests {
         }
         let before = versions(&tree, "big").await;
         let begin = |name: &str, len| {
-            let (tree, at) = (tree.clone(), path(name));
+            let tree = tree.clone();
+            let at = path(name);
             async move {
                 tree.begin_upload(
                     &at,

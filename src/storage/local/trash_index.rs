@@ -205,7 +205,8 @@ fn read(
     seen: SystemTime,
     after: Option<TrashKey>,
 ) -> Result<TrashWindow> {
-    let (is_unsure, read) = (seen.elapsed().is_ok_and(|age| age < TICK), Instant::now());
+    let is_unsure = seen.elapsed().is_ok_and(|age| age < TICK);
+    let read = Instant::now();
     let items = BTreeMap::new();
     let mut window = TrashWindow {
         items,
@@ -285,7 +286,8 @@ pub(super) fn page(
     after: Option<&str>,
     limit: usize,
 ) -> Result<Vec<TrashedItem>> {
-    let (mut items, mut after) = (Vec::new(), after.map(key_of));
+    let mut items = Vec::new();
+    let mut after = after.map(key_of);
     let mut held = root.trash_index.window.lock();
     loop {
         root.trash_index.refresh(root, &mut held, after.as_ref())?;
@@ -352,7 +354,8 @@ impl TrashWindow {
         after: Option<&TrashKey>,
         (items, limit): (&mut Vec<TrashedItem>, usize),
     ) -> Result<Option<TrashKey>> {
-        let (mut added, mut last) = (0, None);
+        let mut added = 0;
+        let mut last = None;
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         for (key, origin) in self
             .items

@@ -169,7 +169,8 @@ pub(super) fn expire(root: &TreeRoot, retention: Retention, now: SystemTime) -> 
     let Some(limit) = retention.trash else {
         return Ok(0);
     };
-    let (mut count, mut stuck) = (0, Undeletable::default());
+    let mut count = 0;
+    let mut stuck = Undeletable::default();
     for id in ids(root)? {
         let item = item(root, id)?;
         let old = |when: SystemTime| now.duration_since(when).is_ok_and(|age| age >= limit);

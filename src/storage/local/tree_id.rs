@@ -71,7 +71,8 @@ pub(super) fn read_or_make(top: BorrowedFd<'_>) -> Result<String> {
     if let Some(id) = read(top)? {
         return Ok(id);
     }
-    let (id, doing) = (overflow::random_name()?, "write which home this is");
+    let id = overflow::random_name()?;
+    let doing = "write which home this is";
     let failed = |e| map_errno(doing, e);
     match sys::unlink_file(top, FRESH) {
         Ok(()) | Err(Errno::NOENT) => {}

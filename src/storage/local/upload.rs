@@ -198,7 +198,9 @@ impl LocalUpload {
         announced: Option<u64>,
         reservation: LocalReservation,
     ) -> Self {
-        let (root, path, base) = (Arc::clone(root), path.clone(), UploadBase::Nothing);
+        let root = Arc::clone(root);
+        let path = path.clone();
+        let base = UploadBase::Nothing;
         let draft = UploadDraft {
             root,
             path,

@@ -481,7 +481,8 @@ struct FullCount {
 
 impl FullCount {
     fn of(root: &TreeRoot, ledger: &UsageCounter) -> Result<Self> {
-        let (began, changes) = (Instant::now(), ledger.state.lock().changes);
+        let began = Instant::now();
+        let changes = ledger.state.lock().changes;
         #[cfg(test)]
         ledger.walks.fetch_add(1, Ordering::Relaxed);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.

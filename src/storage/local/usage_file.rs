@@ -296,7 +296,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_copy_beside_the_server_is_counted() {
-        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dir = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
         close(counted(dir.path()).await);
         let copy = other.path().join("copy");
         drop(open(&copy));

@@ -191,7 +191,8 @@ pub(super) fn list(root: &TreeRoot, path: &RelPath) -> Result<Vec<Version>> {
 
 /// Deletes for good what is no longer kept of every file's former contents, and what crashes have left there; returns how many.
 pub(super) fn expire(root: &TreeRoot, thinning: VersionThinning, now: SystemTime) -> Result<u64> {
-    let (mut count, mut stuck) = (0, Undeletable::default());
+    let mut count = 0;
+    let mut stuck = Undeletable::default();
     for history in histories(root)? {
         let Some(dir) = open_version_dir(fd(&root.versions), &history)? else {
             continue;
@@ -248,7 +249,8 @@ fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
 
 /// What is kept on a shelf, newest first, and what lies there unpublished.
 fn all_in(dir: BorrowedFd<'_>) -> Result<(Vec<Version>, Vec<Version>)> {
-    let (mut versions, mut unpublished) = (Vec::new(), Vec::new());
+    let mut versions = Vec::new();
+    let mut unpublished = Vec::new();
     for id in names_in(dir)? {
         let Some(replaced) = replaced_at(&id) else {
             continue;
@@ -299,10 +301,8 @@ fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 
 /// Opens a former content.
 pub(super) fn open(root: &Arc<TreeRoot>, path: &RelPath, id: &str) -> Result<LocalReader> {
-    let (dir, id) = (
-        version_dir_of(root, path)?.ok_or(Error::NotFound)?,
-        check_id(id)?,
-    );
+    let dir = version_dir_of(root, path)?.ok_or(Error::NotFound)?;
+    let id = check_id(id)?;
     let file = sys::open_read(fd(&dir), id, Lookup::Full)
         .map_err(|e| map_errno("open the former content", e))?;
     LocalReader::from_file(root, file)
@@ -322,7 +322,8 @@ pub(super) fn len_if_different(
     if sys::stat_fd(fd(&present)).map_err(failed)?.node.len != len {
         return Ok(Some(len));
     }
-    let (mut one, mut other) = (vec![0; PART], vec![0; PART]);
+    let mut one = vec![0; PART];
+    let mut other = vec![0; PART];
     let mut offset = 0;
     loop {
         let count = sys::read(fd(&former), &mut one, offset).map_err(failed)?;
@@ -360,10 +361,8 @@ pub(super) fn copy_aside(
 
 /// Deletes one former content for good.
 pub(super) fn purge(root: &TreeRoot, path: &RelPath, id: &str) -> Result<()> {
-    let (dir, id) = (
-        version_dir_of(root, path)?.ok_or(Error::NotFound)?,
-        check_id(id)?,
-    );
+    let dir = version_dir_of(root, path)?.ok_or(Error::NotFound)?;
+    let id = check_id(id)?;
     root.overflow.note_unreferenced();
     root.total_usage.note_purged();
     sys::unlink_file(fd(&dir), id).map_err(|e| map_errno("delete the former content", e))

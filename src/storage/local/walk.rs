@@ -48,7 +48,8 @@ impl WalkEntry<'_> {
 
 /// The names in a folder that are text.
 pub(super) fn names(dir: BorrowedFd<'_>) -> sys::SysResult<Vec<String>> {
-    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    let mut names = Vec::new();
+    let mut buffer = Vec::new();
     // A fresh descriptor, since reading moves the one shared with others.
     let dir = sys::open_folder(dir, "", sys::Lookup::Full)?;
     sys::read_dir(fd(&dir), &mut buffer, usize::MAX, |name, _| {
@@ -155,7 +156,8 @@ fn visit_level<E: From<Errno>>(
     let Some(level) = levels.last() else {
         return Ok(());
     };
-    let (dir, mut folders) = (fd(&level.dir), Vec::new());
+    let dir = fd(&level.dir);
+    let mut folders = Vec::new();
     sys::read_dir(dir, buffer, usize::MAX, |raw, kind| {
         let kind = match kind.map_or_else(|| sys::stat_entry(dir, raw).map(|found| found.kind), Ok)
         {

@@ -44,7 +44,8 @@ impl Writeback {
             return Ok(());
         }
         self.wait().await?;
-        let (root, stage) = (Arc::clone(stage.root()), Arc::clone(stage));
+        let root = Arc::clone(stage.root());
+        let stage = Arc::clone(stage);
         let turn = root.disk_access.slots.acquire().await?.unmeasured();
         self.running = Some(spawn(&root, turn, move |_| {
             write_back(&stage, end).map_err(|e| map_errno("write the file", e))?;

@@ -70,12 +70,13 @@ impl<'a> TreeCopier<'a> {
         watch: &'a mut dyn CopyObserver,
     ) -> Result<Self> {
         let began = since_1970(plan.began);
-        let (taken, folders, ids) = (
-            CopiedPaths::default(),
-            Vec::new(),
-            CopiedFileIds::of(source)?,
-        );
-        let (given_up, marks, again, moved) = (HashSet::new(), HashMap::new(), false, false);
+        let taken = CopiedPaths::default();
+        let folders = Vec::new();
+        let ids = CopiedFileIds::of(source)?;
+        let given_up = HashSet::new();
+        let marks = HashMap::new();
+        let again = false;
+        let moved = false;
         Ok(Self {
             options: plan,
             source,
@@ -95,7 +96,8 @@ impl<'a> TreeCopier<'a> {
 
     /// Copies all.
     pub fn run(&mut self) -> Result<()> {
-        let (source, target) = (self.source, self.target);
+        let source = self.source;
+        let target = self.target;
         if self.is_excluded(source, "")? {
             return Ok(());
         }
@@ -240,7 +242,8 @@ impl<'a> TreeCopier<'a> {
 
     /// Copies the files of a folder, and remembers its folders.
     fn read(&mut self, mut level: TreeCopyLevel) -> Result<TreeCopyLevel> {
-        let (mut names, mut buffer) = (Vec::new(), Vec::new());
+        let mut names = Vec::new();
+        let mut buffer = Vec::new();
         let mut odd: Vec<(CString, Option<FileKind>)> = Vec::new();
         let read = sys::read_dir(fd(&level.from), &mut buffer, usize::MAX, |name, kind| {
             match name.to_str() {
@@ -367,10 +370,8 @@ impl<'a> TreeCopier<'a> {
                 continue;
             }
             internal_dirs::make(self.target)?;
-            let (to, notes) = (
-                internal_dirs::open(self.target, TMP)?,
-                internal_dirs::open(self.target, TRASH_INFO)?,
-            );
+            let to = internal_dirs::open(self.target, TMP)?;
+            let notes = internal_dirs::open(self.target, TRASH_INFO)?;
             let note = format!("{tomb}{TRASHINFO}");
             self.copy_file(fd(&info), fd(&notes), &note, format!("{TRASH_INFO}/{note}"))?;
             let from =

@@ -58,7 +58,8 @@ impl CopiedFileIds {
             return Ok(());
         };
         let look = |file| sys::stat_fd(file).map_err(|e| map_errno(DOING, e));
-        let (old, new) = (look(from)?, look(copy)?.node);
+        let old = look(from)?;
+        let new = look(copy)?.node;
         let is_taken = !old.node.folder
             && old.links > 1
             && !self.linked.insert(label.id_where(lies, &old.node));

@@ -104,7 +104,9 @@ impl BackupIndex {
         else {
             return Ok(());
         };
-        let (mut lines, mut at, mut text) = (BufReader::new(file), 0, Vec::new());
+        let mut lines = BufReader::new(file);
+        let mut at = 0;
+        let mut text = Vec::new();
         loop {
             text.clear();
             let length = lines.read_until(b'\n', &mut text).map_err(failed)? as u64;

@@ -160,7 +160,8 @@ pub struct CopyTreeOptions<'a> {
 impl<'a> CopyTreeOptions<'a> {
     /// A copy of a tree that begins now, of all that is in it and from nothing else.
     pub fn new(from: &'a Path, to: &'a Path, label: &'a str) -> Self {
-        let (formers, earlier) = (Vec::new(), Vec::new());
+        let formers = Vec::new();
+        let earlier = Vec::new();
         Self {
             from,
             to,

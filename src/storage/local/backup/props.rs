@@ -44,7 +44,8 @@ impl TreeCopier<'_> {
 
     /// Lets the attribute of a copy name a new overflow file that holds its properties.
     fn spill(&self, copy: BorrowedFd<'_>, props: &[u8]) -> Result<()> {
-        let (to, name) = (self.overflow_of_copy()?, random_name()?);
+        let to = self.overflow_of_copy()?;
+        let name = random_name()?;
         let written = sys::create_file(fd(&to), &name)
             .and_then(|file| sys::write_all(fd(&file), &mut [IoSlice::new(props)], 0))
             .and_then(|()| sys::set_props(copy, &reference(&name)));

@@ -67,7 +67,8 @@ impl BackupFixture {
         formers: Vec<ParentCopy>,
         act: impl FnMut(&IndexEntry),
     ) -> (BackupStats, Vec<IndexEntry>) {
-        let (from, to) = (self.path("from"), self.path(copy));
+        let from = self.path("from");
+        let to = self.path(copy);
         fs::create_dir(&to).unwrap();
         let began = SystemTime::now();
         let plan = CopyTreeOptions {
@@ -76,13 +77,11 @@ impl BackupFixture {
             began,
             ..CopyTreeOptions::new(&from, &to, "from")
         };
-        let (mut tally, mut watch) = (
-            BackupStats::default(),
-            RecordingObserver {
-                marks: Vec::new(),
-                act: Box::new(act),
-            },
-        );
+        let mut tally = BackupStats::default();
+        let mut watch = RecordingObserver {
+            marks: Vec::new(),
+            act: Box::new(act),
+        };
         assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
         (tally, watch.marks)
     }
@@ -241,14 +240,16 @@ fn what_is_moved_to_where_the_copy_has_been_is_found() {
         place.write("one/moving/x", "x");
         place.write("two/moving/x", "x");
         age();
-        let (from, mut first) = (place.path("from"), None);
+        let from = place.path("from");
+        let mut first = None;
         let (tally, _) = place.copy("to", Vec::new(), |mark| {
             if mark.path != "one" && mark.path != "two" {
                 return;
             }
             // Told before it is read; by then the other one has been copied whole.
             if let Some(first) = &first {
-                let (here, there) = (from.join(&mark.path), from.join(first));
+                let here = from.join(&mark.path);
+                let there = from.join(first);
                 if whole_folder {
                     fs::rename(here.join("moving"), there.join("moved")).unwrap();
                 } else {
@@ -312,7 +313,8 @@ fn what_cannot_be_read_is_told_and_the_rest_is_copied() {
 fn a_tree_that_vanishes_is_told() {
     let place = BackupFixture::new();
     place.write("a", "x");
-    let (from, to) = (place.path("from"), place.path("to"));
+    let from = place.path("from");
+    let to = place.path("to");
     fs::create_dir(&to).unwrap();
     let plan = CopyTreeOptions::new(&from, &to, "from");
     let away = |_: &IndexEntry| drop(fs::rename(&from, from.with_extension("away")));
@@ -369,7 +371,8 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
     let place = BackupFixture::new();
     place.write("a/backups/one", "x");
     place.write("a/b", "x");
-    let (from, to) = (place.path("from"), place.path("to"));
+    let from = place.path("from");
+    let to = place.path("to");
     for (avoid, here, failure) in [
         (
             "from/a/backups",
@@ -383,13 +386,11 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
             exclude: Some(identity(&place.path(avoid)).unwrap()),
             ..CopyTreeOptions::new(&from, &to, "from")
         };
-        let (mut tally, mut watch) = (
-            BackupStats::default(),
-            RecordingObserver {
-                marks: Vec::new(),
-                act: Box::new(|_| {}),
-            },
-        );
+        let mut tally = BackupStats::default();
+        let mut watch = RecordingObserver {
+            marks: Vec::new(),
+            act: Box::new(|_| {}),
+        };
         assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
         assert!(
             tally.failures.len() == 1 && tally.failures[0].starts_with(failure),
@@ -431,7 +432,8 @@ fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it(
         sys::Errno::OPNOTSUPP,
     );
     pretence.tear();
-    let (from, to) = (place.path("from"), place.path("second"));
+    let from = place.path("from");
+    let to = place.path("second");
     fs::create_dir(&to).unwrap();
     let earlier = vec![
         FallbackCopy::new(place.path("none"), place.path("none")),
@@ -442,13 +444,11 @@ fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it(
         fallbacks: earlier,
         ..CopyTreeOptions::new(&from, &to, "from")
     };
-    let (mut tally, mut watch) = (
-        BackupStats::default(),
-        RecordingObserver {
-            marks: Vec::new(),
-            act: Box::new(|_| {}),
-        },
-    );
+    let mut tally = BackupStats::default();
+    let mut watch = RecordingObserver {
+        marks: Vec::new(),
+        act: Box::new(|_| {}),
+    };
     assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
     assert_eq!(place.read("second", "folder/a"), "new");
     for path in ["folder/gone", "folder/sub/gone"] {

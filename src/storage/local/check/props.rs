@@ -93,11 +93,13 @@ impl TreeChecker {
 
     /// Tells of what no drive shows, or no request can name.
     pub(super) fn note_unshown(&mut self) -> Result<()> {
-        let (mut told, mut more) = (Vec::new(), 0_usize);
+        let mut told = Vec::new();
+        let mut more = 0_usize;
         let top =
             sys::open_folder(fd(&self.root), "", Lookup::Full).map_err(|e| map_errno(DOING, e))?;
         let looked = walk::everything(top, |met| {
-            let (path, depth) = (met.path(), met.depth());
+            let path = met.path();
+            let depth = met.depth();
             let above = path.rsplit_once('/').map_or("", |(above, _)| above);
             if met.is_internal_dir() {
                 return Ok(false);

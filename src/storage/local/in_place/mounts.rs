@@ -30,7 +30,9 @@ fn mounts_in(text: &str) -> Vec<MountInfo> {
     };
     let mount = |line: &str| {
         let mut fields = line.split(' ').skip(2);
-        let (disk, root, point) = (fields.next()?, fields.next()?, fields.next()?);
+        let disk = fields.next()?;
+        let root = fields.next()?;
+        let point = fields.next()?;
         // The kernel says "/" of every part of an NFS export (`nfs_show_path`), so that two parts would pass for one.
         let is_nfs = fields
             .skip_while(|field| *field != "-")

@@ -92,7 +92,8 @@ pub(in crate::storage::local) fn note(
     if sys::mount_of(file).map_err(failed)? == sys::mount_of(fd(&root.dir)).map_err(failed)? {
         return Ok(());
     }
-    let (mut at, mut inner) = (String::new(), None);
+    let mut at = String::new();
+    let mut inner = None;
     for name in root.stored_path(path)?.names() {
         at = join_path(&at, name);
         let opened = sys::open_any(fd(&root.dir), &at, Lookup::Full).map_err(failed)?;

@@ -209,10 +209,8 @@ mod tests {
     async fn what_is_loose_stays_so_while_something_is_away() {
         let dir = TempDir::new().unwrap();
         drop(LocalTree::open(dir.path(), RELAXED).unwrap());
-        let (loose, noted) = (
-            dir.path().join(PROPS).join(random_name().unwrap()),
-            dir.path().join(inner_mounts::MOUNTED),
-        );
+        let loose = dir.path().join(PROPS).join(random_name().unwrap());
+        let noted = dir.path().join(inner_mounts::MOUNTED);
         fs::write(&loose, "[]").unwrap();
         fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();

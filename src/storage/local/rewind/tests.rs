@@ -21,7 +21,8 @@ async fn now() -> SystemTime {
 }
 
 async fn all(rewind: &RewindPlan) -> Vec<RewindStep> {
-    let (mut all, mut next) = (Vec::new(), 0);
+    let mut all = Vec::new();
+    let mut next = 0;
     loop {
         let (steps, end) = rewind.steps.read(next).await.unwrap();
         if steps.is_empty() {
@@ -68,10 +69,8 @@ async fn many_renames_are_each_found_in_few_steps() {
     }
     let moment = now().await;
     for n in 0..MANY {
-        let (from, to) = (
-            path(&format!("folder/{n}")),
-            path(&format!("folder/{}", MANY + n)),
-        );
+        let from = path(&format!("folder/{n}"));
+        let to = path(&format!("folder/{}", MANY + n));
         tree.rename(&from, &to, commit()).await.unwrap();
     }
     tree.rename(&path("folder"), &path("other"), commit())
@@ -125,7 +124,8 @@ async fn what_is_in_the_way_goes_and_what_it_holds_comes_back() {
         .unwrap();
     let steps = all(&rewind).await;
     assert_eq!((rewind.lost_count, rewind.lost.len()), (0, 0), "{steps:?}");
-    let (mut discarded, root) = (Vec::new(), &tree);
+    let mut discarded = Vec::new();
+    let root = &tree;
     for step in steps {
         match step {
             RewindStep::Discard { path } => {

@@ -232,8 +232,9 @@ mod tests {
     fn names_that_have_no_room_are_left_for_later_and_none_is_lost() {
         let all: Vec<String> = (0..500).map(|n| format!("{:03}", n * 37 % 500)).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let (mut seen, mut after, mut windows): (Vec<String>, Option<String>, _) =
-            (Vec::new(), None, 0);
+        let mut seen: Vec<String> = Vec::new();
+        let mut after: Option<String> = None;
+        let mut windows = 0;
         loop {
             let names = read(&all, after.as_deref(), 100 * (3 + OVERHEAD));
             assert!(

@@ -75,7 +75,8 @@ pub(in crate::storage::local) fn copy_access(
     old: BorrowedFd<'_>,
     new: BorrowedFd<'_>,
 ) -> SysResult<()> {
-    let (old_facts, new_facts) = (facts_fd(old)?, facts_fd(new)?);
+    let old_facts = facts_fd(old)?;
+    let new_facts = facts_fd(new)?;
     let (user, group) = old_facts.owner;
     let mut mode = old_facts.mode & 0o777;
     if old_facts.owner != new_facts.owner
@@ -173,7 +174,8 @@ mod tests {
 
     #[test]
     fn an_acl_is_limited_as_the_kernel_does() {
-        let (named, all) = (2, 7);
+        let named = 2;
+        let all = 7;
         let with_mask = [(1, all), (named, all), (4, 5), (0x10, all), (0x20, 5)];
         let expected = [(1, 6), (named, all), (4, 5), (0x10, 6), (0x20, 4)];
         assert_eq!(limited(&acl(&with_mask), OPEN_FILE), acl(&expected));

@@ -31,11 +31,9 @@ pub(in crate::storage::local) fn facts_fd(fd: BorrowedFd<'_>) -> SysResult<CopyM
         AtFlags::EMPTY_PATH,
         StatxFlags::BASIC_STATS | StatxFlags::BTIME,
     )?;
-    let (changed, mode, owner) = (
-        nanoseconds(facts.stx_ctime),
-        facts.stx_mode,
-        (facts.stx_uid, facts.stx_gid),
-    );
+    let changed = nanoseconds(facts.stx_ctime);
+    let mode = facts.stx_mode;
+    let owner = (facts.stx_uid, facts.stx_gid);
     Ok(CopyMetadata {
         found: found(&facts),
         changed,
@@ -79,7 +77,8 @@ fn stretch(from: BorrowedFd<'_>, at: u64, len: u64) -> SysResult<Option<(u64, u6
 }
 
 fn copy_stretch(from: BorrowedFd<'_>, to: BorrowedFd<'_>, begin: u64, end: u64) -> SysResult<()> {
-    let (mut source, mut target) = (begin, begin);
+    let mut source = begin;
+    let mut target = begin;
     while target < end {
         let most = usize::try_from(end - target).unwrap_or(usize::MAX);
         match retry(|| fs::copy_file_range(from, Some(&mut source), to, Some(&mut target), most)) {
@@ -151,7 +150,8 @@ pub(in crate::storage::local) fn set_access(
     copy: BorrowedFd<'_>,
     facts: &CopyMetadata,
 ) -> SysResult<()> {
-    let (user, group) = (Uid::from_raw(facts.owner.0), Gid::from_raw(facts.owner.1));
+    let user = Uid::from_raw(facts.owner.0);
+    let group = Gid::from_raw(facts.owner.1);
     let made = facts_fd(copy)?;
     if made.owner == facts.owner && made.mode & 0o7777 == facts.mode & 0o777 {
         return Ok(());

@@ -139,7 +139,8 @@ pub(super) fn attributes(file: BorrowedFd<'_>) -> SysResult<()> {
 /// Bytes that are left on a file system that is limited: each file counts once, whatever names it has.
 pub(super) fn free(dir: BorrowedFd<'_>) -> Option<u64> {
     let (top, size) = with(dir, |one| one.size.map(|size| (one.dir.clone(), size)))??;
-    let (mut files, mut waiting) = (std::collections::HashMap::new(), vec![top]);
+    let mut files = std::collections::HashMap::new();
+    let mut waiting = vec![top];
     while let Some(folder) = waiting.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
@@ -177,7 +178,8 @@ pub(super) fn spelled<'a>(dir: BorrowedFd<'_>, path: &'a str) -> Cow<'a, str> {
     if !lacks(dir, MissingFeature::CaseSensitivity) {
         return path.into();
     }
-    let (mut at, mut names) = (path_of(dir), Vec::new());
+    let mut at = path_of(dir);
+    let mut names = Vec::new();
     for name in path.split('/') {
         let there = std::fs::read_dir(&at)
             .into_iter()

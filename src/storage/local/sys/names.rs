@@ -68,10 +68,9 @@ pub(in crate::storage::local) fn rename_noreplace(
     #[cfg(test)]
     fake_fs::change(to.0, &[MissingFeature::NoReplace])?;
     #[cfg(test)]
-    let (from, to) = (
-        (from.0, &*fake_fs::spelled(from.0, from.1)),
-        (to.0, &*fake_fs::spelled(to.0, to.1)),
-    );
+    let from = (from.0, &*fake_fs::spelled(from.0, from.1));
+    #[cfg(test)]
+    let to = (to.0, &*fake_fs::spelled(to.0, to.1));
     fs::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE)
 }
 
@@ -83,10 +82,9 @@ pub(in crate::storage::local) fn rename_over(
     #[cfg(test)]
     fake_fs::change(to.0, &[])?;
     #[cfg(test)]
-    let (from, to) = (
-        (from.0, &*fake_fs::spelled(from.0, from.1)),
-        (to.0, &*fake_fs::spelled(to.0, to.1)),
-    );
+    let from = (from.0, &*fake_fs::spelled(from.0, from.1));
+    #[cfg(test)]
+    let to = (to.0, &*fake_fs::spelled(to.0, to.1));
     fs::renameat(from.0, from.1, to.0, to.1)
 }
 
@@ -98,10 +96,9 @@ pub(in crate::storage::local) fn exchange(
     #[cfg(test)]
     fake_fs::change(other.0, &[MissingFeature::Exchange])?;
     #[cfg(test)]
-    let (one, other) = (
-        (one.0, &*fake_fs::spelled(one.0, one.1)),
-        (other.0, &*fake_fs::spelled(other.0, other.1)),
-    );
+    let one = (one.0, &*fake_fs::spelled(one.0, one.1));
+    #[cfg(test)]
+    let other = (other.0, &*fake_fs::spelled(other.0, other.1));
     fs::renameat_with(one.0, one.1, other.0, other.1, RenameFlags::EXCHANGE)
 }
 
@@ -113,10 +110,9 @@ pub(in crate::storage::local) fn link(
     #[cfg(test)]
     fake_fs::change(to.0, &[MissingFeature::HardLinks])?;
     #[cfg(test)]
-    let (from, to) = (
-        (from.0, &*fake_fs::spelled(from.0, from.1)),
-        (to.0, &*fake_fs::spelled(to.0, to.1)),
-    );
+    let from = (from.0, &*fake_fs::spelled(from.0, from.1));
+    #[cfg(test)]
+    let to = (to.0, &*fake_fs::spelled(to.0, to.1));
     fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty())
 }
 

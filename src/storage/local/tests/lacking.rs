@@ -388,7 +388,8 @@ async fn fill(home: &Path) {
 
 /// Every file with its content, and what the trash holds.
 async fn state(tree: &TestTree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
-    let (mut files, mut waiting) = (Vec::new(), vec![String::new()]);
+    let mut files = Vec::new();
+    let mut waiting = vec![String::new()];
     while let Some(folder) = waiting.pop() {
         for name in names(tree, &folder).await {
             let at = if folder.is_empty() {
@@ -439,7 +440,8 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
     ];
     for these in sets {
         for (name, deed) in CHANGE_CASES {
-            let (mut step, mut after) = (0, None);
+            let mut step = 0;
+            let mut after = None;
             loop {
                 let dir = TempDir::new().unwrap();
                 let home = dir.path().join("home");

@@ -97,7 +97,8 @@ async fn changes_that_come_at_once_are_all_made() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_home_that_is_given_away_brings_its_own() {
-    let (dir, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let dir = TempDir::new().unwrap();
+    let other = TempDir::new().unwrap();
     {
         let tree = tree(other.path(), Durability::Strict);
         put(&tree, "f", b"x").await;

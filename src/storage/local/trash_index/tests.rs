@@ -46,7 +46,8 @@ async fn a_page_reads_what_it_shows() {
     let (first, names, notes) =
         work(&tree, async || tree.list_trash(None, 10).await.unwrap()).await;
     assert_eq!((first.len(), names, notes), (10, MANY, 10));
-    let (mut after, mut seen) = (None, 0);
+    let mut after = None;
+    let mut seen = 0;
     let ((), names, notes) = work(&tree, async || {
         loop {
             let page = tree.list_trash(after.as_deref(), 10).await.unwrap();

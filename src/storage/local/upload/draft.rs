@@ -51,10 +51,8 @@ impl UploadDraft {
 
     /// The bytes collected, where more has come than there is known to be room for.
     pub(super) fn unannounced(&self) -> Option<u64> {
-        let (end, collected) = (
-            self.offset.saturating_add(self.collected as u64),
-            self.collected as u64,
-        );
+        let end = self.offset.saturating_add(self.collected as u64);
+        let collected = self.collected as u64;
         let is_more = self.announced.is_none_or(|announced| end > announced);
         (is_more || !self.has_room && collected > 0).then_some(collected)
     }
@@ -108,10 +106,8 @@ impl UploadDraft {
         old: &ReplacedFile<'_>,
         wanted: Option<SystemTime>,
     ) -> Result<(Node, Option<Digest>)> {
-        let (node, digest) = (
-            etag_time::set_time(stage, wanted, old)?,
-            self.hasher.finalize(),
-        );
+        let node = etag_time::set_time(stage, wanted, old)?;
+        let digest = self.hasher.finalize();
         old.hand_on_to(stage, dir, digest.as_ref(), &node)?;
         self.root.sync_if_strict(stage.file())?;
         stage.clear_synced_len()?;
@@ -147,7 +143,8 @@ impl UploadDraft {
         commit: &WriteOptions,
         reservation: &mut LocalReservation,
     ) -> Result<PutOutcome> {
-        let (root, path) = (&self.root, &self.path);
+        let root = &self.root;
+        let path = &self.path;
         let mut place = root.open_parent(path)?;
         let (name, found) = place.find()?;
         if found.is_some() && commit.expect == Expect::Absent {

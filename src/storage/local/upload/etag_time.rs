@@ -56,7 +56,8 @@ mod tests {
             .unwrap();
         upload.write(Bytes::from_static(b"2")).await.unwrap();
         let wanted = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        let (staged, root) = (dir.path().join(".sarang/uploads/1"), tree.root.clone());
+        let staged = dir.path().join(".sarang/uploads/1");
+        let root = tree.root.clone();
         let committed = {
             let guard = root.lock_names();
             let committed = tokio::spawn(async move {
