@@ -3,8 +3,8 @@
 pub mod script;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sarang::http::dav::headers::Origin;
-use sarang::http::dav::href::{PREFIX, encode};
+use sarang::http::dav::server_origin::ServerOrigin;
+use sarang::http::href::{PREFIX, encode};
 use sarang::model::names::{is_balanced, is_reserved};
 use sarang::model::{RelPath, VPath};
 
@@ -12,7 +12,7 @@ use sarang::model::{RelPath, VPath};
 pub const HOST: &str = "nest.example:8080";
 
 /// What counts as this server.
-pub const ORIGIN: Origin<'static> = Origin {
+pub const ORIGIN: ServerOrigin<'static> = ServerOrigin {
     host: HOST,
     also: &[],
     prefix: PREFIX,

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request};
-use sarang::http::intake::BodyIn;
+use sarang::http::request_body::RequestBody;
 
 const METHODS: [(u8, &str); 15] = [
     (b'g', "GET"),
@@ -99,7 +99,7 @@ pub struct Line<'a>(pub &'a [u8]);
 
 impl Line<'_> {
     /// The request; `None` for what HTTP does not allow.
-    pub fn request(&self, memory: &Memory, host: &str) -> Option<(Request<BodyIn>, Bytes)> {
+    pub fn request(&self, memory: &Memory, host: &str) -> Option<(Request<RequestBody>, Bytes)> {
         let mut rest = self.0.iter().copied();
         let method = Method::from_bytes(pick(&METHODS, rest.next()?).as_bytes()).ok()?;
         let path = path(&mut rest)?;
@@ -131,7 +131,7 @@ impl Line<'_> {
         if !body.is_empty() && !announced {
             request = request.header("content-length", body.len());
         }
-        Some((request.body(BodyIn::from(body.clone())).ok()?, body))
+        Some((request.body(RequestBody::from(body.clone())).ok()?, body))
     }
 }
 

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use libfuzzer_sys::fuzz_target;
 use sarang::app::App;
 use sarang::config::{Config, Durability};
-use sarang::http::intake::BodyIn;
+use sarang::http::request_body::RequestBody;
 use sarang::model::{AccountName, Role};
 use sarang_fuzz::HOST;
 use sarang_fuzz::script::{Line, Memory};
@@ -90,7 +90,7 @@ impl Server {
     /// Sends a request and checks all that must hold after any.
     async fn converse(
         &self,
-        request: Request<BodyIn>,
+        request: Request<RequestBody>,
         body: Bytes,
         memory: &mut Memory,
         before: Snapshot,
@@ -130,7 +130,7 @@ impl Server {
         after
     }
 
-    async fn send(&self, mut request: Request<BodyIn>) -> Response<sarang::http::body::Body> {
+    async fn send(&self, mut request: Request<RequestBody>) -> Response<sarang::http::body::Body> {
         request
             .headers_mut()
             .append("authorization", CREDENTIALS.parse().unwrap());
@@ -157,7 +157,7 @@ impl Server {
             .method(Method::GET)
             .uri(path)
             .header("host", HOST)
-            .body(BodyIn::from(b""))
+            .body(RequestBody::from(b""))
             .unwrap();
         let response = self.send(request).await;
         match response.status() {

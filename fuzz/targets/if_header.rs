@@ -4,45 +4,46 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use sarang::content::Expect;
-use sarang::drive::terms::{IfList, State, Subject};
+use sarang::storage::Expect;
+use sarang::drive::preconditions::{IfList, ResourceTag, StateMatch};
 use sarang::http::dav::{headers, tokens};
+use sarang::http::owncloud;
 use sarang::model::time::{from_unix_seconds, http_date};
 use sarang_fuzz::{ORIGIN, address, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
     let given = header_lines(data);
     check_small(&given);
-    let Ok(terms) = headers::terms(&given, ORIGIN) else {
+    let Ok(preconditions) = headers::preconditions(&given, ORIGIN) else {
         return;
     };
     assert!(
-        terms
-            .lists
+        preconditions
+            .if_lists
             .iter()
             .map(|list| list.conditions.len())
             .sum::<usize>()
             <= 256
     );
-    terms.lists.iter().for_each(check_list);
-    let again = headers::terms(&written(&terms.lists, &terms.expect), ORIGIN)
+    preconditions.if_lists.iter().for_each(check_list);
+    let again = headers::preconditions(&written(&preconditions.if_lists, &preconditions.expect), ORIGIN)
         .expect("what was read can be written");
-    assert_eq!(again.lists, terms.lists);
-    assert_eq!(again.expect, terms.expect);
+    assert_eq!(again.if_lists, preconditions.if_lists);
+    assert_eq!(again.expect, preconditions.expect);
 });
 
 fn check_list(list: &IfList) {
     assert!(!list.conditions.is_empty());
-    if let Subject::Path(path) = &list.subject {
+    if let ResourceTag::Path(path) = &list.resource {
         check_path(path);
     }
     for condition in &list.conditions {
         match &condition.state {
-            State::Token(token) => assert!(
+            StateMatch::Token(token) => assert!(
                 !token.is_empty() && !token.contains(['>', ' ', '\t']),
                 "{token:?}"
             ),
-            State::Etag(tag) => assert!(
+            StateMatch::Etag(tag) => assert!(
                 tag.ends_with('"') && tag.trim_start_matches("W/").starts_with('"'),
                 "{tag:?}"
             ),
@@ -81,17 +82,17 @@ fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
 }
 
 fn written_list(list: &IfList) -> String {
-    let mut text = match &list.subject {
-        Subject::Request => String::new(),
-        Subject::Elsewhere => "<http://elsewhere.example/>".to_owned(),
-        Subject::Path(path) => format!("<{}>", address(path)),
+    let mut text = match &list.resource {
+        ResourceTag::Request => String::new(),
+        ResourceTag::Elsewhere => "<http://elsewhere.example/>".to_owned(),
+        ResourceTag::Path(path) => format!("<{}>", address(path)),
     };
     text.push('(');
     for condition in &list.conditions {
         text.push_str(if condition.not { "Not " } else { "" });
         text.push_str(&match &condition.state {
-            State::Token(token) => format!("<{token}>"),
-            State::Etag(tag) => format!("[{tag}]"),
+            StateMatch::Token(token) => format!("<{token}>"),
+            StateMatch::Etag(tag) => format!("[{tag}]"),
         });
     }
     text.push(')');
@@ -110,7 +111,7 @@ fn check_small(given: &HeaderMap) {
             "{token:?}"
         );
     }
-    if let Ok(Some(time)) = headers::oc_mtime(given) {
+    if let Ok(Some(time)) = owncloud::oc_mtime(given) {
         let text = sarang::model::time::http_date(time);
         assert_eq!(text.len(), 29, "{text}");
     }

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
-use sarang::http::dav::href::PREFIX;
+use sarang::http::href::PREFIX;
 use sarang::model::RelPath;
 use sarang_fuzz::check_path;
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sarang::http::dav::range::{Selection, Span, select};
+use sarang::http::range::{ByteRange, RangeSelection, select};
 
 fuzz_target!(|header: &str| {
     for len in [0, 1, 10, 100, 1 << 40, u64::MAX] {
@@ -14,9 +14,9 @@ fuzz_target!(|header: &str| {
 
 fn check(header: &str, len: u64) {
     let spans = match select(header, len) {
-        Selection::Whole | Selection::Unsatisfiable => return,
-        Selection::One(span) => vec![span],
-        Selection::Several(spans) => {
+        RangeSelection::Whole | RangeSelection::Unsatisfiable => return,
+        RangeSelection::One(span) => vec![span],
+        RangeSelection::Several(spans) => {
             assert!(spans.len() > 1 && spans.len() <= 16);
             spans
         }
@@ -36,19 +36,19 @@ fn check(header: &str, len: u64) {
     check_again(&spans, len);
 }
 
-fn apart(one: Span, other: Span) -> bool {
+fn apart(one: ByteRange, other: ByteRange) -> bool {
     one.last < other.first || other.last < one.first
 }
 
 /// Asking for exactly what was chosen chooses the same.
-fn check_again(spans: &[Span], len: u64) {
+fn check_again(spans: &[ByteRange], len: u64) {
     let written: Vec<String> = spans
         .iter()
         .map(|span| format!("{}-{}", span.first, span.last))
         .collect();
     let again = match select(&format!("bytes={}", written.join(", ")), len) {
-        Selection::One(span) => vec![span],
-        Selection::Several(spans) => spans,
+        RangeSelection::One(span) => vec![span],
+        RangeSelection::Several(spans) => spans,
         other => panic!("{other:?}"),
     };
     assert_eq!(again, spans);

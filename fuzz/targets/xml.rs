@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sarang::http::dav::lockxml::{MAX_OWNER, parse_lockinfo};
-use sarang::http::dav::requests::{Find, Instruction, parse_propertyupdate, parse_propfind};
-use sarang::http::dav::xml::{Captured, Name};
+use sarang::http::dav::lock_xml::{MAX_OWNER, parse_lockinfo};
+use sarang::http::dav::requests::{Instruction, PropfindKind, parse_propertyupdate, parse_propfind};
+use sarang::http::dav::xml::{CapturedElement, XmlName};
 
 /// Around a fragment, so that mutations need not keep a whole request intact.
 const FRAME: (&str, &str) = (
@@ -14,7 +14,7 @@ const FRAME: (&str, &str) = (
 );
 
 fuzz_target!(|body: &[u8]| {
-    if let Ok(Find::Named(names) | Find::All(names)) = parse_propfind(body) {
+    if let Ok(PropfindKind::Named(names) | PropfindKind::All(names)) = parse_propfind(body) {
         assert!(names.len() <= 256 && names.iter().all(|name| !name.local.is_empty()));
     }
     check_lock(body);
@@ -51,7 +51,7 @@ fn check_lock(body: &[u8]) {
     roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
 }
 
-fn check_property(name: &Name, captured: &Captured) {
+fn check_property(name: &XmlName, captured: &CapturedElement) {
     let (head, tail) = (
         "<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop>",
         "</D:prop></D:set></D:propertyupdate>",

@@ -1,8 +1,9 @@
 //! Requests that another site makes in a browser's name. Every change passes here before anybody asks whose it is: browsers
 //! remember Basic credentials as they do cookies, and a form needs no script.
 
+use super::drain::drain_before;
 use super::target::split_port;
-use super::{Answer, cookie, login, reply};
+use super::{Answer, cookie, reply};
 use crate::config::ServerConfig;
 use crate::http::request_body::RequestBody;
 use crate::model::{Error, Result};
@@ -45,7 +46,7 @@ pub async fn refuse(request: Request<RequestBody>, dav: bool) -> Answer {
     } else {
         reply::problem(&FOREIGN)
     };
-    login::after_body(&parts, &mut body, response).await.into()
+    drain_before(&parts, &mut body, response).await.into()
 }
 
 /// Refuses a change with a cookie unless the browser says that it is this server's own: `Sec-Fetch-Site`, else `Origin`. And

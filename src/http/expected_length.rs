@@ -1,7 +1,7 @@
 //! Bodies that are held to the length their request announces beside its framing: `X-Expected-Entity-Length` (Finder, with
 //! chunks) and `OC-Total-Length`. A proxy that drops a body ends it properly, and only this length tells.
 
-use super::dav::headers;
+use super::header_values;
 use super::request_body::RequestBody;
 use crate::model::{Error, Result};
 use bytes::Bytes;
@@ -66,7 +66,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>> {
     let malformed = Error::BadRequest(
         "X-Expected-Entity-Length and OC-Total-Length must be a number of bytes.",
     );
-    let Some(text) = headers::text(headers, name)? else {
+    let Some(text) = header_values::text(headers, name)? else {
         return Ok(None);
     };
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -80,7 +80,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>> {
 /// Holds a body to the announced length. `BadRequest` at once when its framing says another.
 pub fn enforce(body: RequestBody, len: Option<u64>) -> Result<RequestBody, (Error, RequestBody)> {
     match (len, body.size_hint().exact()) {
-        (Some(len), None) => Ok(RequestBody::Announced(Box::new(ExactLengthBody::new(
+        (Some(len), None) => Ok(RequestBody::Wrapped(Box::pin(ExactLengthBody::new(
             body, len,
         )))),
         (Some(len), Some(framed)) if len != framed => Err((CONTRADICTION, body)),

@@ -2,7 +2,7 @@
 //! `reply.rs` puts the reason of a failure on its answer, and here it is taken off.
 
 use super::body::Body;
-use super::dav::href::PREFIX;
+use super::href::PREFIX;
 use super::{cookie, login};
 use crate::app::App;
 use crate::auth::RequestOrigin;

@@ -1,7 +1,8 @@
 //! From a request's headers to an identity, and the answers when there is none.
 
 use super::body::Body;
-use super::request_body::{DrainLimit, RequestBody, drain};
+use super::drain::drain_before;
+use super::request_body::RequestBody;
 use super::{cookie, csrf, reply};
 use crate::app::App;
 use crate::auth::{RequestOrigin, SessionClient};
@@ -161,21 +162,7 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
 /// The answer to a request that may not go on.
 pub async fn refuse(error: &Error, parts: &Parts, body: &mut RequestBody) -> Response<Body> {
     reply::log(error);
-    after_body(parts, body, reply::failure(error)).await
-}
-
-/// An answer after the rest of the request's body, which is read within bounds, so that the client sees it.
-pub async fn after_body(
-    parts: &Parts,
-    body: &mut RequestBody,
-    mut response: Response<Body>,
-) -> Response<Body> {
-    if !drain(&parts.headers, body, DrainLimit::CHALLENGE).await {
-        response
-            .headers_mut()
-            .insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
+    drain_before(parts, body, reply::failure(error)).await
 }
 
 /// Name and password as `name:password`, wiped after use.

@@ -1,8 +1,8 @@
 //! What failures look like outside: the tables from [`Error`] to statuses, dav-server's errors and bodies.
 //! No other file names a status for a failure; logging what went wrong is the boundary's.
 
-use super::api::problem::{FieldProblem, ProblemDocument};
 use super::body::Body;
+use super::problem_document::{FieldProblem, ProblemDocument};
 use crate::failures::{Cause, Reason};
 use crate::model::Error;
 use dav_server::fs::FsError;

@@ -1,16 +1,16 @@
-//! Everything that is not WebDAV: the page for browsers, set-up, health, the JSON API.
+//! Routes everything that is not WebDAV: the web app, the JSON API, public links, health.
 
 use super::Answer;
 use super::api;
 use super::api::caller::{ApiRequest, PublicCaller};
 use super::body::Body;
 use super::caching;
-use super::dav::reclaimable_body::ReclaimableBody;
+use super::reclaimable_body::ReclaimableBody;
 use super::request_body::RequestBody;
 use super::{public, trust, web};
 use crate::app::App;
 use crate::auth::RequestOrigin;
-use axum::response::{Html, IntoResponse};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Router, middleware};
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
@@ -85,54 +85,6 @@ async fn secure(mut response: axum::response::Response) -> axum::response::Respo
     response
 }
 
-/// A whole page around `content`, which is HTML. Its own forms must say where they come from, though nothing else hears its
-/// address: with `no-referrer`, the policy of the header, browsers send `Origin: null` (Fetch section 3.2).
-pub(super) fn page(title: &str, content: &str) -> Html<String> {
-    page_with(title, content, "")
-}
-
-/// As [`page`], with more in its head.
-pub(super) fn page_with(title: &str, content: &str, head: &str) -> Html<String> {
-    let assets = web::assets();
-    Html(format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <link rel=\"icon\" href=\"{assets}icons.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"{assets}app.css\">{head}</head>\
-         <body><main class=\"plain\"><h1>{title}</h1>\n{content}\n</main></body></html>\n"
-    ))
-}
-
-/// Text as HTML, in elements and quoted attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
-    html
-}
-
-/// How to connect, for who sees no more than this; `host` is HTML.
-pub(super) fn welcome(host: &str, needs_setup: bool) -> String {
-    let setup = if needs_setup {
-        "<p><strong>Nobody can sign in yet.</strong> Open the set-up link that the server printed when it started, \
-         or run <code>sarang user add</code>.</p>"
-    } else {
-        ""
-    };
-    format!(
-        "{setup}<p>This is a network drive. Connect a file manager to it:</p>\
-         <p><code>http://{host}/dav/</code></p>\
-         <p>Linux file managers write it <code>dav://{host}/dav/</code>.</p>"
-    )
-}
-
 /// Whether a path is one of health.
 pub(super) fn is_health(path: &str) -> bool {
     [ALIVE, READY].contains(&path)
@@ -161,13 +113,6 @@ async fn readiness(PublicCaller { app, .. }: PublicCaller) -> impl IntoResponse 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_client_sends_is_text_in_the_page() {
-        assert_eq!(escape("<script>\"'&"), "&lt;script&gt;&quot;&#39;&amp;");
-        assert!(!welcome("a", false).contains("sarang user add"));
-        assert!(welcome("a", true).contains("sarang user add"));
-    }
 
     #[tokio::test]
     async fn health_is_whether_anything_can_be_changed() {

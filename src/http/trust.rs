@@ -2,7 +2,7 @@
 //! who comes for it trusts no certificate of this server yet; so the page says to compare, and with what.
 
 use super::api::caller::PublicCaller;
-use super::router;
+use super::html::{escape, page as html_page};
 use crate::certs::RootCertificate;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -63,11 +63,7 @@ fn answer(caller: &PublicCaller, of: impl FnOnce(&RootCertificate) -> Response) 
     }
     let text =
         "<p>This server has no certificate authority of its own: there is nothing to install.</p>";
-    (
-        StatusCode::NOT_FOUND,
-        router::page("Nothing to trust", text),
-    )
-        .into_response()
+    (StatusCode::NOT_FOUND, html_page("Nothing to trust", text)).into_response()
 }
 
 fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
@@ -83,7 +79,7 @@ fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
 }
 
 fn page(root: &RootCertificate) -> Response {
-    let (name, fingerprint) = (router::escape(&root.name()), root.fingerprint());
+    let (name, fingerprint) = (escape(&root.name()), root.fingerprint());
     let digits = fingerprint.replace(':', "").to_ascii_lowercase();
     let content = format!(
         "<p>This server issues its certificate itself, since no public authority does so for a local network. Once a device trusts its \
@@ -118,7 +114,7 @@ fn page(root: &RootCertificate) -> Response {
          Settings, Privacy and security, Security, Manage certificates. View shows its fingerprint. Let it identify websites.</p>\
          <p>Then open this server by an address that begins with <code>https://</code>.</p>"
     );
-    router::page("Trust this server", &content).into_response()
+    html_page("Trust this server", &content).into_response()
 }
 
 /// The certificate as a configuration profile of Apple's. Its identifiers come from the certificate: a second installation replaces the first.
@@ -137,7 +133,7 @@ fn profile(root: &RootCertificate) -> String {
             part(20, 12)
         )
     };
-    let (name, content) = (router::escape(&root.name()), STANDARD.encode(root.der()));
+    let (name, content) = (escape(&root.name()), STANDARD.encode(root.der()));
     let (inner, outer) = (id(0), id(32));
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\

@@ -117,7 +117,7 @@ fn answer<A: RequestHandler>(
             ),
             Some(stream) => {
                 let request = request.map(|body| {
-                    RequestBody::Stream(Box::pin(StreamRequestBody::new(body, Arc::clone(stream))))
+                    RequestBody::Wrapped(Box::pin(StreamRequestBody::new(body, Arc::clone(stream))))
                 });
                 answers.answer(origin, request).await
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::http::body::Body;
 use crate::http::request_body::RequestBody;
-use crate::http::{framing, login, request_body};
+use crate::http::{drain, framing, login};
 use crate::model::Error;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
@@ -460,7 +460,7 @@ async fn a_refused_upload_that_is_too_long_or_waits_is_not_read() {
     assert!(text.to_ascii_lowercase().contains("connection: close"));
 
     // More than is read on, sent whole all the same: the answer arrives instead of a reset.
-    let length = request_body::DrainLimit::CHALLENGE.bytes + 1;
+    let length = drain::DrainLimit::CHALLENGE.bytes + 1;
     let (mut reading, mut writing) = server.connect().await.into_split();
     let head = format!("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
     writing.write_all(head.as_bytes()).await.unwrap();

@@ -1,6 +1,7 @@
 //! The API's own description (`OpenAPI` 3.1), made from the code; `docs/openapi.json` is its golden copy.
 
-use super::problem::{Failures, FieldProblem, ProblemDocument};
+use super::problem::Failures;
+use crate::http::problem_document::{FieldProblem, ProblemDocument};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 

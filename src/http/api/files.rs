@@ -7,7 +7,10 @@ use super::caller::MemberCaller;
 use super::json::{Json, Query};
 use super::problem::{Failures, Problem};
 use crate::drive::Drive;
-use crate::http::dav::{conditional, get, href, media};
+use crate::http::conditional;
+use crate::http::content_disposition::disposition;
+use crate::http::media_type::media_type;
+use crate::http::serve_file::serve;
 use crate::model::time::unix_millis;
 use crate::model::{Error, VPath};
 use crate::storage::{Node, Reader};
@@ -247,7 +250,7 @@ impl Stat {
             modified: unix_millis(node.modified),
             created: unix_millis(node.created),
             etag: node.etag.to_string(),
-            media_type: (!node.folder).then(|| media::media_type(path.name(), false)),
+            media_type: (!node.folder).then(|| media_type(path.name(), false)),
         }
     }
 }
@@ -286,7 +289,7 @@ pub async fn served(
     name: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
-    let mut response = get::serve(reader, name, headers).await?;
+    let mut response = serve(reader, name, headers).await?;
     let out = response.headers_mut();
     let way = if out.contains_key(CONTENT_DISPOSITION) {
         "attachment"
@@ -309,46 +312,6 @@ pub async fn served(
         out.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(FRAMED));
     }
     Ok(response.map(axum::body::Body::new))
-}
-
-/// All bytes of a file that has at most so many; else `TooLarge`.
-pub async fn whole(reader: &dyn Reader, most: u64) -> Result<Vec<u8>, Error> {
-    let len = reader.node().len;
-    if len > most {
-        return Err(Error::TooLarge);
-    }
-    // At once: growing would take as much again for a moment.
-    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
-    while (bytes.len() as u64) < len {
-        let left = usize::try_from(len - bytes.len() as u64).unwrap_or(usize::MAX);
-        let piece = reader
-            .read_at(bytes.len() as u64, left.min(1 << 20))
-            .await?;
-        if piece.is_empty() {
-            break;
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(bytes)
-}
-
-/// A `Content-Disposition` with a name (RFC 6266): in plain ASCII for old clients, and exactly.
-pub fn disposition(way: &str, name: &str) -> HeaderValue {
-    let plain: String = name
-        .chars()
-        .map(|c| {
-            if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%')) {
-                c
-            } else {
-                '_'
-            }
-        })
-        .collect();
-    let mut exact = Vec::new();
-    href::write_encoded(&mut exact, name);
-    let exact = String::from_utf8(exact).unwrap_or_default();
-    let text = format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{exact}");
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
 }
 
 /// Makes a folder.
@@ -376,15 +339,6 @@ pub async fn mkdir(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_quoted_for_old_and_new_clients() {
-        let value = disposition("attachment", "a\"\u{e9}%;\r.txt");
-        assert_eq!(
-            value,
-            "attachment; filename=\"a___;_.txt\"; filename*=UTF-8''a%22%C3%A9%25%3B%0D.txt"
-        );
-    }
 
     #[test]
     fn only_cursors_that_a_page_gave_are_taken() {

@@ -3,10 +3,11 @@
 
 use super::ApiTag;
 use super::caller::MemberCaller;
-use super::files::{PathQuery, whole};
+use super::files::PathQuery;
 use super::json::Query;
 use super::problem::{Failures, Problem};
-use crate::http::router;
+use crate::http::html::{escape, page_with};
+use crate::http::read_file::read_whole;
 use crate::model::{Result, VPath};
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
@@ -28,10 +29,10 @@ pub async fn show(
     Query(query): Query<PathQuery>,
 ) -> Result<Response, Problem> {
     let path = VPath::parse(&query.path)?;
-    let text = whole(&*member.drive().await?.open(&path).await?, MAX_TEXT).await?;
-    let name = router::escape(path.name().unwrap_or_default());
+    let text = read_whole(&*member.drive().await?.open(&path).await?, MAX_TEXT).await?;
+    let name = escape(path.name().unwrap_or_default());
     let html = clean(&String::from_utf8_lossy(&text));
-    let mut response = router::page_with(&name, &html, "<base target=\"_blank\">").into_response();
+    let mut response = page_with(&name, &html, "<base target=\"_blank\">").into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));

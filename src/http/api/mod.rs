@@ -4,7 +4,6 @@ pub mod admin;
 pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
-mod content_disposition;
 pub mod document;
 pub mod failures;
 pub mod files;

@@ -11,7 +11,7 @@ use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::auth::{CredentialSnapshot, NewSession, OpenIdSignIn, SESSION_LIFE, SessionClient};
 use crate::config::Registration;
 use crate::http::cookie::{self, ERRAND};
-use crate::http::router::{escape, page};
+use crate::http::html::{escape, page};
 use crate::http::{csrf, login, reply};
 use crate::model::{Error, Result};
 use crate::openid::{

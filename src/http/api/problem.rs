@@ -3,10 +3,9 @@
 use crate::http::reply;
 use crate::model::Error;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::IntoResponses;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
-use utoipa::{IntoResponses, ToSchema};
 
 /// A failure on its way to the client.
 #[derive(Debug)]
@@ -23,33 +22,6 @@ impl IntoResponse for Problem {
         reply::log(&self.0);
         reply::problem(&self.0).map(axum::body::Body::new)
     }
-}
-
-/// A failure: what happened, for programs (`code`) and for people (`detail`).
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemDocument {
-    /// Always `about:blank`: `code` says more.
-    pub r#type: &'static str,
-    /// The status in words.
-    pub title: &'static str,
-    /// The status.
-    pub status: u16,
-    /// A stable name of what happened.
-    pub code: &'static str,
-    /// A sentence for people.
-    pub detail: String,
-    /// The fields that are wrong.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<FieldProblem>,
-}
-
-/// What is wrong with one field of the request.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct FieldProblem {
-    /// Where it is, as a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// A sentence for people.
-    pub detail: String,
 }
 
 /// Status, name in the document, and what it means.

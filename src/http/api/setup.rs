@@ -7,8 +7,7 @@ use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::audit::{Actor, AuditEvent, AuditKind};
 use crate::auth::AccountView;
-use crate::http::router::{escape, page};
-use crate::http::web;
+use crate::http::html::{app_page, escape, page};
 use crate::model::{AccountName, Error, Role};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -64,7 +63,7 @@ pub async fn show(PublicCaller { app, .. }: PublicCaller, uri: Uri) -> Response 
         return over();
     }
     let admin = NewAdmin::from_form(uri.query().unwrap_or_default());
-    web::page("Set up Sarang", &form(&admin, None))
+    app_page("Set up Sarang", &form(&admin, None))
 }
 
 /// `POST /setup`, from the form of [`show`].
@@ -89,7 +88,7 @@ pub async fn submit(PublicCaller { app, client }: PublicCaller, request: Request
             let status = crate::http::reply::failure(&error).status();
             (
                 status,
-                web::page("Set up Sarang", &form(&admin, Some(&error))),
+                app_page("Set up Sarang", &form(&admin, Some(&error))),
             )
                 .into_response()
         }

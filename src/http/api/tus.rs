@@ -8,9 +8,9 @@ use super::upload::refused;
 use crate::app::App;
 use crate::drive::{Checksum, Drive, DriveUpload};
 use crate::http::caching;
-use crate::http::dav::conditional::with_current_etag;
-use crate::http::dav::headers as fields;
+use crate::http::conditional::with_current_etag;
 use crate::http::dav::tokens::lock_tokens;
+use crate::http::header_values;
 use crate::model::{Error, Result, VPath, time};
 use crate::uploads::{ResumableUpload, UploadSpec};
 use axum::body::Body;
@@ -424,7 +424,7 @@ fn check_version(headers: &HeaderMap) -> Result<()> {
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64> {
-    let text = fields::text(headers, name)?.unwrap_or_default();
+    let text = header_values::text(headers, name)?.unwrap_or_default();
     let number = text
         .parse()
         .ok()
@@ -435,7 +435,7 @@ fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64> {
 }
 
 fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let Some(text) = fields::text(headers, &UPLOAD_CHECKSUM)? else {
+    let Some(text) = header_values::text(headers, &UPLOAD_CHECKSUM)? else {
         return Ok(None);
     };
     let wrong = Error::BadRequest(
@@ -456,7 +456,7 @@ fn plan(headers: &HeaderMap) -> Result<UploadSpec> {
     if i64::try_from(len).is_err() {
         return Err(Error::TooLarge);
     }
-    let metadata = fields::list(headers, &UPLOAD_METADATA)?.unwrap_or_default();
+    let metadata = header_values::list(headers, &UPLOAD_METADATA)?.unwrap_or_default();
     if metadata.len() > MAX_METADATA {
         return Err(Error::BadRequest(
             "Upload-Metadata may have at most 8 KiB: a path, and a few words about the file.",

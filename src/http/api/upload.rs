@@ -4,16 +4,16 @@
 use super::ApiTag;
 use super::bulk::{ItemResult, Results};
 use super::caller::MemberCaller;
-use super::content_disposition::{FileName, file_name};
 use super::files::Stat;
 use super::json::Query;
 use super::problem::{Failures, Problem};
 use crate::drive::{Drive, DriveUpload, Preconditions, UploadOptions};
-use crate::http::dav::conditional::with_current_etag;
-use crate::http::dav::headers as fields;
+use crate::http::conditional::{expect, with_current_etag};
+use crate::http::content_disposition::{FileName, file_name};
 use crate::http::dav::tokens::lock_tokens;
 use crate::http::expected_length;
 use crate::http::multipart::{MultipartField, MultipartForm};
+use crate::http::owncloud::{oc_checksum, oc_mtime};
 use crate::model::{Error, VPath};
 use crate::storage::{Expect, InitialContent, PutOutcome};
 use axum::body::Body;
@@ -68,21 +68,21 @@ pub async fn raw(
         );
     }
     let path = VPath::parse(&query.path)?;
-    let expect = fields::expect(&headers)?;
+    let condition = expect(&headers)?;
     let fresh = query.overwrite == Some(false);
-    if fresh && expect != Expect::Any {
+    if fresh && condition != Expect::Any {
         return Err(
             Error::BadRequest("With overwrite=false an upload takes no other condition.").into(),
         );
     }
     let tokens = lock_tokens(&headers)?;
     let terms = Preconditions {
-        expect: if fresh { Expect::Absent } else { expect },
+        expect: if fresh { Expect::Absent } else { condition },
         lock_tokens: tokens,
         ..Preconditions::default()
     };
     let len = expected_length::body_length(&Method::PUT, &headers)?;
-    let (modified, checksum) = (fields::oc_mtime(&headers)?, fields::oc_checksum(&headers)?);
+    let (modified, checksum) = (oc_mtime(&headers)?, oc_checksum(&headers)?);
     let announced = UploadOptions {
         len,
         estimate: len,

@@ -2,10 +2,10 @@
 
 use super::ApiTag;
 use super::caller::MemberCaller;
-use super::files::disposition;
 use super::problem::{Failures, Problem};
 use crate::auth::ClientNetwork;
 use crate::drive::Drive;
+use crate::http::content_disposition::disposition;
 use crate::http::zip;
 use crate::model::{Error, Result, VPath};
 use axum::response::Response;

@@ -1,24 +1,23 @@
-//! The gate: turns a request into an [`Exchange`] and the plain request that the protocol crate gets instead of the client's.
-//! Only headers that the gate has read and understood go on, so that nothing the crate misreads ever reaches it.
+//! The gate: reads every header of a request strictly into a [`DavExchange`], before anything is asked of the drive or the protocol crate.
 
 use super::exchange::{DavExchange, DavMethod, ExchangeOutcome};
-use super::headers::{self, Depth, ServerOrigin};
-use super::href::{self, PREFIX};
-use super::lockxml;
+use super::headers::{self, Depth};
+use super::lock_xml;
+use super::server_origin::ServerOrigin;
 use crate::drive::Drive;
 use crate::drive::locks::LockRequest;
 use crate::drive::preconditions::Preconditions;
-use crate::http::expected_length;
+use crate::http::owncloud::{oc_checksum, oc_mtime};
+use crate::http::{expected_length, header_values};
 use crate::model::{Error, Result, VPath, Via};
-use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Request, request};
+use http::header::{CONTENT_RANGE, HeaderName};
+use http::{HeaderMap, request};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Where the body of a PATCH goes.
-const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
+pub const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
 
 /// The most conditions in `If` of who visits a link.
 const OF_VISITORS: usize = 16;
@@ -102,8 +101,8 @@ fn parse_put(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result
     }
     let announced = expected_length::body_length(&arrival.head.method, headers)?;
     exchange.estimate = announced;
-    exchange.modified = headers::oc_mtime(headers)?;
-    exchange.checksum = headers::oc_checksum(headers)?;
+    exchange.modified = oc_mtime(headers)?;
+    exchange.checksum = oc_checksum(headers)?;
     match exchange.method {
         DavMethod::Put => exchange.len = announced,
         _ if exchange.checksum.is_some() => {
@@ -118,8 +117,8 @@ fn parse_put(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result
 
 /// The crate subtracts the two ends of a range without looking.
 fn check_update_range(headers: &HeaderMap) -> Result<()> {
-    let range =
-        headers::text(headers, &X_UPDATE_RANGE)?.and_then(|range| range.strip_prefix("bytes="));
+    let range = header_values::text(headers, &X_UPDATE_RANGE)?
+        .and_then(|range| range.strip_prefix("bytes="));
     match range
         .and_then(|range| range.split_once('-'))
         .map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>()))
@@ -155,7 +154,7 @@ async fn parse_lock(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) ->
             )),
         };
     }
-    let info = lockxml::parse_lockinfo(arrival.xml)?;
+    let info = lock_xml::parse_lockinfo(arrival.xml)?;
     exchange.existing = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,
@@ -174,99 +173,5 @@ fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
             Err(Error::BadRequest("This method takes Depth 0 or infinity."))
         }
         depth => Ok(depth),
-    }
-}
-
-/// The request that the crate gets: canonical addresses and only the headers it needs.
-pub fn plain_request<B>(
-    exchange: &DavExchange,
-    arrival: &DavRequestHead<'_>,
-    body: B,
-) -> Result<Request<B>> {
-    let malformed = |_| Error::BadRequest("The request cannot be understood.");
-    let address = href::encode(PREFIX, &exchange.path, false);
-    let mut request = Request::builder()
-        .method(arrival.head.method.clone())
-        .uri(address);
-    let given = &arrival.head.headers;
-    let forwarded: &[HeaderName] = match exchange.method {
-        DavMethod::Put => &[CONTENT_LENGTH],
-        DavMethod::Patch => &[CONTENT_LENGTH, CONTENT_TYPE, X_UPDATE_RANGE],
-        _ => &[],
-    };
-    for name in forwarded {
-        if let Some(value) = given.get(name) {
-            request = request.header(name, value);
-        }
-    }
-    for (name, value) in derived_headers(exchange)? {
-        request = request.header(name, value);
-    }
-    request.body(body).map_err(malformed)
-}
-
-fn derived_headers(exchange: &DavExchange) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let value = |text: &[u8]| {
-        HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."))
-    };
-    let depth = |text| {
-        (
-            HeaderName::from_static("depth"),
-            HeaderValue::from_static(text),
-        )
-    };
-    Ok(match exchange.method {
-        DavMethod::Delete => vec![depth("0")],
-        DavMethod::Copy | DavMethod::Move => {
-            let to = exchange
-                .destination
-                .as_ref()
-                .map(|path| href::encode(PREFIX, path, false))
-                .unwrap_or_default();
-            let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
-            vec![
-                depth(if exchange.shallow { "0" } else { "infinity" }),
-                (HeaderName::from_static("destination"), value(&to)?),
-                (HeaderName::from_static("overwrite"), overwrite),
-            ]
-        }
-        DavMethod::Lock if exchange.lock.is_none() => {
-            let token = exchange
-                .preconditions
-                .submitted_tokens()
-                .next()
-                .unwrap_or_default();
-            vec![(
-                HeaderName::from_static("if"),
-                value(format!("(<{token}>)").as_bytes())?,
-            )]
-        }
-        DavMethod::Lock => vec![depth(
-            if exchange.lock.as_ref().is_some_and(|lock| lock.deep) {
-                "infinity"
-            } else {
-                "0"
-            },
-        )],
-        DavMethod::Unlock => {
-            let [token] = exchange.preconditions.lock_tokens.as_slice() else {
-                return Err(Error::BadRequest("UNLOCK needs one Lock-Token."));
-            };
-            vec![(
-                HeaderName::from_static("lock-token"),
-                value(format!("<{token}>").as_bytes())?,
-            )]
-        }
-        DavMethod::Put | DavMethod::Patch | DavMethod::Mkcol => Vec::new(),
-    })
-}
-
-/// The body that the crate gets with a LOCK: what it needs to go on, never the client's XML.
-pub fn plain_lockinfo(exchange: &DavExchange) -> Bytes {
-    match &exchange.lock {
-        None => Bytes::new(),
-        Some(_) => Bytes::from_static(
-            b"<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>",
-        ),
     }
 }

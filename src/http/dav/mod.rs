@@ -1,52 +1,42 @@
 //! WebDAV over a drive: which requests we answer ourselves, and which the protocol crate drives behind the gate.
 //! ARCHITECTURE.md says why for each.
 
-pub mod conditional;
-pub mod dates;
+mod adaptor;
 mod exchange;
-mod fs;
 mod gate;
-pub mod get;
 pub mod headers;
-pub mod href;
-mod locks;
-pub mod lockxml;
-pub mod media;
+pub mod lock_xml;
+mod methods;
 pub mod multistatus;
-mod options;
-mod owncloud;
 pub mod parents;
 mod propertybehavior;
-pub mod propfind;
 pub mod propfind_plan;
-pub mod proppatch;
 pub mod props;
-mod protocol;
 pub mod quirks;
-pub mod range;
-pub(in crate::http) mod reclaimable_body;
 pub mod requests;
+pub mod server_origin;
 pub mod tokens;
 pub mod xml;
-pub mod xmlname;
-pub mod xmltext;
 
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Body;
+use crate::http::conditional::with_current_etag;
+use crate::http::href::PREFIX;
+use crate::http::reclaimable_body::ReclaimableBody;
 use crate::http::reply;
 use crate::http::request_body::RequestBody;
 use crate::model::{Error, Identity, Result, VPath};
 use bytes::Bytes;
 use exchange::DavMethod;
 use gate::DavRequestHead;
-use headers::{Depth, ServerOrigin};
-use href::PREFIX;
+use headers::Depth;
 use http::{Response, request};
-use reclaimable_body::ReclaimableBody;
+use methods::{get, options, propfind, proppatch};
+use server_origin::ServerOrigin;
 use std::borrow::Cow;
 use std::sync::Arc;
-use xmltext::{MAX_PROPERTIES, MAX_XML};
+use xml::text::{MAX_PROPERTIES, MAX_XML};
 
 /// Who asks, and under which path the drive is served to them.
 #[derive(Clone, Debug)]
@@ -114,7 +104,7 @@ async fn answer(
     let answered = dispatch(app, visit, (&drive, &path, origin), head, body).await;
     match answered {
         Err(error @ Error::PreconditionFailed) => {
-            Err(Box::pin(conditional::with_current_etag(&drive, &path, error)).await)
+            Err(Box::pin(with_current_etag(&drive, &path, error)).await)
         }
         answered => answered,
     }
@@ -195,7 +185,7 @@ async fn dispatch_other(
         xml: &xml,
     };
     let exchange = gate::parse_exchange(drive.clone(), &arrival).await?;
-    protocol::run(app, exchange, &arrival, body).await
+    adaptor::run(app, exchange, &arrival, body).await
 }
 
 /// The body of a COPY or MOVE, which RFC 4918 has none of any more; what RFC 2518 allowed is read, and asks for nothing.

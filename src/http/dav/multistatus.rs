@@ -1,9 +1,10 @@
 //! Writes multistatus answers: each entry is the fragments of the request's plan with values between.
 
-use super::dates::Dates;
-use super::href;
 use super::propfind_plan::{PropertyStep, PropfindPlan};
-use super::props::{LiveProperty, PropertySource, write_empty};
+use super::props::{LiveProperty, PropertySource};
+use super::xml::write::write_empty;
+use crate::http::dates::Dates;
+use crate::http::href;
 
 /// What every multistatus begins with.
 pub const HEAD: &[u8] =
@@ -195,7 +196,7 @@ mod tests {
         };
         writer.write(&mut out, place, subject);
         out.extend_from_slice(TAIL);
-        let text = crate::http::dav::xmltext::XmlText::decode(&out).unwrap();
+        let text = crate::http::dav::xml::XmlText::decode(&out).unwrap();
         let mut document = XmlDocument::new(&text).unwrap();
         document.root().unwrap();
         document.skip().unwrap();

@@ -1,14 +1,15 @@
 //! What lies above the drive: `/`, which Windows asks for first on its way down to the drive, and `OPTIONS *`.
 
 use super::headers::{self, Depth};
-use super::href::PREFIX;
+use super::methods::{options, propfind};
 use super::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
 use super::propfind_plan::PropfindPlan;
 use super::props::PropertySource;
-use super::reclaimable_body::ReclaimableBody;
-use super::xmltext::MAX_XML;
-use super::{options, propfind, requests, user_agent};
+use super::xml::text::MAX_XML;
+use super::{requests, user_agent};
 use crate::http::body::Body;
+use crate::http::href::PREFIX;
+use crate::http::reclaimable_body::ReclaimableBody;
 use crate::http::reply;
 use crate::http::request_body::RequestBody;
 use crate::model::{Identity, Result};

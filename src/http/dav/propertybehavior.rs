@@ -1,7 +1,6 @@
 //! The body that COPY and MOVE had in RFC 2518 (section 12.12), and old clients still send.
 
-use super::xml::{XmlDocument, XmlEvent};
-use super::xmltext::XmlText;
+use super::xml::{XmlDocument, XmlEvent, XmlText};
 use crate::model::{Error, Result};
 
 /// Reads the body of a COPY or MOVE of RFC 2518 (sections 12.12, 8.8.3): which live properties shall stay live. All that there are do,

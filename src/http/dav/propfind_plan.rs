@@ -1,9 +1,10 @@
 //! What a PROPFIND wants of each entry, worked out once for all entries.
 
-use super::props::{LiveProperty, write_empty};
+use super::props::LiveProperty;
 use super::quirks;
 use super::requests::PropfindKind;
 use super::xml::XmlName;
+use super::xml::write::write_empty;
 use std::collections::HashSet;
 
 /// What to write for each entry, made once from a request.

@@ -1,14 +1,16 @@
 //! The properties the server itself knows the values of, and how they are written.
 
-use super::dates::{Dates, write_decimal, write_hex};
-use super::href;
-use super::lockxml::write_activelock;
-use super::media::media_type;
+use super::lock_xml::write_activelock;
 use super::xml::XmlName;
-use super::xmlname::is_xml_char;
+use super::xml::write::write_text;
 use crate::drive::{LockView, Quota};
+use crate::http::dates::Dates;
+use crate::http::decimal::write_decimal;
+use crate::http::etag::write_etag;
+use crate::http::href;
+use crate::http::media_type::media_type;
 use crate::model::time::unix_seconds;
-use crate::storage::{DeadProp, Etag, Node};
+use crate::storage::{DeadProp, Node};
 
 /// The namespace of Windows' file times and attributes.
 pub const WINDOWS: &str = "urn:schemas-microsoft-com:";
@@ -279,84 +281,9 @@ const PRIVILEGES: &[u8] =
 <D:privilege><D:unbind/></D:privilege><D:privilege><D:unlock/></D:privilege>\
 <D:privilege><D:read-current-user-privilege-set/></D:privilege>";
 
-/// Writes an entity tag as its `Display` does.
-pub fn write_etag(out: &mut Vec<u8>, etag: &Etag) {
-    out.push(b'"');
-    for (index, part) in etag.parts().iter().enumerate() {
-        if index > 0 {
-            out.push(b'-');
-        }
-        write_hex(out, *part);
-    }
-    out.push(b'"');
-}
-
-/// Writes text with what XML reserves escaped; characters that XML cannot hold become U+FFFD.
-pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    if !text
-        .bytes()
-        .any(|b| matches!(b, b'<' | b'>' | b'&' | b'"' | 0..=0x1f | 0xef))
-    {
-        out.extend_from_slice(text.as_bytes());
-        return;
-    }
-    for c in text.chars() {
-        match c {
-            '<' => out.extend_from_slice(b"&lt;"),
-            '>' => out.extend_from_slice(b"&gt;"),
-            '&' => out.extend_from_slice(b"&amp;"),
-            '"' => out.extend_from_slice(b"&quot;"),
-            c if is_xml_char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-            _ => out.extend_from_slice("\u{fffd}".as_bytes()),
-        }
-    }
-}
-
-/// Writes a property's name as an empty element.
-pub fn write_empty(out: &mut Vec<u8>, ns: &str, local: &str) {
-    if ns == "DAV:" {
-        out.extend_from_slice(b"<D:");
-        out.extend_from_slice(local.as_bytes());
-    } else {
-        out.push(b'<');
-        out.extend_from_slice(local.as_bytes());
-        out.extend_from_slice(b" xmlns=\"");
-        write_text(out, ns);
-        out.push(b'"');
-    }
-    out.extend_from_slice(b"/>");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_and_text_are_written_right() {
-        for etag in [
-            Etag([0, 1, u64::MAX, 0xabc]),
-            Etag([u64::MAX; 4]),
-            Etag([1, 2, 1_700_000_000_000_100, 3]),
-        ] {
-            let mut out = Vec::new();
-            write_etag(&mut out, &etag);
-            assert_eq!(String::from_utf8(out).unwrap(), etag.to_string());
-        }
-        let mut out = Vec::new();
-        write_text(&mut out, "a<b>&\"\u{1}\u{ffff}é\u{feff}");
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}é\u{feff}"
-        );
-        let mut out = Vec::new();
-        write_empty(&mut out, "a&\"b", "x");
-        write_empty(&mut out, "", "y");
-        write_empty(&mut out, "DAV:", "z");
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "<x xmlns=\"a&amp;&quot;b\"/><y xmlns=\"\"/><D:z/>"
-        );
-    }
 
     #[test]
     fn every_property_is_found_and_its_tags_match() {

@@ -1,7 +1,6 @@
 //! What PROPFIND and PROPPATCH bodies ask for (RFC 4918 sections 14.19, 14.20).
 
-use super::xml::{CapturedElement, XmlDocument, XmlName};
-use super::xmltext::XmlText;
+use super::xml::{CapturedElement, XmlDocument, XmlName, XmlText};
 use crate::model::{Error, Result};
 
 /// The most properties that one request may name.

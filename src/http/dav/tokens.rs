@@ -1,7 +1,8 @@
 //! The tokens and tags that a request brings in `If` (RFC 4918 section 10.4.2) and `Lock-Token`, read strictly.
 
-use super::headers::{ServerOrigin, address, list};
+use super::server_origin::{ServerOrigin, address};
 use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
+use crate::http::header_values::list;
 use crate::model::{Error, Result};
 use http::HeaderMap;
 use http::header::HeaderName;

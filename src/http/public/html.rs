@@ -3,9 +3,9 @@
 use super::Visitor;
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, ResourceKind, Row};
-use crate::http::dav::{href, media};
-use crate::http::router::{escape, page, page_with};
-use crate::http::web;
+use crate::http::href;
+use crate::http::html::{escape, page, page_with, script};
+use crate::http::media_type;
 use crate::model::names::is_balanced;
 use crate::model::{Error, Rights, VPath, time};
 use crate::storage::Node;
@@ -40,16 +40,16 @@ pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Html<String> {
 
 /// A page that scripts make better: they know what is marked with `data-`.
 fn shown(name: &str, content: &str) -> Html<String> {
-    page_with(&escape(name), content, &web::script("public.js"))
+    page_with(&escape(name), content, &script("public.js"))
 }
 
 /// The page of a file.
 pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
     let name = escape(visitor.name_at(path));
-    let media = media::media_type(Some(visitor.name_at(path)), false);
+    let media = media_type::media_type(Some(visitor.name_at(path)), false);
     let mut content = up(visitor, path);
     // A picture in the page would use up a download.
-    if media.starts_with("image/") && media::is_harmless(media) && !visitor.is_limited() {
+    if media.starts_with("image/") && media_type::is_harmless(media) && !visitor.is_limited() {
         let source = address(&visitor.token, "/file", path, "");
         let _ = write!(
             content,
@@ -62,7 +62,7 @@ pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
         marked_size(node.len),
         marked_time(node.modified)
     );
-    if media::is_harmless(media) && !visitor.is_limited() {
+    if media_type::is_harmless(media) && !visitor.is_limited() {
         let _ = write!(
             content,
             "<a data-t=\"show\" href=\"{}\">Show</a> · ",

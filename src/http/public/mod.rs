@@ -11,10 +11,11 @@ use super::api::json::{Query, read};
 use super::api::upload::{FormTarget, store_form};
 use super::api::{files, zip};
 use super::multipart::MultipartForm;
-use super::{cookie, reply, router, thumbnails, web};
+use super::{cookie, html as pages, reply, thumbnails};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Download;
+use crate::http::content_disposition::disposition;
 use crate::links::{Link, LinkAccess};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
@@ -176,7 +177,7 @@ fn gone() -> Response {
     let text = "<p>This link does not exist, has ended, or what it showed is gone.</p>";
     (
         reply::status(&Error::NotFound),
-        router::page("Nothing here", text),
+        pages::page("Nothing here", text),
     )
         .into_response()
 }
@@ -189,13 +190,10 @@ fn failed(error: &Error) -> Response {
     reply::log(error);
     let text = format!(
         "<p class=\"wrong\" role=\"alert\">{}</p>",
-        router::escape(&reply::text_of(error))
+        pages::escape(&reply::text_of(error))
     );
-    let mut response = (
-        reply::api_status(error),
-        router::page("Not possible", &text),
-    )
-        .into_response();
+    let mut response =
+        (reply::api_status(error), pages::page("Not possible", &text)).into_response();
     if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, when);
     }
@@ -206,7 +204,7 @@ fn shown(html: Html<String>) -> Response {
     let mut response = html.into_response();
     response.headers_mut().insert(
         CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(web::POLICY),
+        HeaderValue::from_static(pages::POLICY),
     );
     response
 }
@@ -307,7 +305,7 @@ async fn file(
         if below.save {
             response
                 .headers_mut()
-                .insert(CONTENT_DISPOSITION, files::disposition("attachment", name));
+                .insert(CONTENT_DISPOSITION, disposition("attachment", name));
         }
         visitor.charge(&method, response).await
     };

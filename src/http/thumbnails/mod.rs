@@ -6,8 +6,8 @@ mod decoder_memory;
 pub mod downscale;
 mod failed;
 
-use crate::http::api::files::whole;
-use crate::http::dav::conditional::{ReadCondition, evaluate};
+use crate::http::conditional::{ReadCondition, evaluate};
+use crate::http::read_file::read_whole;
 use crate::model::{Error, Result};
 use crate::storage::{Etag, MAX_THUMBNAIL_BYTES, Node, Reader};
 use axum::response::{IntoResponse, Response};
@@ -113,7 +113,7 @@ async fn make(reader: Arc<dyn Reader>, size: u32, asked: ThumbnailRequester<'_>)
     }
     let work = tokio::spawn(async move {
         let _place = place;
-        let bytes = timeout(READING, whole(&*reader, MAX_FILE))
+        let bytes = timeout(READING, read_whole(&*reader, MAX_FILE))
             .await
             .map_err(|_| busy())??;
         let made = tokio::task::spawn_blocking(move || {

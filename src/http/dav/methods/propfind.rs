@@ -1,13 +1,13 @@
 //! Answers PROPFIND, streaming: memory does not grow with the folder, and a listing that fails is cut off, never short.
 
-use super::headers::Depth;
-use super::href;
-use super::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
-use super::propfind_plan::PropfindPlan;
-use super::props::PropertySource;
-use super::requests::PropfindKind;
 use crate::drive::{Drive, LockView};
 use crate::http::body::Body;
+use crate::http::dav::headers::Depth;
+use crate::http::dav::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
+use crate::http::dav::propfind_plan::PropfindPlan;
+use crate::http::dav::props::PropertySource;
+use crate::http::dav::requests::PropfindKind;
+use crate::http::href;
 use crate::http::reply;
 use crate::model::{Identity, Result, VPath, Via};
 use crate::storage::{DirEntry, Listing, Node};

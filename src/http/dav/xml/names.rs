@@ -1,6 +1,5 @@
 //! Names, attributes and namespace scopes of XML 1.0, as strict as the specifications are.
 
-use super::xml::{MALFORMED, resolve};
 use crate::model::{Error, Result};
 use std::borrow::Cow;
 
@@ -9,6 +8,10 @@ const XML_NS: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_NS: &str = "http://www.w3.org/2000/xmlns/";
 const MAX_ATTRIBUTES: usize = 64;
 const MAX_BINDINGS: usize = 256;
+
+/// What is said of everything that is not XML.
+pub(super) const MALFORMED: Error =
+    Error::BadRequest("The request body is not well-formed XML with namespaces.");
 
 /// An attribute as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,6 +208,16 @@ pub fn split_attributes(mut rest: &str) -> Result<Vec<Attribute<'_>>> {
             quoted,
         });
         rest = tail;
+    }
+}
+
+/// Resolves the references in raw text: the five entities of XML and characters that XML knows.
+pub(super) fn resolve(raw: &str) -> Result<Cow<'_, str>> {
+    let text = quick_xml::escape::unescape(raw).map_err(|_| MALFORMED)?;
+    if text.chars().all(is_xml_char) {
+        Ok(text)
+    } else {
+        Err(MALFORMED)
     }
 }
 

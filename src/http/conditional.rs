@@ -1,13 +1,13 @@
-//! Conditions on reading (RFC 9110 section 13), judged in the order of section 13.2.2.
+//! Conditional requests (RFC 9110 section 13): evaluated for reads in the order of section 13.2.2, parsed for changes, which the drive checks.
 
+use super::etag::{EntityTags, elements, is_any, lists_tag, tags};
+use super::header_values::{date, lines, single_value};
 use crate::drive::Drive;
-use crate::model::time::{parse_http_date, unix_seconds};
+use crate::model::time::unix_seconds;
 use crate::model::{Error, Result, VPath};
-use http::header::{
-    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
-};
-use http::{HeaderMap, HeaderValue};
-use std::borrow::Cow;
+use crate::storage::Expect;
+use http::HeaderMap;
+use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use std::time::SystemTime;
 
 /// How a conditional GET or HEAD goes on.
@@ -19,11 +19,11 @@ pub enum ReadCondition {
     NotModified,
 }
 
-/// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted. `Stale`, and `BadRequest` for a
+/// Evaluates the conditions of a GET or HEAD for something that exists; `etag` is quoted. `Stale`, and `BadRequest` for a
 /// malformed `If-Match`. What is malformed in `If-None-Match` matches nothing: then the client gets the content, which is never wrong.
 pub fn evaluate(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<ReadCondition> {
     let etag = etag.as_bytes();
-    if let Some(list) = list(headers, &IF_MATCH) {
+    if let Some(list) = lines(headers, &IF_MATCH) {
         let matches = lists_tag(&list, etag).ok_or(Error::BadRequest(
             "The list of entity tags is malformed; a tag is quoted, as in \"abc\".",
         ))?;
@@ -39,7 +39,7 @@ pub fn evaluate(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result
             etag: String::from_utf8_lossy(etag).into_owned(),
         });
     }
-    let known = match list(headers, &IF_NONE_MATCH) {
+    let known = match lines(headers, &IF_NONE_MATCH) {
         Some(list) => {
             is_any(&list) || elements(&list).any(|element| element.is_some_and(|tag| tag.is(etag)))
         }
@@ -79,102 +79,38 @@ pub fn if_range_matches(headers: &HeaderMap, etag: &str, modified: SystemTime) -
         || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
 }
 
-/// A header's one value; `None` when it is absent or there in several lines.
-pub(super) fn single_value<'a>(
-    headers: &'a HeaderMap,
-    name: &HeaderName,
-) -> Option<&'a HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
-}
-
-/// A header's date in seconds since 1970; what is no date, or more than one, counts as absent, as RFC 9110 has it.
-pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
-    single_value(headers, name)?
-        .to_str()
-        .ok()
-        .and_then(|text| parse_http_date(text.trim()))
-        .map(unix_seconds)
-}
-
-/// All lines of a header as one list (RFC 9110 section 5.3); `None` when it is absent.
-pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
-    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
-    let first = lines.next()?;
-    Some(lines.fold(Cow::Borrowed(first), |list, line| {
-        [&list, line].join(&b", "[..]).into()
-    }))
-}
-
-/// An entity tag as it is written, without its quotes.
-#[derive(Clone, Copy)]
-struct EntityTag<'a> {
-    weak: bool,
-    opaque: &'a [u8],
-}
-
-impl EntityTag<'_> {
-    /// Whether it is this quoted tag; by the weak comparison, which does not look at `weak` (RFC 9110 section 8.8.3.2).
-    fn is(self, etag: &[u8]) -> bool {
-        etag.strip_prefix(b"\"").and_then(|e| e.strip_suffix(b"\"")) == Some(self.opaque)
+/// The condition on the resource that a change names. Two that say together what no one condition does are refused, as are
+/// those that contradict each other, since passing over one of them could lose somebody's change.
+pub fn expect(headers: &HeaderMap) -> Result<Expect> {
+    let since = date(headers, &IF_UNMODIFIED_SINCE);
+    match (
+        tags(headers, &IF_MATCH)?,
+        tags(headers, &IF_NONE_MATCH)?,
+        since,
+    ) {
+        (None, None, None) => Ok(Expect::Any),
+        (None, None, Some(since)) => Ok(Expect::UnmodifiedSince(since)),
+        (Some(EntityTags::Any), None, _) => Ok(Expect::Exists),
+        (Some(EntityTags::These(tags)), None, _) => Ok(Expect::Etag(tags)),
+        // What does not exist has no date to be compared.
+        (None, Some(EntityTags::Any), _) => Ok(Expect::Absent),
+        (None, Some(EntityTags::These(tags)), None) => Ok(Expect::NotEtag(tags)),
+        (Some(EntityTags::These(mut tags)), Some(EntityTags::These(not)), _) => {
+            tags.retain(|tag| !not.contains(tag));
+            Ok(Expect::Etag(tags))
+        }
+        _ => Err(Error::BadRequest(
+            "If-Match, If-None-Match and If-Unmodified-Since cannot be joined like this.",
+        )),
     }
-}
-
-/// Whether a list of tags, or `*`, includes the tag by the strong comparison; `None` for what is neither.
-fn lists_tag(list: &[u8], etag: &[u8]) -> Option<bool> {
-    if is_any(list) {
-        return Some(true);
-    }
-    let tags: Vec<EntityTag<'_>> = elements(list).collect::<Option<_>>()?;
-    (!tags.is_empty()).then(|| tags.iter().any(|tag| !tag.weak && tag.is(etag)))
-}
-
-/// Whether a list is `*`, be it in several lines.
-fn is_any(list: &[u8]) -> bool {
-    list.split(|b| *b == b',')
-        .all(|element| element.trim_ascii() == b"*")
-}
-
-/// The elements of a list of tags; `None` for one that is no tag.
-fn elements(list: &[u8]) -> impl Iterator<Item = Option<EntityTag<'_>>> {
-    let mut rest = list;
-    std::iter::from_fn(move || {
-        rest = rest.trim_ascii_start();
-        while let Some(tail) = rest.strip_prefix(b",") {
-            rest = tail.trim_ascii_start();
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        if let Some((tag, tail)) = leading_tag(rest) {
-            rest = tail;
-            return Some(Some(tag));
-        }
-        let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
-        rest = rest.get(end..).unwrap_or_default();
-        Some(None)
-    })
-}
-
-/// The tag that a list begins with, up to the next comma or the end.
-fn leading_tag(list: &[u8]) -> Option<(EntityTag<'_>, &[u8])> {
-    let (weak, tag) = list
-        .strip_prefix(b"W/")
-        .map_or((false, list), |tag| (true, tag));
-    let inner = tag.strip_prefix(b"\"")?;
-    let (opaque, tail) = inner.split_at_checked(inner.iter().position(|b| *b == b'"')?)?;
-    let is_opaque = opaque
-        .iter()
-        .all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80);
-    let tail = tail.strip_prefix(b"\"")?.trim_ascii_start();
-    (is_opaque && (tail.is_empty() || tail.starts_with(b",")))
-        .then_some((EntityTag { weak, opaque }, tail))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::time::from_unix_seconds;
+    use http::HeaderValue;
+    use http::header::HeaderName;
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -330,6 +266,92 @@ mod tests {
             );
         }
         assert!(if_range_matches(&HeaderMap::new(), TAG, modified()));
+    }
+
+    fn with(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        )])
+    }
+
+    #[test]
+    fn tags_keep_commas_and_get_their_quotes() {
+        let expect = |name, value| expect(&with(name, value)).ok();
+        assert_eq!(expect("if-match", "*"), Some(Expect::Exists));
+        assert_eq!(
+            expect("if-match", ", \"a\",,"),
+            Some(Expect::Etag(vec!["\"a\"".into()]))
+        );
+        assert_eq!(expect("if-none-match", "*"), Some(Expect::Absent));
+        assert_eq!(
+            expect("if-match", "\"a,b\" , W/\"c\",d"),
+            Some(Expect::Etag(vec![
+                "\"a,b\"".into(),
+                "W/\"c\"".into(),
+                "\"d\"".into()
+            ]))
+        );
+        for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
+            assert_eq!(expect("if-match", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn several_lines_of_tags_for_a_change_are_one_list() {
+        let lines = |name: &'static str, values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            headers
+        };
+        let etags = |values: &[&'static str]| expect(&lines("if-match", values)).ok();
+        let both = Some(Expect::Etag(vec!["\"a\"".into(), "\"b\"".into()]));
+        assert_eq!(etags(&["\"a\"", "\"b\""]), both);
+        assert_eq!(etags(&["\"a\",", "", "\"b\""]), both);
+        assert_eq!(etags(&["*", "*"]), Some(Expect::Exists));
+        assert_eq!(etags(&["*", "\"a\""]), None);
+    }
+
+    #[test]
+    fn no_condition_of_a_change_is_passed_over() {
+        let both = |one: (&'static str, &'static str), other: (&'static str, &'static str)| {
+            let mut headers = with(one.0, one.1);
+            headers.extend(with(other.0, other.1));
+            expect(&headers).ok()
+        };
+        let then = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(
+            expect(&with("if-unmodified-since", then)).ok(),
+            Some(Expect::UnmodifiedSince(784_111_777))
+        );
+        assert_eq!(
+            expect(&with("if-unmodified-since", "then")).ok(),
+            Some(Expect::Any),
+            "no date counts as absent"
+        );
+        let tag = Some(Expect::Etag(vec!["\"a\"".into()]));
+        assert_eq!(
+            both(("if-match", "\"a\""), ("if-unmodified-since", then)),
+            tag,
+            "RFC 9110 section 13.1.4"
+        );
+        assert_eq!(both(("if-match", "*"), ("if-none-match", "*")), None);
+        assert_eq!(both(("if-match", "\"a\""), ("if-none-match", "\"b\"")), tag);
+        assert_eq!(
+            both(("if-match", "\"b\", \"a\""), ("if-none-match", "W/\"b\"")),
+            tag
+        );
+        assert_eq!(both(("if-match", "*"), ("if-none-match", "\"b\"")), None);
+        assert_eq!(
+            both(("if-none-match", "*"), ("if-unmodified-since", then)),
+            Some(Expect::Absent)
+        );
+        assert_eq!(
+            both(("if-none-match", "\"b\""), ("if-unmodified-since", then)),
+            None
+        );
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Which bytes a GET asks for (RFC 9110 section 14), without overflow and without amplification.
 
-use super::conditional::{if_range_matches, single_value};
+use super::conditional::if_range_matches;
+use super::header_values::single_value;
 use crate::storage::Node;
 use http::HeaderMap;
 use http::header::RANGE;

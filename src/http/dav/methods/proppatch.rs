@@ -1,14 +1,15 @@
 //! Answers PROPPATCH: all steps or none, each property with its own status (RFC 4918 section 9.2).
 
-use super::href;
-use super::multistatus::{HEAD, TAIL};
 use super::propfind::multistatus;
-use super::props::{LiveProperty, WINDOWS, write_empty, write_text};
-use super::quirks;
-use super::requests::{Instruction, parse_propertyupdate};
-use super::xml::XmlName;
 use crate::drive::{Drive, Preconditions};
 use crate::http::body::Body;
+use crate::http::dav::multistatus::{HEAD, TAIL};
+use crate::http::dav::props::{LiveProperty, WINDOWS};
+use crate::http::dav::quirks;
+use crate::http::dav::requests::{Instruction, parse_propertyupdate};
+use crate::http::dav::xml::XmlName;
+use crate::http::dav::xml::write::{write_empty, write_text};
+use crate::http::href;
 use crate::model::time::{in_calendar, parse_http_date, parse_seconds};
 use crate::model::{Error, Result, VPath};
 use crate::storage::{DeadProp, OWN_NAMESPACE, PropChange};

@@ -1,6 +1,6 @@
 //! Headers that ownCloud's and Nextcloud's clients send with an upload, and others after them.
 
-use super::headers::{list, text};
+use super::header_values::{list, text};
 use crate::drive::Checksum;
 use crate::model::time::{in_calendar, parse_seconds};
 use crate::model::{Error, Result};

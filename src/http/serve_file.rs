@@ -1,15 +1,14 @@
-//! Answers GET and HEAD: conditions, ranges, and bytes that browsers must not take for pages of ours.
+//! Serves an open file: conditions, ranges, and headers that keep browsers from taking it for a page of this server.
 
 use super::conditional::{ReadCondition, evaluate};
-use super::media::{is_harmless, media_type};
-use super::props::write_etag;
+use super::etag::quoted;
+use super::media_type::{is_harmless, media_type};
 use super::range::{ByteRange, RangeSelection, requested};
-use crate::drive::Drive;
 use crate::http::body::{Body, Download};
 use crate::http::reply;
 use crate::http::response_memory::{self, ResponseMemory};
 use crate::model::time::http_date;
-use crate::model::{Error, Result, VPath};
+use crate::model::{Error, Result};
 use crate::storage::{Node, Reader};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -28,53 +27,8 @@ use std::sync::Arc;
 /// Up to this many bytes leave together with the headers.
 const SMALL: u64 = 64 * 1024;
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest"); // of the whole file (RFC 9530)
-/// What a GET on a folder says.
-const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
-
-/// Answers with a file, a part of it, or a sentence for a folder, never by a redirect. `Stale`.
-pub async fn answer(
-    drive: &Drive,
-    path: &VPath,
-    head: bool,
-    headers: &HeaderMap,
-) -> Result<Response<Body>> {
-    if head {
-        let node = drive.stat(path).await?;
-        return if node.folder {
-            folder(&node, true, headers)
-        } else {
-            describe(&node, path.name(), headers)
-        };
-    }
-    match drive.open(path).await {
-        Ok(reader) => serve(reader, path.name(), headers).await,
-        Err(Error::IsFolder) => folder(&drive.stat(path).await?, false, headers),
-        Err(error) => Err(error),
-    }
-}
-
-/// A sentence for a folder, or its headers alone.
-fn folder(node: &Node, head: bool, conditions: &HeaderMap) -> Result<Response<Body>> {
-    let etag = quoted(node);
-    if evaluate(conditions, &etag, node.modified)? == ReadCondition::NotModified {
-        return Ok(not_modified(node, etag));
-    }
-    let mut response = Response::new(if head {
-        Body::empty()
-    } else {
-        Body::full(FOLDER)
-    });
-    let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    headers.insert(CONTENT_LENGTH, HeaderValue::from(FOLDER.len()));
-    Ok(response)
-}
-
 /// The answer to a HEAD.
-fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
+pub fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
     let etag = quoted(node);
     Ok(match evaluate(headers, &etag, node.modified)? {
         ReadCondition::NotModified => not_modified(node, etag),
@@ -128,19 +82,12 @@ pub async fn serve(
     Ok(response)
 }
 
-/// The entity tag of a file as headers have it.
-fn quoted(node: &Node) -> String {
-    let mut tag = Vec::with_capacity(72);
-    write_etag(&mut tag, &node.etag);
-    String::from_utf8(tag).unwrap_or_default()
-}
-
 /// A header of text that is known to be visible ASCII.
 fn value(text: String) -> HeaderValue {
     HeaderValue::from_maybe_shared(Bytes::from(text)).unwrap_or(HeaderValue::from_static(""))
 }
 
-fn not_modified(node: &Node, etag: String) -> Response<Body> {
+pub(super) fn not_modified(node: &Node, etag: String) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
@@ -509,10 +456,6 @@ mod tests {
                 .status(),
             304
         );
-        let folder = |head| folder(reader.node(), head, &HeaderMap::new()).unwrap();
-        let (head, get) = (folder(true), folder(false));
-        assert_eq!(head.headers(), get.headers());
-        assert!(head.body().is_empty() && !get.body().is_empty());
     }
 
     #[tokio::test]

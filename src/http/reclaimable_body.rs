@@ -1,8 +1,9 @@
 //! A request's body, lent to whoever reads it and taken back, so that a refusal can still drain it: some clients send the whole
 //! body before they look at the status, and see a broken connection otherwise (KIO, Windows).
 
-use crate::http::body::Body;
-use crate::http::request_body::{DrainLimit, RequestBody, drain};
+use super::body::Body;
+use super::drain::{DrainLimit, drain};
+use super::request_body::RequestBody;
 use crate::model::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderValue};

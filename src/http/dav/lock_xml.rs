@@ -1,10 +1,10 @@
 //! The XML of locks: `lockinfo` in requests, `activelock` in answers (RFC 4918 sections 14.1 and 14.11).
 
-use super::dates::write_decimal;
-use super::href;
-use super::xml::XmlDocument;
-use super::xmltext::XmlText;
+use super::xml::write::write_text;
+use super::xml::{XmlDocument, XmlText};
 use crate::drive::LockView;
+use crate::http::decimal::write_decimal;
+use crate::http::href;
 use crate::model::{Error, Result};
 
 /// The most bytes that the `owner` element of a lock may have.
@@ -84,7 +84,7 @@ pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView, prefix: &str) {
     out.extend_from_slice(b"</D:timeout>");
     if let Some(token) = &lock.token {
         out.extend_from_slice(b"<D:locktoken><D:href>");
-        super::props::write_text(out, token);
+        write_text(out, token);
         out.extend_from_slice(b"</D:href></D:locktoken>");
     }
     out.extend_from_slice(b"<D:lockroot><D:href>");

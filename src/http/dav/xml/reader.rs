@@ -1,8 +1,8 @@
 //! Reads request XML in one pass: namespaces, limits and well-formedness beyond what quick-xml checks itself,
 //! because what clients store as properties is later written verbatim into answers for others.
 
-use super::xmlname::{Binding, Scope, is_name, is_xml_char, split_attributes};
-use super::xmltext::XmlText;
+use super::names::{Binding, MALFORMED, Scope, is_name, is_xml_char, resolve, split_attributes};
+use super::text::XmlText;
 use crate::model::{Error, Result};
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -10,10 +10,6 @@ use std::borrow::Cow;
 
 /// The most levels of elements.
 const MAX_DEPTH: usize = 64;
-/// What is said of everything that is not XML.
-pub(super) const MALFORMED: Error =
-    Error::BadRequest("The request body is not well-formed XML with namespaces.");
-
 /// What comes next in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum XmlEvent<'a> {
@@ -295,16 +291,6 @@ fn cut<'a>(raw: &'a str, head: &str, tail: &str) -> Result<&'a str> {
 fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
-}
-
-/// Resolves the references in raw text: the five entities of XML and characters that XML knows.
-pub(super) fn resolve(raw: &str) -> Result<Cow<'_, str>> {
-    let text = quick_xml::escape::unescape(raw).map_err(|_| MALFORMED)?;
-    if text.chars().all(is_xml_char) {
-        Ok(text)
-    } else {
-        Err(MALFORMED)
-    }
 }
 
 fn check_instruction(raw: &str) -> Result<()> {

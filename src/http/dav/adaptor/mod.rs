@@ -1,22 +1,27 @@
-//! The protocol crate at work on one exchange, and its reply put right.
+//! The protocol crate (dav-server) at work on one exchange, and its reply put right.
+
+mod file_system;
+mod lock_system;
+mod plain_request;
 
 use super::exchange::{DavExchange, DavMethod};
-use super::fs::ExchangeFs;
-use super::gate::{self, DavRequestHead};
-use super::href::PREFIX;
-use super::locks::ExchangeLocks;
-use super::lockxml;
-use super::reclaimable_body::ReclaimableBody;
+use super::gate::DavRequestHead;
+use super::lock_xml;
 use crate::app::App;
 use crate::http::body::Body;
+use crate::http::href::PREFIX;
+use crate::http::reclaimable_body::ReclaimableBody;
 use crate::http::reply;
 use crate::model::time::{http_date, unix_seconds};
 use crate::model::{Error, Result};
 use crate::storage::Node;
 use dav_server::body::BodyType;
 use dav_server::{DavConfig, DavHandler};
+use file_system::ExchangeFs;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LAST_MODIFIED};
 use http::{HeaderMap, Response, StatusCode};
+use lock_system::ExchangeLocks;
+use plain_request::{plain_lockinfo, plain_request};
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
@@ -49,11 +54,11 @@ pub async fn run(
         .filesystem(Box::new(ExchangeFs(exchange.clone())))
         .locksystem(Box::new(ExchangeLocks(exchange.clone())));
     let given = if matches!(exchange.method, DavMethod::Put | DavMethod::Patch) {
-        let request = gate::plain_request(&exchange, arrival, body.borrow())?;
+        let request = plain_request(&exchange, arrival, body.borrow())?;
         HANDLER.handle_with(config, request).await
     } else {
-        let body = http_body_util::Full::new(gate::plain_lockinfo(&exchange));
-        let request = gate::plain_request(&exchange, arrival, body)?;
+        let body = http_body_util::Full::new(plain_lockinfo(&exchange));
+        let request = plain_request(&exchange, arrival, body)?;
         app.run_to_completion(async move { Ok(HANDLER.handle_with(config, request).await) })
             .await?
     };
@@ -85,7 +90,7 @@ fn correct_reply(
         describe(response.headers_mut(), node, exchange.modified);
     }
     if let (DavMethod::Lock, Some(lock)) = (exchange.method, &outcome.lock) {
-        *response.body_mut() = Body::full(lockxml::lock_answer(lock, prefix));
+        *response.body_mut() = Body::full(lock_xml::lock_answer(lock, prefix));
     }
     Ok(response)
 }

@@ -1,8 +1,8 @@
 //! The protocol crate's lock system over one request's drive. It never refuses by itself: the drive judges every change under
 //! its guard, so `check` lets all pass, and what the drive says goes into the exchange.
 
-use super::exchange::{DavExchange, DavMethod};
 use crate::drive::LockView;
+use crate::http::dav::exchange::{DavExchange, DavMethod};
 use crate::model::Result;
 use dav_server::davpath::DavPath;
 use dav_server::ls::{DavLock, DavLockSystem, LsFuture};

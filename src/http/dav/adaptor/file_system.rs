@@ -1,8 +1,8 @@
 //! The protocol crate's file system over one request's drive. Each callback is one operation of [`Drive`](crate::drive::Drive);
 //! precise failures go into the exchange, and the crate hears only what steers it.
 
-use super::exchange::{DavExchange, DavMethod};
 use crate::drive::{Copying, DriveUpload, UploadOptions};
+use crate::http::dav::exchange::{DavExchange, DavMethod};
 use crate::model::{Error, Result, VPath};
 use crate::storage::{CopyDepth, InitialContent, Node};
 use bytes::{Buf, Bytes};

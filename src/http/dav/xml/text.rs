@@ -1,8 +1,7 @@
 //! The characters of request XML: UTF-8, UTF-16 with its byte-order mark (RFC 4918 section 8.2), and what is declared as ISO-8859-1.
 //! Everything is decoded before anything is read, so that each rule of the reader holds in every encoding.
 
-use super::xml::MALFORMED;
-use super::xmlname::split_attributes;
+use super::names::{MALFORMED, split_attributes};
 use crate::model::windows1252;
 use crate::model::{Error, Result};
 use crate::storage::PROPS_LIMIT;

@@ -1,10 +1,30 @@
-//! The name of a file in a form, from its part's `Content-Disposition`: in whatever encoding it comes, a file has a name or a refusal.
+//! `Content-Disposition`: the name of a file written for downloads (RFC 6266), and read from a part of a form, in whatever encoding it comes.
 
+use super::href;
 use crate::model::windows1252;
 use crate::model::{Error, Result};
-use http::HeaderMap;
 use http::header::CONTENT_DISPOSITION;
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode;
+
+/// A `Content-Disposition` with a name (RFC 6266): in plain ASCII for old clients, and exactly.
+pub fn disposition(way: &str, name: &str) -> HeaderValue {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%')) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    let mut exact = Vec::new();
+    href::write_encoded(&mut exact, name);
+    let exact = String::from_utf8(exact).unwrap_or_default();
+    let text = format!("{way}; filename=\"{plain}\"; filename*=UTF-8''{exact}");
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("attachment"))
+}
 
 /// What a part calls its file.
 #[derive(Debug)]
@@ -150,6 +170,15 @@ mod tests {
 
     const NONE: &str = "no file";
     const REFUSED: &str = "refused";
+
+    #[test]
+    fn names_are_quoted_for_old_and_new_clients() {
+        let value = disposition("attachment", "a\"\u{e9}%;\r.txt");
+        assert_eq!(
+            value,
+            "attachment; filename=\"a___;_.txt\"; filename*=UTF-8''a%22%C3%A9%25%3B%0D.txt"
+        );
+    }
 
     #[test]
     fn every_file_has_a_name_or_a_refusal() {

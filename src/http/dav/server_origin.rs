@@ -1,0 +1,57 @@
+//! What makes an address in a header one of this server, and the path of the drive that it names.
+
+use crate::model::{Error, Result, VPath};
+
+/// What makes an address one of this server's, and how it is spelled.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerOrigin<'a> {
+    /// The `Host` of the request.
+    pub host: &'a str,
+    /// Other names of this server.
+    pub also: &'a [String],
+    /// What the drive's paths begin with (`/dav`).
+    pub prefix: &'a str,
+}
+
+/// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
+/// over: KIO sends both, and a TLS proxy changes the scheme.
+pub(super) fn address(value: &str, origin: ServerOrigin<'_>) -> Result<Option<VPath>> {
+    let path = match value.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            let (authority, path) = rest
+                .find(['/', '?', '#'])
+                .map_or((rest, "/"), |at| rest.split_at(at));
+            let host = authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host);
+            let known = ["http", "https", "webdav", "webdavs", "dav", "davs"]
+                .iter()
+                .any(|s| s.eq_ignore_ascii_case(scheme));
+            if !known || !is_own_host(host, origin) {
+                return Ok(None);
+            }
+            path
+        }
+        _ => value,
+    };
+    if !path.starts_with('/') {
+        return Err(Error::BadRequest(
+            "An address in a header must be a URL or begin with a slash.",
+        ));
+    }
+    // A client that does not escape a name would have another one changed than it means.
+    if path.contains(['?', '#']) {
+        return Err(Error::BadRequest(
+            "An address in a header has neither query nor fragment: a ? in a name is written %3F, a # is %23.",
+        ));
+    }
+    VPath::from_url(path, origin.prefix)
+}
+
+fn is_own_host(host: &str, origin: ServerOrigin<'_>) -> bool {
+    let name = |host: &str| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name.to_ascii_lowercase(),
+        _ => host.to_ascii_lowercase(),
+    };
+    name(host) == name(origin.host) || origin.also.iter().any(|also| name(also) == name(host))
+}
