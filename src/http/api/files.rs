@@ -42,6 +42,7 @@ pub struct Row(pub String, pub ResourceKind, pub u64, pub i64, pub String);
 /// What something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = Kind)]
 pub enum ResourceKind {
     /// A file.
     File,

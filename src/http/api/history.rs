@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Something in the trash.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrashItem)]
 pub struct TrashItemView {
     /// What it is called in the trash.
     id: String,
@@ -62,6 +63,7 @@ pub struct Restoring {
 
 /// Where something is now.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Restored)]
 pub struct RestoredItem {
     /// The path.
     path: String,

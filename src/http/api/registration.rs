@@ -42,6 +42,7 @@ impl std::fmt::Debug for Application {
 
 /// An account that was just made.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Registered)]
 pub struct RegisteredView {
     /// Its name.
     pub name: AccountName,

@@ -48,6 +48,7 @@ pub struct SearchQuery {
 
 /// What was found.
 #[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = Findings)]
 pub struct SearchResults {
     /// Rows of path, kind (`file` or `folder`), size, modification time in milliseconds since 1970, entity tag.
     #[schema(value_type = Vec<Vec<serde_json::Value>>)]

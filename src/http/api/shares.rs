@@ -110,6 +110,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ShareFieldPatch<T> {
 
 /// A share, as the account that made it sees it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Outgoing)]
 pub struct OutgoingShare {
     /// The id.
     pub id: String,
@@ -132,6 +133,7 @@ pub struct OutgoingShare {
 
 /// A share, as an account that it was made for sees it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Incoming)]
 pub struct IncomingShare {
     /// The id.
     pub id: String,

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 /// The account's password once more.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Proof)]
 pub struct PasswordConfirmation {
     /// The present password.
     #[schema(value_type = String)]

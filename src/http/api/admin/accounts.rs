@@ -181,6 +181,7 @@ pub struct AccountRemovalQuery {
 
 /// What became of a removed account's files.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Removed)]
 pub struct RemovedAccount {
     /// Where in the other account's drive they are now.
     #[serde(skip_serializing_if = "Option::is_none")]
