@@ -15,18 +15,19 @@ use crate::auth::Auth;
 use crate::certs::Issuers;
 use crate::config::Config;
 use crate::drive::Drive;
-use crate::drive::groups::Groups;
+use crate::drive::context::{DriveContext, MountFolderNames, TreeProvider};
 use crate::drive::locks::Locks;
 use crate::drive::mass_change::MassChangeDetector;
-use crate::drive::resolved_path::NamedTree;
-use crate::drive::shares::Shares;
-use crate::drive::sharing::{MountFolderNames, Sharing, TreeProvider};
-use crate::drive::teams::Teams;
+use crate::drive::named_tree::NamedTree;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::openid::OpenId;
 use crate::setup::Setup;
+use crate::sharing::Sharing;
+use crate::sharing::groups::Groups;
+use crate::sharing::shares::Shares;
+use crate::sharing::teams::Teams;
 use crate::state::StateStore;
 use crate::state::sled::SledStore;
 use crate::storage::Tree as _;
@@ -89,8 +90,10 @@ pub struct App {
     /// Unfinished uploads.
     pub uploads: Arc<Uploads>,
     sled: Arc<SledStore>,
-    /// What accounts have in common.
+    /// Groups, shares, team folders.
     pub sharing: Arc<Sharing>,
+    /// What all drives have in common.
+    pub drives: Arc<DriveContext>,
     homes: Arc<Homes>,
     removals: Removals,
     maintenance: Maintenance,
@@ -136,8 +139,9 @@ impl App {
             (known, existing),
         ));
         let removals = Removals::open(store.clone()).await?;
-        let commons = open_sharing(&store, &homes, &audit, &config).await?;
-        locks.set_holder_check(Arc::new(LockCheck::new(&auth, &links, &commons)));
+        let sharing = Arc::new(open_sharing(&store).await?);
+        let drives = Arc::new(drive_context(&config, &sharing, &audit, &homes));
+        locks.set_holder_check(Arc::new(LockCheck::new(&auth, &links, &sharing)));
         let (metrics, tasks, opened) = (Arc::default(), TaskTracker::new(), Instant::now());
         let app = Arc::new(Self {
             config,
@@ -152,7 +156,8 @@ impl App {
             links,
             uploads,
             sled,
-            sharing: commons,
+            sharing,
+            drives,
             homes,
             removals,
             maintenance: Maintenance::default(),
@@ -195,7 +200,7 @@ impl App {
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
         Drive::new(identity.clone(), home, self.locks.clone())
-            .with_sharing(&self.sharing)
+            .with_context(&self.drives)
             .await
     }
 
@@ -396,31 +401,33 @@ fn refuse_unfinished(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn open_sharing(
-    store: &Arc<dyn StateStore>,
-    homes: &Arc<Homes>,
-    audit: &Audit,
-    config: &Config,
-) -> Result<Arc<Sharing>> {
+async fn open_sharing(store: &Arc<dyn StateStore>) -> Result<Sharing> {
     let groups = Arc::new(Groups::open(store.clone()).await?);
-    let shares = Shares::open(store.clone(), groups.clone()).await?;
-    let teams = Teams::open(store.clone(), groups.clone()).await?;
-    let names = config.drive.clone();
-    let halls = MountFolderNames {
-        shared: names.shared_folder.into(),
-        teams: names.team_folder.into(),
-        trash: names.trash_folder.map(String::from),
-    };
-    let bursts = MassChangeDetector::new(&config.history);
-    Ok(Arc::new(Sharing {
+    Ok(Sharing {
+        shares: Shares::open(store.clone(), groups.clone()).await?,
+        teams: Teams::open(store.clone(), groups.clone()).await?,
         groups,
-        shares,
-        teams,
-        mount_folders: halls,
-        mass_changes: bursts,
+    })
+}
+
+fn drive_context(
+    config: &Config,
+    sharing: &Arc<Sharing>,
+    audit: &Audit,
+    homes: &Arc<Homes>,
+) -> DriveContext {
+    let names = &config.drive;
+    DriveContext {
+        sharing: sharing.clone(),
+        mount_folders: MountFolderNames {
+            shared: names.shared_folder.clone().into(),
+            teams: names.team_folder.clone().into(),
+            trash: names.trash_folder.clone().map(String::from),
+        },
+        mass_changes: MassChangeDetector::new(&config.history),
         audit: audit.clone(),
         trees: homes.clone(),
-    }))
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -3,10 +3,10 @@
 
 use crate::app::removal::{self, RemovalRecord};
 use crate::app::{EXISTING, ExistingFolder, TREES, TreeKind, TreeRecord, place_of};
-use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::time::{from_unix_seconds, iso_date};
 use crate::model::{Error, RelPath, Result};
+use crate::sharing::shares::Share;
 use crate::state::sled::{RecordMap, SledStore};
 use crate::state::table::decode;
 use crate::storage::local::check::{CheckFinding, TreeCheckOptions, check_tree, inspect};

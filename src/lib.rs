@@ -6,7 +6,8 @@
 //! - [`config`]: settings; [`metrics`]: counters
 //! - [`log`], [`audit`]: who did what; [`http_client`]: requests it makes itself; [`failures`]: why clients failed lately
 //! - [`state`]: records; [`storage`]: trees of files
-//! - [`auth`]: who is asking; [`drive`]: what they see and may do
+//! - [`auth`]: who is asking; [`sharing`]: what accounts show to each other
+//! - [`drive`]: what an identity sees and may do
 //! - [`setup`]: the first administrator; [`links`], [`openid`]: the sign-in provider; [`uploads`], [`certs`]: certificates it gets for itself
 //! - [`app`]: everything shared
 //! - [`admin`]: what administrators do; [`backup`]; [`check`]: whether all of it agrees
@@ -40,6 +41,7 @@ pub mod uploads;
 
 pub mod auth;
 pub mod drive;
+pub mod sharing;
 
 pub mod admin;
 pub mod app;

@@ -4,9 +4,9 @@ use super::{Administrator, FilesDisposal, check_quota};
 use crate::app::removal::{RemovalOutcome, note_of};
 use crate::app::{App, TreeKind};
 use crate::audit::AuditKind;
-use crate::drive::groups::Grantee;
-use crate::drive::teams::{Team, TeamFolderMember};
 use crate::model::Result;
+use crate::sharing::groups::Grantee;
+use crate::sharing::teams::{Team, TeamFolderMember};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

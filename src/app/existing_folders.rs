@@ -4,8 +4,8 @@ use super::homes::{TreeKind, with_disk_timeout};
 use super::removal::INFIX;
 use super::{App, blocking};
 use crate::auth::AccountView;
-use crate::drive::teams::{Team, TeamFolderMember};
 use crate::model::{AccountName, Error, Result, Role};
+use crate::sharing::teams::{Team, TeamFolderMember};
 use crate::state::{Batch, CommitHook};
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl App {
     }
 
     /// Makes a team folder, without anything of one that had its name; its files lie in `folder`, where that is given. As
-    /// [`Teams::create`](crate::drive::teams::Teams::create).
+    /// [`Teams::create`](crate::sharing::teams::Teams::create).
     pub async fn create_team(
         &self,
         name: &str,

@@ -4,11 +4,11 @@
 use super::App;
 use crate::auth::Auth;
 use crate::drive::locks::{HolderCheck, LockHolder};
-use crate::drive::resolved_path::ResourceId;
-use crate::drive::shares::Share;
-use crate::drive::sharing::Sharing;
+use crate::drive::resource_id::ResourceId;
 use crate::links::Links;
 use crate::model::{AccountName, Rights, Via};
+use crate::sharing::Sharing;
+use crate::sharing::shares::Share;
 use std::sync::Arc;
 
 /// All that a right to change something rests on.
@@ -21,11 +21,11 @@ pub struct LockCheck {
 
 impl LockCheck {
     /// Asks these.
-    pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, commons: &Arc<Sharing>) -> Self {
+    pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, sharing: &Arc<Sharing>) -> Self {
         Self {
             auth: auth.clone(),
             links: links.clone(),
-            sharing: commons.clone(),
+            sharing: sharing.clone(),
         }
     }
 

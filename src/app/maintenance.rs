@@ -3,7 +3,7 @@
 
 use super::App;
 use super::homes::TreeKind;
-use crate::drive::resolved_path::NamedTree;
+use crate::drive::named_tree::NamedTree;
 use crate::model::{AccountName, Error, Result};
 use crate::storage::history::{ExpiredCounts, Retention};
 use crate::storage::local::LocalTree;

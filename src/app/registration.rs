@@ -3,8 +3,8 @@
 use super::App;
 use crate::audit::{Actor, AuditKind};
 use crate::auth::{AccountView, Applicant, RegisteredAccount};
-use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error, Result};
+use crate::sharing::groups::GroupName;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 

@@ -1,9 +1,9 @@
 //! Shares and links are bound to files and folders, whose ids a backup keeps. What was moved while the files were copied may lie
 //! elsewhere in a generation than its state says: here each share finds its own.
 
-use crate::drive::shares::Share;
 use crate::links::LinkRecord;
 use crate::model::{AccountName, RelPath, Result};
+use crate::sharing::shares::Share;
 use crate::state::sled::RecordMap;
 use crate::state::table::{decode, encode};
 use crate::storage::FileId;

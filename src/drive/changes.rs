@@ -1,15 +1,17 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
-use super::mass_change::ChangeCounts;
+use super::access::{Access, VIEW_ONLY};
+use super::context::DriveContext;
+use super::mass_change::{ChangeCounts, DeletedItem};
 use super::mounts::{Mount, MountLookup};
 use super::resolve::Resolved;
-use super::resolved_path::{Access, ResolvedPath, ResourceId, VIEW_ONLY};
+use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::{self, LockScope, ResolvedPreconditions};
-use super::shares::Share;
-use super::sharing::Sharing;
+use super::resource_id::ResourceId;
 use super::{Copying, Drive, Preconditions, present};
 use crate::audit::{Actor, AuditKind};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
+use crate::sharing::shares::Share;
 use crate::storage::{CopyDepth, FileId, PropChange, WriteOptions};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -17,15 +19,6 @@ use std::time::SystemTime;
 
 /// The shares that a move ends, once it is made.
 type EndedShares = Arc<Mutex<Vec<Arc<Share>>>>;
-
-/// What was moved to the trash.
-#[derive(Debug)]
-pub(super) struct DeletedItem {
-    /// What it is called there.
-    pub id: String,
-    /// Whether it is a folder.
-    pub folder: bool,
-}
 
 impl Drive {
     /// Changes dead properties and, if given, the modification time: all or nothing.
@@ -330,9 +323,13 @@ impl Drive {
 
     /// Ends the shares of what is gone.
     pub(super) async fn revoke_shares(&self, gone: &ResourceId) {
-        if let (Some(commons), Some(owner)) = (&self.sharing, owner(gone)) {
-            let ended = commons.shares.revoke_within(&owner, &gone.path).await;
-            self.report_ended(commons, &ended).await;
+        if let (Some(context), Some(owner)) = (&self.context, owner(gone)) {
+            let ended = context
+                .sharing
+                .shares
+                .revoke_within(&owner, &gone.path)
+                .await;
+            self.report_ended(context, &ended).await;
         }
     }
 
@@ -344,25 +341,30 @@ impl Drive {
         to: ResourceId,
     ) -> (Arc<ResolvedPreconditions>, EndedShares) {
         let ended = EndedShares::default();
-        let (Some(commons), Some(owner)) = (self.sharing.clone(), owner(&from)) else {
+        let (Some(context), Some(owner)) = (self.context.clone(), owner(&from)) else {
             return (Arc::new(bench), ended);
         };
         let told = ended.clone();
-        let follow = move || *told.lock() = commons.shares.follow(&owner, &from.path, &to.path);
+        let follow =
+            move || *told.lock() = context.sharing.shares.follow(&owner, &from.path, &to.path);
         (Arc::new(bench.on_commit(follow)), ended)
     }
 
     /// Keeps what a move has done to shares.
     async fn save_moved_shares(&self, to: &ResourceId, ended: &EndedShares) {
-        if let (Some(commons), Some(owner)) = (&self.sharing, owner(to)) {
+        if let (Some(context), Some(owner)) = (&self.context, owner(to)) {
             let ended = std::mem::take(&mut *ended.lock());
-            commons.shares.save_moved(&owner, &to.path, &ended).await;
-            self.report_ended(commons, &ended).await;
+            context
+                .sharing
+                .shares
+                .save_moved(&owner, &to.path, &ended)
+                .await;
+            self.report_ended(context, &ended).await;
         }
     }
 
-    async fn report_ended(&self, commons: &Sharing, ended: &[Arc<Share>]) {
-        let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
+    async fn report_ended(&self, context: &DriveContext, ended: &[Arc<Share>]) {
+        let reporter = context.audit.reporter(Actor::from(&*self.identity), None);
         for share in ended {
             let note = format!(
                 "{}: it was deleted, moved away or replaced",

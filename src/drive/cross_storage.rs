@@ -3,9 +3,10 @@
 
 mod moved;
 
-use super::changes::DeletedItem;
-use super::mass_change::ChangeCounts;
-use super::resolved_path::{Access, NamedTree, ResolvedPath};
+use super::access::Access;
+use super::mass_change::{ChangeCounts, DeletedItem};
+use super::named_tree::NamedTree;
+use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::{self, ResolvedPreconditions};
 use super::{Copying, Drive, Preconditions, present};
 use crate::model::{Error, RelPath, Result};

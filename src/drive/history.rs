@@ -1,7 +1,8 @@
 //! The past of a drive: what lies in the trash of its home, and the versions of its files.
 
-use super::mounts::MountSource;
-use super::resolved_path::{Access, NamedTree, ResolvedPath};
+use super::access::Access;
+use super::named_tree::NamedTree;
+use super::resolved_path::ResolvedPath;
 use super::revocable::ReadAccess;
 use super::{Drive, Preconditions, resolved_preconditions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
@@ -267,10 +268,7 @@ impl Drive {
         };
         let place = self.resolve_authorized(folder, Access::Change).await?;
         place.root.tree.stat(&place.path).await?;
-        let is_shared = place
-            .mount
-            .as_ref()
-            .is_some_and(|mount| matches!(mount.source, MountSource::Share(_)));
+        let is_shared = place.mount.as_ref().is_some_and(|mount| mount.is_share());
         let only = is_shared.then(|| self.identity.account.clone());
         let watch = self.read_access(place.mount);
         Ok(TrashView {

@@ -1,10 +1,11 @@
 //! Locks as one identity asks for, sees and ends them.
 
 use super::Drive;
+use super::access::Access;
 use super::locks::{Lock, LockHolder, LockRequest};
 use super::preconditions::Preconditions;
 use super::resolve::Resolved;
-use super::resolved_path::{Access, ResolvedPath, authorize};
+use super::resolved_path::{ResolvedPath, authorize};
 use super::resolved_preconditions;
 use crate::model::{Error, Result, VPath, Via};
 use crate::storage::{Expect, InitialContent, SpaceRequest, WriteOptions};

@@ -2,8 +2,7 @@
 //! a mistake. Nothing is refused, but the history of that drive is held from expiry, and those concerned are told.
 
 use super::Drive;
-use super::changes::DeletedItem;
-use super::resolved_path::NamedTree;
+use super::named_tree::NamedTree;
 use crate::audit::{Actor, AuditKind};
 use crate::config::HistoryConfig;
 use crate::model::{Identity, Result, time};
@@ -37,6 +36,15 @@ struct MassChangeWindow {
     removed: u64,
     /// From how many changes on it is looked how many files there are.
     next_check: u64,
+}
+
+/// What was moved to the trash.
+#[derive(Debug)]
+pub(super) struct DeletedItem {
+    /// What it is called there.
+    pub id: String,
+    /// Whether it is a folder.
+    pub folder: bool,
 }
 
 /// Files that were overwritten, or deleted.
@@ -116,10 +124,10 @@ impl Drive {
         harm: ChangeCounts,
         item: Option<String>,
     ) {
-        let Some(commons) = &self.sharing else { return };
+        let Some(context) = &self.context else { return };
         let key = (root.id.clone(), credential(&self.identity));
         if item.is_none() {
-            if let Some(window) = commons.mass_changes.count(&key, harm) {
+            if let Some(window) = context.mass_changes.count(&key, harm) {
                 let (drive, root) = (self.clone(), root.clone());
                 tokio::spawn(async move { log(drive.check_mass_change(&root, key, window).await) });
             }
@@ -149,8 +157,8 @@ impl Drive {
         item: Option<String>,
     ) -> Result<()> {
         let removed = root.tree.count_files(item.as_deref()).await?;
-        let window = self.sharing.as_ref().and_then(|commons| {
-            commons.mass_changes.count(
+        let window = self.context.as_ref().and_then(|context| {
+            context.mass_changes.count(
                 &key,
                 ChangeCounts {
                     removed,
@@ -171,7 +179,7 @@ impl Drive {
         key: MassChangeKey,
         window: MassChangeWindow,
     ) -> Result<()> {
-        let Some(commons) = &self.sharing else {
+        let Some(context) = &self.context else {
             return Ok(());
         };
         let files = root
@@ -179,15 +187,15 @@ impl Drive {
             .count_files(None)
             .await?
             .saturating_add(window.removed);
-        let bound = commons.mass_changes.bound(files);
+        let bound = context.mass_changes.bound(files);
         if window.changed < bound {
-            commons.mass_changes.recheck_at(&key, bound);
+            context.mass_changes.recheck_at(&key, bound);
             return Ok(());
         }
         let now = SystemTime::now();
         let is_new = root.tree.retention_hold().is_none();
         root.tree.set_retention_hold(now + HOLD).await?;
-        commons.mass_changes.forget(&key);
+        context.mass_changes.forget(&key);
         if is_new {
             let until = time::iso_date(now + HOLD);
             let changed = window.changed;
@@ -197,7 +205,7 @@ impl Drive {
                 "{changed} of {files} files overwritten or deleted within minutes; held until {until}"
             );
             let owner = root.id.strip_prefix("home/").unwrap_or(&root.id);
-            let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
+            let reporter = context.audit.reporter(Actor::from(&*self.identity), None);
             reporter.done(AuditKind::HistoryHeld, owner, note).await;
         }
         Ok(())

@@ -1,50 +1,49 @@
 //! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
-//! Every change is judged twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
+//! Every change is checked twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
+mod access;
 mod changes;
 mod checksum;
+pub mod context;
 mod cross_storage;
 mod drop_upload;
-pub mod groups;
 mod history;
 mod locking;
 pub mod locks;
+mod lost_locks;
 pub mod mass_change;
-mod mount_folder;
-pub mod mounts;
+mod mounts;
+pub mod named_tree;
 mod pages;
 mod pending_changes;
 pub mod preconditions;
 mod resolve;
-pub mod resolved_path;
+mod resolved_path;
 mod resolved_preconditions;
+pub mod resource_id;
 mod resumable_upload;
 pub mod revocable;
 mod rewind;
-mod share;
-pub mod shares;
-pub mod sharing;
-mod shown_names;
-pub mod teams;
 #[cfg(test)]
 mod tests;
-mod trash_names;
 mod upload;
 
 use crate::model::{Error, Identity, Result, VPath};
+use crate::sharing::shares::Share;
 use crate::storage::{CopyDepth, DeadProp, DirEntry, FileId, Listing, Node, Reader, Usage};
+use access::Access;
 pub use checksum::Checksum;
+use context::DriveContext;
 pub use locking::LockView;
 use locks::Locks;
 use mounts::{ExtendedListing, FixedListing, Mount, MountLookup, Mounts};
+use named_tree::NamedTree;
 pub use preconditions::Preconditions;
 use resolve::Resolved;
-use resolved_path::{Access, NamedTree, ResolvedPath, authorize};
+use resolved_path::{ResolvedPath, authorize};
 pub use resumable_upload::{CreatedUpload, Publication};
 use revocable::ReadAccess;
 pub use rewind::{RewindAction, RewindRequest, RewindSummary, RewoundPath};
-use shares::Share;
-use sharing::Sharing;
 use std::sync::Arc;
 use std::time::Duration;
 pub use upload::{DriveUpload, UploadOptions};
@@ -58,7 +57,7 @@ pub struct Drive {
     identity: Arc<Identity>,
     home: Arc<NamedTree>,
     locks: Arc<Locks>,
-    sharing: Option<Arc<Sharing>>,
+    context: Option<Arc<DriveContext>>,
     mounts: Option<Arc<Mounts>>,
     single_file: bool,
 }
@@ -88,16 +87,16 @@ impl Drive {
             identity,
             home,
             locks,
-            sharing: None,
+            context: None,
             mounts: None,
             single_file: false,
         }
     }
 
     /// The same drive with what others share with its account.
-    pub async fn with_sharing(mut self, commons: &Arc<Sharing>) -> Result<Self> {
-        self.mounts = Mounts::of(&self.identity, &self.home, commons).await?;
-        self.sharing = Some(commons.clone());
+    pub async fn with_context(mut self, context: &Arc<DriveContext>) -> Result<Self> {
+        self.mounts = Mounts::of(&self.identity, &self.home, context).await?;
+        self.context = Some(context.clone());
         Ok(self)
     }
 
@@ -170,7 +169,7 @@ impl Drive {
                 authorize(&place, Access::Stat)?;
                 place.root.tree.stat(&place.path).await
             }
-            Resolved::MountFolder(hall) => Ok(hall.node()),
+            Resolved::MountFolder(folder) => Ok(folder.node()),
             Resolved::SingleFileRoot => {
                 let Node {
                     modified,
@@ -203,8 +202,8 @@ impl Drive {
     pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
         let place = match self.resolve(path).await? {
             Resolved::Storage(place) => place,
-            Resolved::MountFolder(hall) => {
-                return Ok(self.fixed_listing(hall.entries(with_props).await?));
+            Resolved::MountFolder(folder) => {
+                return Ok(self.fixed_listing(folder.entries(with_props).await?));
             }
             Resolved::SingleFileRoot => {
                 return Ok(self.fixed_listing(vec![self.single_file_entry(with_props).await?]));
@@ -241,11 +240,11 @@ impl Drive {
         } else {
             Vec::new()
         };
-        let (name, node) = (
-            path.name().unwrap_or_default().to_owned(),
-            tree.stat(path).await.map_err(gone)?,
-        );
-        Ok(DirEntry { name, node, props })
+        Ok(DirEntry {
+            name: path.name().unwrap_or_default().to_owned(),
+            node: tree.stat(path).await.map_err(gone)?,
+            props,
+        })
     }
 
     /// Opens a file.

@@ -1,7 +1,8 @@
 //! Pages of folders, in byte order of names.
 
+use super::access::Access;
 use super::resolve::Resolved;
-use super::resolved_path::{Access, authorize};
+use super::resolved_path::authorize;
 use super::{Drive, Mounts};
 use crate::model::{Result, VPath};
 use crate::storage::DirEntry;

@@ -1,7 +1,7 @@
 //! The conditions of one request: what it expects to find and the lock tokens it submits (RFC 4918 section 10.4, RFC 9110 section 13).
 
 use super::locks::{LockHolder, LocksGuard};
-use super::resolved_path::ResourceId;
+use super::resource_id::ResourceId;
 use crate::model::{Error, Result, VPath};
 use crate::storage::{Etag, Expect, Node};
 use std::time::Instant;

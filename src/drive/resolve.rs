@@ -1,8 +1,8 @@
 //! The one way from the paths of a drive to places: its scope, its home and its mounts.
 
-use super::mount_folder::MountFolder;
-use super::mounts::MountLookup;
-use super::resolved_path::{Access, ResolvedPath, authorize, intersect_rights};
+use super::access::{Access, intersect_rights};
+use super::mounts::{MountFolder, MountLookup};
+use super::resolved_path::{ResolvedPath, authorize};
 use super::{Drive, absent_is_none};
 use crate::model::{Error, Result, ScopeTarget, VPath};
 use std::borrow::Cow;

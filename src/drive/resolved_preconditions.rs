@@ -1,9 +1,12 @@
 //! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
 
+use super::access::Access;
 use super::locks::Locks;
 use super::mounts::Mount;
+use super::named_tree::NamedTree;
 use super::preconditions::{Preconditions, ResolvedIfHeader, ResourceTag, TaggedResource};
-use super::resolved_path::{Access, NamedTree, ResolvedPath, ResourceId};
+use super::resolved_path::ResolvedPath;
+use super::resource_id::ResourceId;
 use super::{Drive, present};
 use crate::model::{AccessCheck, Error, Result};
 use crate::storage::{Node, PreconditionCheck, WriteOptions};

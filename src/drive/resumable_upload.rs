@@ -1,6 +1,6 @@
 //! Uploads that are laid aside and gone on with, by one request after the other, until they are published.
 
-use super::resolved_path::Access;
+use super::access::Access;
 use super::upload::{DriveUpload, upload_preconditions};
 use super::{Drive, Preconditions, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, VPath};

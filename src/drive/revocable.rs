@@ -1,8 +1,8 @@
 //! What a request was let in by may end while it runs: a credential, a share, a membership, a link. Listings and downloads ask again
 //! at each step, uploads before each part, changes when they happen.
 
+use super::access::Access;
 use super::mounts::Mount;
-use super::resolved_path::Access;
 use crate::model::{AccessCheck, Result};
 use crate::storage::{Digest, DirEntry, Listing, Node, Reader};
 use async_trait::async_trait;

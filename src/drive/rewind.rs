@@ -1,7 +1,8 @@
 //! Rewinding: a folder, or some of what is in it, as it was at a moment. It is made of moves, the trash and versions, so that nothing
 //! is lost by it, and a rewind can itself be rewound.
 
-use super::resolved_path::{Access, ResolvedPath};
+use super::access::Access;
+use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::{self, LockScope};
 use super::{Drive, Preconditions, present};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
@@ -243,10 +244,10 @@ impl Drive {
             .strip_prefix("home/")
             .and_then(|name| AccountName::parse(name).ok());
         let shares = self
-            .sharing
+            .context
             .as_ref()
             .zip(owner)
-            .map(|(commons, owner)| commons.shares.of(&owner));
+            .map(|(context, owner)| context.sharing.shares.of(&owner));
         shares.is_some_and(|shares| !shares.is_empty())
     }
 
@@ -424,7 +425,7 @@ mod tests {
     use super::*;
     use crate::config::{Durability, LocksConfig};
     use crate::drive::locks::Locks;
-    use crate::drive::resolved_path::NamedTree;
+    use crate::drive::named_tree::NamedTree;
     use crate::model::{AccountName, Identity, Irrevocable, Role};
     use crate::state::memory::MemoryStore;
     use crate::storage::local::{LocalSettings, LocalTree};

@@ -3,15 +3,16 @@
 use super::*;
 use crate::audit::Audit;
 use crate::config::{HistoryConfig, LocksConfig};
-use crate::drive::groups::{Grantee, GroupName, Groups};
+use crate::drive::access::intersect_rights;
+use crate::drive::context::{DriveContext, MountFolderNames, TreeProvider};
 use crate::drive::locks::LockRequest;
 use crate::drive::mass_change::MassChangeDetector;
 use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
-use crate::drive::resolved_path::intersect_rights;
-use crate::drive::shares::{NewShare, Share, Shares};
-use crate::drive::sharing::{MountFolderNames, TreeProvider};
-use crate::drive::teams::Teams;
 use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
+use crate::sharing::Sharing;
+use crate::sharing::groups::{Grantee, GroupName, Groups};
+use crate::sharing::shares::{NewShare, Share, Shares};
+use crate::sharing::teams::Teams;
 use crate::state::memory::MemoryStore;
 use crate::storage::local::{LocalSettings, LocalTree};
 use crate::storage::{Expect, InitialContent, PropChange};
@@ -410,17 +411,19 @@ fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
 }
 
-/// What ana, whose home this is, and ben have in common: nothing yet.
-async fn commons_of(ana: &TestHome, ben: &Arc<NamedTree>) -> Arc<Sharing> {
+/// The context of ana's and ben's drives: nothing is shared yet.
+async fn context_of(ana: &TestHome, ben: &Arc<NamedTree>) -> Arc<DriveContext> {
     let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
-    Arc::new(Sharing {
-        shares: Shares::open(MemoryStore::new(), groups.clone())
-            .await
-            .unwrap(),
-        teams: Teams::open(MemoryStore::new(), groups.clone())
-            .await
-            .unwrap(),
-        groups,
+    Arc::new(DriveContext {
+        sharing: Arc::new(Sharing {
+            shares: Shares::open(MemoryStore::new(), groups.clone())
+                .await
+                .unwrap(),
+            teams: Teams::open(MemoryStore::new(), groups.clone())
+                .await
+                .unwrap(),
+            groups,
+        }),
         mount_folders: MountFolderNames {
             shared: "Shared with me".into(),
             teams: "Team folders".into(),
@@ -435,11 +438,11 @@ async fn commons_of(ana: &TestHome, ben: &Arc<NamedTree>) -> Arc<Sharing> {
     })
 }
 
-/// Ana's home, the commons, and ben's drive.
-async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<Sharing>, Drive) {
+/// Ana's home, the context, and ben's drive.
+async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<DriveContext>, Drive) {
     let (ana, ben) = (TestHome::new().await, TestHome::new().await);
     let root = Arc::new(NamedTree::new("home/ben".into(), ben.root.tree.clone()));
-    let commons = commons_of(&ana, &root).await;
+    let context = context_of(&ana, &root).await;
     let (at, to) = (path("docs"), name("ben").into());
     let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
     let new = NewShare {
@@ -451,21 +454,26 @@ async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<Shar
         expires: None,
         note: String::new(),
     };
-    commons.shares.create(&name("ana"), new).await.unwrap();
+    context
+        .sharing
+        .shares
+        .create(&name("ana"), new)
+        .await
+        .unwrap();
     let identity = Identity {
         rights: of_ben,
         ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
     };
     let drive = Drive::new(Arc::new(identity), root, ana.locks.clone())
-        .with_sharing(&commons)
+        .with_context(&context)
         .await
         .unwrap();
-    (ana, ben, commons, drive)
+    (ana, ben, context, drive)
 }
 
 #[tokio::test]
 async fn a_listing_ends_with_the_share() {
-    let (ana, _ben, commons, drive) = shared(Rights::View, Rights::Edit).await;
+    let (ana, _ben, context, drive) = shared(Rights::View, Rights::Edit).await;
     for number in 0..2000 {
         std::fs::write(ana.dir.path().join(format!("docs/{number}")), "").unwrap();
     }
@@ -473,8 +481,9 @@ async fn a_listing_ends_with_the_share() {
     let mut listing = drive.list(&at, false).await.unwrap();
     let first = listing.next_page().await.unwrap().len();
     assert!((1..2000).contains(&first), "{first}");
-    let share = &commons.shares.of(&name("ana"))[0];
-    commons
+    let share = &context.sharing.shares.of(&name("ana"))[0];
+    context
+        .sharing
         .shares
         .revoke(&name("ana"), &share.id)
         .await
@@ -485,7 +494,7 @@ async fn a_listing_ends_with_the_share() {
 
 #[tokio::test]
 async fn an_upload_under_way_ends_with_the_share() {
-    let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let (ana, _ben, context, drive) = shared(Rights::Edit, Rights::Edit).await;
     let at = path("Shared with me/docs/late");
     let mut upload = drive
         .begin_put(
@@ -496,9 +505,10 @@ async fn an_upload_under_way_ends_with_the_share() {
         .await
         .unwrap();
     upload.write("x".into()).await.unwrap();
-    let share = &commons.shares.of(&name("ana"))[0];
+    let share = &context.sharing.shares.of(&name("ana"))[0];
     let view = |share: &mut Share| share.rights = Rights::View;
-    commons
+    context
+        .sharing
         .shares
         .change(|shares| shares.made_by(&name("ana"), &share.id), view)
         .await
@@ -510,19 +520,20 @@ async fn an_upload_under_way_ends_with_the_share() {
 /// However many receivers rename a share, or leave it, its owner can change it.
 #[tokio::test]
 async fn receivers_leave_room_in_the_record_of_a_share() {
-    let (_ana, _ben, commons, _drive) = shared(Rights::Edit, Rights::Edit).await;
+    let (_ana, _ben, context, _drive) = shared(Rights::Edit, Rights::Edit).await;
     let members: Vec<_> = (0..600).map(|n| name(&format!("{n:040}"))).collect();
     let crew = GroupName::parse("crew").unwrap();
-    commons
+    context
+        .sharing
         .groups
         .create(&crew, members.iter().cloned().collect())
         .await
         .unwrap();
-    let first = commons.shares.of(&name("ana"))[0].clone();
+    let first = context.sharing.shares.of(&name("ana"))[0].clone();
     let (path, node, to) = (
         first.path(),
         first.node,
-        commons.groups.bind(&Grantee::Group(crew)).unwrap(),
+        context.sharing.groups.bind(&Grantee::Group(crew)).unwrap(),
     );
     let new = NewShare {
         path,
@@ -533,7 +544,8 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
         expires: None,
         note: String::new(),
     };
-    let id = commons
+    let id = context
+        .sharing
         .shares
         .create(&name("ana"), new)
         .await
@@ -543,8 +555,8 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
     let (mut is_full, long) = (false, "\"".repeat(200));
     for (n, member) in members.iter().enumerate() {
         let changed = match n % 2 {
-            0 => commons.shares.rename(member, &id, &long).await,
-            _ => commons.shares.leave(member, &id).await,
+            0 => context.sharing.shares.rename(member, &id, &long).await,
+            _ => context.sharing.shares.leave(member, &id).await,
         };
         is_full |= matches!(changed, Err(Error::LimitReached(_)));
     }
@@ -553,7 +565,8 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
         (share.rights, share.expires, share.note) =
             (Rights::View, Some(i64::MAX), "\u{1f4c1}".repeat(1000));
     };
-    commons
+    context
+        .sharing
         .shares
         .change(|shares| shares.made_by(&name("ana"), &id), lower)
         .await
@@ -562,12 +575,13 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
 
 #[tokio::test]
 async fn a_share_with_an_end_ends() {
-    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
-    let share = &commons.shares.of(&name("ana"))[0];
+    let (_ana, _ben, context, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let share = &context.sharing.shares.of(&name("ana"))[0];
     let over = |share: &mut Share| {
         share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
     };
-    commons
+    context
+        .sharing
         .shares
         .change(|shares| shares.made_by(&name("ana"), &share.id), over)
         .await
@@ -576,7 +590,7 @@ async fn a_share_with_an_end_ends() {
         drive.stat(&path("Shared with me/docs")).await,
         Err(Error::NotFound)
     ));
-    assert!(commons.shares.to(&name("ben")).is_empty());
+    assert!(context.sharing.shares.to(&name("ben")).is_empty());
 }
 
 #[tokio::test]
@@ -598,13 +612,13 @@ async fn nobody_gets_more_than_both_the_share_and_the_sign_in_allow() {
 
 #[tokio::test]
 async fn a_link_passes_nothing_on_that_others_share() {
-    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let (_ana, _ben, context, drive) = shared(Rights::Edit, Rights::Edit).await;
     let link = Identity {
         via: Via::Link("1".into()),
         ..drive.identity().clone()
     };
     let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone())
-        .with_sharing(&commons)
+        .with_context(&context)
         .await
         .unwrap();
     assert!(matches!(

@@ -1,7 +1,8 @@
 //! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
 
+use super::access::Access;
 use super::mass_change::ChangeCounts;
-use super::resolved_path::{Access, ResolvedPath};
+use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::ResolvedPreconditions;
 use super::{Checksum, Drive, Preconditions, present, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, Rights, VPath};

@@ -75,11 +75,7 @@ fn overwriting_half_of_a_drive_holds_its_history_over_restarts() {
     ana.delete("/d/30").is(204);
     let app = server.app();
     let (root, _) = server
-        .block_on(
-            app.sharing
-                .trees
-                .home(&"ana".to_owned().try_into().unwrap()),
-        )
+        .block_on(app.drives.trees.home(&"ana".to_owned().try_into().unwrap()))
         .unwrap();
     let retention = Retention {
         trash: Some(Duration::from_secs(3600)),

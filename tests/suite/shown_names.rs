@@ -3,8 +3,8 @@
 
 use crate::harness::{Client, TestServer};
 use crate::shares::{admin, names};
-use sarang::drive::shares::Share;
 use sarang::model::AccountName;
+use sarang::sharing::shares::Share;
 use serde_json::{Value, json};
 
 const HALL: &str = "/Shared with me";

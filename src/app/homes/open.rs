@@ -2,7 +2,7 @@
 //! tree that somebody holds is never opened a second time beside: that would take the uploads of the one for leftovers of the other.
 
 use super::TreeKind;
-use crate::drive::resolved_path::NamedTree;
+use crate::drive::named_tree::NamedTree;
 use crate::storage::local::LocalTree;
 use crate::storage::local::close::ClosedLocalTree;
 use parking_lot::Mutex;

@@ -8,7 +8,7 @@ use super::open::{MovedCheck, OpenTree};
 use crate::app::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::drive::resolved_path::NamedTree;
+use crate::drive::named_tree::NamedTree;
 use crate::model::{AccountName, Error, Result};
 use crate::storage::SpaceRequest;
 use crate::storage::local::{LocalSettings, LocalTree};

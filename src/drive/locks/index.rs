@@ -2,7 +2,7 @@
 
 use super::{HolderCheck, Lock, LockHolder};
 use crate::config::LocksConfig;
-use crate::drive::resolved_path::ResourceId;
+use crate::drive::resource_id::ResourceId;
 use crate::model::{AccountName, Error, RelPath, Result};
 use parking_lot::RwLockReadGuard;
 use std::collections::hash_map::Entry;

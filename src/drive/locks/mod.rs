@@ -6,7 +6,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use super::resolved_path::ResourceId;
+use super::resource_id::ResourceId;
 use crate::config::LocksConfig;
 use crate::model::{AccountName, Error, RelPath, Result, Via, time};
 use crate::state::table::DELETED_AT_ONCE;

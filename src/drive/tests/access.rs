@@ -91,7 +91,7 @@ const SHARE: &str = "Shared with me/docs";
 struct AccessFixture {
     ana: TestHome,
     ben: TestHome,
-    sharing: Arc<Sharing>,
+    context: Arc<DriveContext>,
     root: Arc<NamedTree>,
     trashed: String,
     version: String,
@@ -100,7 +100,7 @@ struct AccessFixture {
 
 impl AccessFixture {
     async fn new() -> Self {
-        let (ana, ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+        let (ana, ben, context, drive) = shared(Rights::Edit, Rights::Edit).await;
         let version = {
             put(&drive, "docs/a", "newer").await.unwrap();
             drive.versions(&path("docs/a")).await.unwrap()[0].id.clone()
@@ -124,7 +124,7 @@ impl AccessFixture {
         Self {
             ana,
             ben,
-            sharing: commons,
+            context,
             root,
             trashed,
             version,
@@ -141,7 +141,7 @@ impl AccessFixture {
             self.root.clone(),
             self.ana.locks.clone(),
         );
-        drive.with_sharing(&self.sharing).await.unwrap()
+        drive.with_context(&self.context).await.unwrap()
     }
 
     /// All that the two have: files with what they hold, trash and versions, properties, locks, shares. What a failure leaves behind
@@ -176,7 +176,7 @@ impl AccessFixture {
         let props = self.root.tree.props(&path("top")).await;
         format!(
             "{found:#?} {props:?} {locks:?} {:?}",
-            self.sharing.shares.to(&name("ben"))
+            self.context.sharing.shares.to(&name("ben"))
         )
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn shares_from_disks_that_hang_hide_no_others() {
-    let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let (ana, _ben, context, drive) = shared(Rights::Edit, Rights::Edit).await;
     for owner in ["cid", "dee", "eve"] {
         let new = NewShare {
             path: path(owner),
@@ -15,7 +15,12 @@ async fn shares_from_disks_that_hang_hide_no_others() {
             expires: None,
             note: String::new(),
         };
-        commons.shares.create(&name(owner), new).await.unwrap();
+        context
+            .sharing
+            .shares
+            .create(&name(owner), new)
+            .await
+            .unwrap();
     }
     let drive = Drive::new(
         Arc::new(drive.identity().clone()),
@@ -23,7 +28,7 @@ async fn shares_from_disks_that_hang_hide_no_others() {
         drive.locks.clone(),
     );
     let (drive, began) = (
-        drive.with_sharing(&commons).await.unwrap(),
+        drive.with_context(&context).await.unwrap(),
         tokio::time::Instant::now(),
     );
     let incoming = drive.incoming().await.unwrap();

@@ -109,20 +109,26 @@ impl RightsFixture {
         }
     }
 
-    async fn commons(&self, given: &[GivenShare]) -> Arc<Sharing> {
-        let commons = commons_of(&self.ana, &self.ben).await;
-        commons
+    async fn context(&self, given: &[GivenShare]) -> Arc<DriveContext> {
+        let context = context_of(&self.ana, &self.ben).await;
+        context
+            .sharing
             .groups
             .create(&group("his"), [name("ben")].into())
             .await
             .unwrap();
-        commons
+        context
+            .sharing
             .groups
             .create(&group("others"), [name("eva")].into())
             .await
             .unwrap();
         for GivenShare { at, to, rights } in given {
-            let (path, to, rights) = (path(ALL[*at]), commons.groups.bind(to).unwrap(), *rights);
+            let (path, to, rights) = (
+                path(ALL[*at]),
+                context.sharing.groups.bind(to).unwrap(),
+                *rights,
+            );
             let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
             let folder = FOLDERS.contains(&ALL[*at]);
             let new = NewShare {
@@ -135,18 +141,18 @@ impl RightsFixture {
                 note: String::new(),
             };
             // The same with the same once more is refused.
-            let _ = commons.shares.create(&name("ana"), new).await;
+            let _ = context.sharing.shares.create(&name("ana"), new).await;
         }
-        commons
+        context
     }
 
-    async fn drive(&self, commons: &Arc<Sharing>, rights: Rights) -> Drive {
+    async fn drive(&self, context: &Arc<DriveContext>, rights: Rights) -> Drive {
         let identity = Identity {
             rights,
             ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
         };
         let drive = Drive::new(Arc::new(identity), self.ben.clone(), self.ana.locks.clone());
-        drive.with_sharing(commons).await.unwrap()
+        drive.with_context(context).await.unwrap()
     }
 }
 
@@ -160,7 +166,7 @@ async fn ways(drive: &Drive) -> Vec<(VPath, String)> {
 }
 
 /// The shares as they stand, in the words of a case.
-fn standing(commons: &Sharing) -> Vec<GivenShare> {
+fn standing(context: &DriveContext) -> Vec<GivenShare> {
     let of = |share: &Arc<Share>| {
         let at = ALL
             .iter()
@@ -172,7 +178,13 @@ fn standing(commons: &Sharing) -> Vec<GivenShare> {
             rights: share.rights,
         }
     };
-    commons.shares.of(&name("ana")).iter().map(of).collect()
+    context
+        .sharing
+        .shares
+        .of(&name("ana"))
+        .iter()
+        .map(of)
+        .collect()
 }
 
 proptest! {
@@ -187,27 +199,27 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         runtime.block_on(async {
             let stage = RightsFixture::new().await;
-            let commons = stage.commons(&given).await;
-            let held = stage.drive(&commons, own).await;
+            let context = stage.context(&given).await;
+            let held = stage.drive(&context, own).await;
             let known = ways(&held).await;
             let mut before = allowed(&held, &known).await;
-            prop_assert_eq!(&before, &granted(&standing(&commons), own));
+            prop_assert_eq!(&before, &granted(&standing(&context), own));
             let owners: Allowed =
                 ALL.iter().flat_map(|file| ACCESSES.map(|(word, _)| ((*file).to_owned(), word))).collect();
             prop_assert!(before.is_subset(&owners));
             for index in order {
-                let shares = commons.shares.of(&name("ana"));
+                let shares = context.sharing.shares.of(&name("ana"));
                 let Some(share) = shares.get(index.index(shares.len().max(1))) else { break };
-                commons.shares.revoke(&name("ana"), &share.id).await.unwrap();
+                context.sharing.shares.revoke(&name("ana"), &share.id).await.unwrap();
                 // A drive that was there before, and one that is opened now.
-                let now = stage.drive(&commons, own).await;
+                let now = stage.drive(&context, own).await;
                 let after = allowed(&held, &known).await;
                 prop_assert!(after.is_subset(&before), "{:?} were refused before", after.difference(&before));
-                prop_assert_eq!(&after, &granted(&standing(&commons), own));
+                prop_assert_eq!(&after, &granted(&standing(&context), own));
                 prop_assert_eq!(&allowed(&now, &ways(&now).await).await, &after);
                 before = after;
             }
-            prop_assert!(!commons.shares.of(&name("ana")).is_empty() || before.is_empty());
+            prop_assert!(!context.sharing.shares.of(&name("ana")).is_empty() || before.is_empty());
             Ok(())
         })?;
     }

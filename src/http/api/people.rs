@@ -5,7 +5,7 @@ use super::caller::AccountCaller;
 use super::json::Query;
 use super::problem::{Failures, Problem};
 use super::shares::invalid;
-use crate::drive::groups::Grantee;
+use crate::sharing::groups::Grantee;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};

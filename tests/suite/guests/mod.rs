@@ -143,7 +143,7 @@ fn lay_out(server: &TestServer) {
     server.block_on(async {
         app.locks.release_account(&ana(), "home/ana").await.unwrap();
         for share in app.sharing.shares.of(&ana()) {
-            let again = |share: &mut sarang::drive::shares::Share| {
+            let again = |share: &mut sarang::sharing::shares::Share| {
                 share.left.clear();
                 share.names.clear();
             };

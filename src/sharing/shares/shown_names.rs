@@ -1,10 +1,10 @@
-//! The names under which accounts see what others share with them. A name is given at the first look and kept until the share shows there no
-//! more: else a client would find another's folder under it once an older share of the same name has ended. The records are one for each
-//! receiver and share, as a group may have any number of members.
+//! The names under which accounts see the shares they receive. A name is assigned at the first listing and kept as long as the share shows:
+//! otherwise a client would find another's folder under it once an older share of the same name has ended. One record per receiver and
+//! share, as a group may have any number of members.
 
-use super::mount_folder::UniqueNames;
-use super::share::Share;
+use super::Share;
 use crate::model::{AccountName, Result, VPath};
+use crate::sharing::names::UniqueNames;
 use crate::state::table::{Record, Table};
 use crate::state::{Batch, StateStore};
 use parking_lot::RwLock;
@@ -44,7 +44,8 @@ impl ShownNames {
     /// Reads the names, and clears away those of shares that are no more.
     pub async fn open(store: Arc<dyn StateStore>, is_there: impl Fn(&str) -> bool) -> Result<Self> {
         let table = Table::<ShownName>::new(store, "share-name/");
-        let (mut given, mut over) = (HashMap::<_, NamesByShare>::new(), Vec::new());
+        let mut given = HashMap::<_, NamesByShare>::new();
+        let mut over = Vec::new();
         for (key, shown) in table.all().await? {
             let of = key.split_once('/').filter(|(_, id)| is_there(id));
             match of
@@ -85,7 +86,7 @@ impl ShownNames {
         &self,
         account: &AccountName,
         shares: &[Arc<Share>],
-        hall: &VPath,
+        folder: &VPath,
         other: &str,
     ) -> Result<Vec<String>> {
         let own = self.given.read().get(account).cloned().unwrap_or_default();
@@ -99,7 +100,7 @@ impl ShownNames {
         let mut taken = UniqueNames::without(shares.iter().filter_map(|share| kept(share)));
         let mut give = |share: &Share| {
             let wanted = share.name_for(account).to_owned();
-            let name = taken.assign(hall, &wanted, other);
+            let name = taken.assign(folder, &wanted, other);
             changes.push((
                 share.id.clone(),
                 Some(ShownName {
@@ -199,15 +200,13 @@ mod tests {
 
     #[tokio::test]
     async fn names_stay_over_a_restart_and_end_with_their_share_and_account() {
-        let (store, ben, hall) = (
-            MemoryStore::new(),
-            AccountName::parse("ben").unwrap(),
-            VPath::parse("in").unwrap(),
-        );
+        let store = MemoryStore::new();
+        let ben = AccountName::parse("ben").unwrap();
+        let folder = VPath::parse("in").unwrap();
         let all: Vec<_> = (0..SHARES).map(share).collect();
         let names = ShownNames::open(store.clone(), |_| true).await.unwrap();
         assert!(names.of(&ben, &all).is_none());
-        let given = names.assign(&ben, &all, &hall, "Shared").await.unwrap();
+        let given = names.assign(&ben, &all, &folder, "Shared").await.unwrap();
         assert_eq!(given.iter().collect::<HashSet<_>>().len(), SHARES);
         assert_eq!(names.of(&ben, &all), Some(given.clone()));
         let names = ShownNames::open(store.clone(), |id| id != "0")
@@ -217,7 +216,7 @@ mod tests {
         assert!(names.of(&ben, &all).is_none());
         // What shows no more has no name, and what comes takes the first that is free.
         let late = [&all[2..], &[share(SHARES)]].concat();
-        let given_late = names.assign(&ben, &late, &hall, "Shared").await.unwrap();
+        let given_late = names.assign(&ben, &late, &folder, "Shared").await.unwrap();
         assert_eq!(
             (&given_late[..SHARES - 2], given_late[SHARES - 2].as_str()),
             (&given[2..], "same")

@@ -1,15 +1,21 @@
-//! Shares: what accounts show of their drives to others. Records in the store, and an index in memory that every look goes to.
-//! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
+//! Shares: files and folders that accounts show to others. Records in the state store, read from an index in memory.
+//! A share is bound to the file or folder itself: it follows it through the drive, and never shows another of the same name.
+
+mod follow;
+mod index;
+mod share;
+mod shown_names;
 
 use super::groups::{Grantee, GranteeRef, Groups};
-pub use super::share::{NewShare, Share};
-use super::shown_names::ShownNames;
 use crate::model::time::unix_seconds;
-use crate::model::{AccountName, Error, RelPath, Result, VPath};
+use crate::model::{AccountName, Error, Result, VPath};
 use crate::state::StateStore;
 use crate::state::table::{Table, encode, new_id};
+use index::{ShareIndex, in_order};
 use parking_lot::RwLock;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+pub use share::{NewShare, Share};
+use shown_names::ShownNames;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Mutex;
@@ -19,62 +25,14 @@ const MAX_SHARES: usize = 1000;
 /// The most bytes that a record may have after a receiver's change: a store takes 32 KiB, and the owner still changes rights, end and note.
 const MAX_BY_RECEIVERS: usize = 24 << 10;
 
-#[derive(Debug, Default)]
-struct ShareIndex {
-    shares: HashMap<String, Arc<Share>>,
-    grantees: HashMap<GranteeRef, BTreeSet<String>>,
-    owners: HashMap<AccountName, BTreeSet<String>>,
-}
-
-impl ShareIndex {
-    fn insert(&mut self, share: Share) -> Arc<Share> {
-        let (id, share) = (share.id.clone(), Arc::new(share));
-        self.grantees
-            .entry(share.to.clone())
-            .or_default()
-            .insert(id.clone());
-        self.owners
-            .entry(share.owner.clone())
-            .or_default()
-            .insert(id.clone());
-        self.shares.insert(id, share.clone());
-        share
-    }
-
-    fn remove(&mut self, share: &Share) {
-        self.shares.remove(&share.id);
-        if let Some(ids) = self.grantees.get_mut(&share.to) {
-            ids.remove(&share.id);
-        }
-        if let Some(ids) = self.owners.get_mut(&share.owner) {
-            ids.remove(&share.id);
-        }
-    }
-
-    fn all<'a>(
-        &'a self,
-        ids: Option<&'a BTreeSet<String>>,
-    ) -> impl Iterator<Item = &'a Arc<Share>> {
-        ids.into_iter()
-            .flatten()
-            .filter_map(|id| self.shares.get(id))
-    }
-}
-
-fn in_order<'a>(shares: impl Iterator<Item = &'a Arc<Share>>) -> Vec<Arc<Share>> {
-    let mut shares: Vec<_> = shares.cloned().collect();
-    shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-    shares
-}
-
 /// Every share.
 #[derive(Debug)]
 pub struct Shares {
     table: Table<Share>,
     index: RwLock<ShareIndex>,
     groups: Arc<Groups>,
-    /// What receivers see them under.
-    pub(super) shown: ShownNames,
+    /// The names that receivers see.
+    shown: ShownNames,
     /// One change at a time, so that memory and store agree.
     changing: Mutex<()>,
 }
@@ -126,16 +84,21 @@ impl Shares {
         in_order(shares.filter(|share| self.shows(share, account)))
     }
 
+    /// The names under which an account sees these shares, in their order; `None` while one of them has none.
+    pub fn known_names(&self, account: &AccountName, shares: &[Arc<Share>]) -> Option<Vec<String>> {
+        self.shown.of(account, shares)
+    }
+
     /// What others show to an account at present, and the names under which it sees them, which are given to those that have none.
-    pub(super) async fn assign_names(
+    pub async fn assign_names(
         &self,
         account: &AccountName,
-        hall: &VPath,
+        folder: &VPath,
         other: &str,
     ) -> Result<(Vec<Arc<Share>>, Vec<String>)> {
         let _turn = self.shown.lock_naming().await;
         let shares = self.to(account);
-        let names = self.shown.assign(account, &shares, hall, other).await?;
+        let names = self.shown.assign(account, &shares, folder, other).await?;
         Ok((shares, names))
     }
 
@@ -218,22 +181,19 @@ impl Shares {
             note,
             ..
         } = new;
-        let (id, created) = (new_id()?, unix_seconds(SystemTime::now()));
-        let (names, left) = (BTreeMap::new(), BTreeSet::new());
-        let owner = owner.clone();
         self.store(Share {
-            id,
-            owner,
+            id: new_id()?,
+            owner: owner.clone(),
             path,
             node,
             folder,
             to,
             rights,
-            created,
+            created: unix_seconds(SystemTime::now()),
             expires,
             note,
-            names,
-            left,
+            names: BTreeMap::new(),
+            left: BTreeSet::new(),
         })
         .await
     }
@@ -294,85 +254,6 @@ impl Shares {
         Ok(share)
     }
 
-    /// Lets the shares of what was moved within a home follow it, and ends those of what it replaced, in the step that moves it; says which
-    /// have ended. What this changes must be kept ([`keep_moved`](Self::keep_moved)).
-    pub(super) fn follow(
-        &self,
-        owner: &AccountName,
-        from: &RelPath,
-        to: &RelPath,
-    ) -> Vec<Arc<Share>> {
-        let mut index = self.index.write();
-        let shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
-        let mut ended: Vec<Arc<Share>> = Vec::new();
-        for share in shares {
-            match share.path().after(from).map(|rest| rest.beneath(to)) {
-                Some(path) => {
-                    let mut share = Share::clone(&share);
-                    share.set_path(&path);
-                    index.insert(share);
-                }
-                None if share.path().is_within(to) => ended.push(share),
-                None => {}
-            }
-        }
-        for share in &ended {
-            index.remove(share);
-        }
-        ended
-    }
-
-    /// Keeps what [`follow`](Self::follow) has changed: a record that cannot be changed is no failure of the move.
-    pub(super) async fn save_moved(&self, owner: &AccountName, to: &RelPath, ended: &[Arc<Share>]) {
-        if self
-            .index
-            .read()
-            .owners
-            .get(owner)
-            .is_none_or(BTreeSet::is_empty)
-            && ended.is_empty()
-        {
-            return;
-        }
-        let _turn = self.changing.lock().await;
-        for share in ended {
-            warn_of(self.table.delete(&share.key()).await);
-        }
-        for share in self
-            .of(owner)
-            .into_iter()
-            .filter(|share| share.path().is_within(to))
-        {
-            warn_of(self.table.put(&share.key(), &share).await);
-        }
-    }
-
-    /// Ends the shares of what is gone from a home, and says which they were. What made it necessary has happened: memory changes at
-    /// once, and a record that cannot be deleted is no failure of that; it shows nothing, for its file is not there.
-    pub(super) async fn revoke_within(
-        &self,
-        owner: &AccountName,
-        path: &RelPath,
-    ) -> Vec<Arc<Share>> {
-        if self
-            .index
-            .read()
-            .owners
-            .get(owner)
-            .is_none_or(BTreeSet::is_empty)
-        {
-            return Vec::new();
-        }
-        let _turn = self.changing.lock().await;
-        let mut ended = self.of(owner);
-        ended.retain(|share| share.path().is_within(path));
-        for share in &ended {
-            self.index.write().remove(share);
-            warn_of(self.table.delete(&share.key()).await);
-        }
-        ended
-    }
-
     /// Ends every share that an account made or that was made for it alone.
     pub async fn revoke_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
@@ -398,7 +279,7 @@ impl Shares {
     }
 
     /// The accounts that shares are of, or with, or have names for.
-    pub(super) fn accounts_named(&self) -> BTreeSet<AccountName> {
+    pub fn accounts_named(&self) -> BTreeSet<AccountName> {
         let index = self.index.read();
         let receivers = index
             .shares
@@ -414,13 +295,13 @@ impl Shares {
     }
 
     /// Ends every share with one grantee.
-    pub(super) async fn revoke_grantee(&self, to: &GranteeRef) -> Result<()> {
+    pub async fn revoke_grantee(&self, to: &GranteeRef) -> Result<()> {
         let _turn = self.changing.lock().await;
         self.revoke_all(&self.with(to)).await
     }
 
     /// Ends the shares with groups that are no more.
-    pub(super) async fn revoke_lost_groups(&self) -> Result<()> {
+    pub async fn revoke_lost_groups(&self) -> Result<()> {
         let _turn = self.changing.lock().await;
         let lost = |share: &&Arc<Share>| !self.groups.exists(&share.to);
         let shares: Vec<_> = self
@@ -462,11 +343,5 @@ impl Shares {
                 _ => return Ok(index.insert(share)),
             }
         }
-    }
-}
-
-fn warn_of(outcome: Result<()>) {
-    if let Err(error) = outcome {
-        tracing::warn!(%error, "a share has changed, and its record has not");
     }
 }

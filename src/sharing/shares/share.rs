@@ -1,8 +1,8 @@
 //! One share: a file or folder of an account that is shown to others.
 
-use super::groups::GranteeRef;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Rights};
+use crate::sharing::groups::GranteeRef;
 use crate::state::table::Record;
 use crate::storage::FileId;
 use serde::{Deserialize, Serialize};

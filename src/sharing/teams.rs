@@ -214,7 +214,7 @@ impl Teams {
     }
 
     /// Takes groups that are no more out of every team folder.
-    pub(super) async fn remove_lost_groups(&self) -> Result<()> {
+    pub async fn remove_lost_groups(&self) -> Result<()> {
         self.retain(|member| self.groups.exists(&member.to)).await
     }
 

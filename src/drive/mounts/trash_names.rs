@@ -1,8 +1,8 @@
-//! What things are called where a drive shows its trash. It follows from what they are called in the trash, whose names end with a stamp, and
-//! leads back there: neither a listing nor a look reads more than itself.
+//! The names of trash items where a drive shows its trash. A shown name follows from the name in the trash, which ends with a stamp, and
+//! leads back to it: neither a listing nor a lookup reads anything else.
 
-use super::mount_folder::with_suffix;
 use crate::model::{RelPath, Result};
+use crate::sharing::names::with_suffix;
 use crate::storage::{DirEntry, Listing};
 use async_trait::async_trait;
 
@@ -62,7 +62,7 @@ fn without_suffix(name: &str) -> Option<String> {
     split(before).map(|(stem, stamp)| format!("{stem}.{ending}.{stamp}"))
 }
 
-/// A name without the mark at its end, and the mark.
+/// A name without the suffix at its end, and the stamp in that.
 fn split(name: &str) -> Option<(&str, &str)> {
     name.strip_suffix(')')?
         .rsplit_once(" (")

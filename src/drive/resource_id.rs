@@ -1,0 +1,23 @@
+//! What locks and `If` headers name a file or folder by.
+
+use crate::model::RelPath;
+use std::sync::Arc;
+
+/// The id of a tree and a path in it, in NFC: both Unicode spellings of a name are one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceId {
+    /// The id of the tree: `home/ana`.
+    pub root: Arc<str>,
+    /// The path in NFC.
+    pub path: RelPath,
+}
+
+impl ResourceId {
+    /// What nothing stands at and no lock covers.
+    pub fn none() -> Self {
+        Self {
+            root: "".into(),
+            path: RelPath::root(),
+        }
+    }
+}
