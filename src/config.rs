@@ -6,6 +6,7 @@ mod metrics;
 mod mode;
 mod network;
 mod openid;
+mod public_url;
 mod service_manager;
 mod tls;
 

@@ -83,7 +83,7 @@ impl Server {
         )
         .await?;
         if let Some(certificates) = &listeners.certificates {
-            certificates.check_host(&app.config.server.public_url);
+            certificates.check_host(app.config.server.public_origin());
         }
         let listeners = Listeners {
             metrics: Arc::clone(&app.metrics),

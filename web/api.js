@@ -1,6 +1,6 @@
 // The one way to the server: the session's cookie, the mark that forms of other sites cannot set, failures in words.
 
-import { date, has, part, t } from './dom.js'
+import { date, has, part, root, t } from './dom.js'
 
 /** Who is signed in. @type {{ me: any }} */
 export const session = { me: null }
@@ -38,7 +38,7 @@ export function say(error) {
 export function address(path, query = {}) {
   const pairs = Object.entries(query).filter(([, value]) => value != null)
   const text = pairs.flatMap(([key, value]) => [value].flat().map((one) => `${key}=${encodeURIComponent(one)}`)).join('&')
-  return `/api/v1/${path}${text && '?' + text}`
+  return `${root}/api/v1/${path}${text && '?' + text}`
 }
 
 /**

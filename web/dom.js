@@ -2,6 +2,10 @@
 
 /** Where the files of this version lie, with a slash at the end. */
 export const assets = new URL('.', import.meta.url).pathname
+/** What all addresses of this server begin with: the path of `server.public_url`, mostly nothing. */
+export const root = assets.split('/_/')[0]
+/** An address of this server in full. @param {string} path */
+export const rooted = (path) => path[0] === '/' && !path.startsWith(`${root}/`) ? root + path : path
 
 /**
  * An element: `h('button.primary', { onclick }, 'text', child)`. Objects are attributes and listeners, lists are spread,
@@ -36,7 +40,7 @@ function put(el, key, value) {
   else if (key === 'style') for (const [name, to] of Object.entries(value)) el.style.setProperty(name, String(to))
   else if (key === 'value') el.value = value
   else if (typeof value === 'boolean' && !key.startsWith('aria-')) el.toggleAttribute(key, value)
-  else el.setAttribute(key, value)
+  else el.setAttribute(key, key === 'href' || key === 'src' ? rooted(value) : value)
 }
 
 /** Puts `parts` in the place of all that `el` holds. @param {any} el @param {...any} parts */

@@ -1,6 +1,6 @@
 // The shell: who is signed in, which view an address shows, what stands around it.
 
-import { h, has, icon, languages, part, remember, remembered, replace, size, speak, t } from './dom.js'
+import { h, has, icon, languages, part, remember, remembered, replace, root, rooted, size, speak, t } from './dom.js'
 import { Problem, api, say, session } from './api.js'
 import { menu, toast, undoLast } from './ui.js'
 
@@ -30,13 +30,13 @@ let turn = 0
 
 /** Goes to an address of the app. @param {string} to @param {boolean} [instead] takes the place of the present one in the history @returns {Promise<any>} */
 export function go(to, instead = false) {
-  history[instead ? 'replaceState' : 'pushState'](null, '', to)
+  history[instead ? 'replaceState' : 'pushState'](null, '', rooted(to))
   return show()
 }
 
 /** @returns {Promise<any>} */
 async function show() {
-  const [, first, ...rest] = location.pathname.split('/')
+  const [, first, ...rest] = location.pathname.slice(root.length).split('/')
   const name = first || 'files'
   const route = ROUTES[name]
   if (!route) return
@@ -167,7 +167,7 @@ export function tongues(at) {
 async function signOut() {
   try { await api('POST', 'logout', { quiet: true }) } catch { /* It had ended. */ }
   remember('in', '')
-  location.assign('/login')
+  location.assign(rooted('/login'))
 }
 
 /** Builds everything anew: another account, another language. */
@@ -181,7 +181,7 @@ export function start() {
 function follow(event) {
   const link = event.target instanceof Element && event.target.closest('a')
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
-  if (link.target || link.hasAttribute('download') || link.origin !== location.origin || !(link.pathname.split('/')[1] in ROUTES || link.pathname === '/')) return
+  if (link.target || link.hasAttribute('download') || link.origin !== location.origin || !link.pathname.startsWith(`${root}/`) || !((link.pathname.slice(root.length + 1).split('/')[0] || 'files') in ROUTES)) return
   event.preventDefault()
   if (link.href !== location.href) go(link.href)
 }
@@ -190,7 +190,7 @@ async function boot() {
   applyTheme()
   await speak()
   // Set-up is a form of the server; when it is over, the page says so by itself.
-  if (location.pathname === '/setup' && !document.querySelector('form')) return
+  if (location.pathname === rooted('/setup') && !document.querySelector('form')) return
   addEventListener('popstate', show)
   addEventListener('click', follow)
   addEventListener('keydown', (event) => {

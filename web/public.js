@@ -1,9 +1,9 @@
 // Makes the pages of public links better, which work without it: words of the visitor's language, previews, uploads with progress.
 
-import { THUMBS, date, fill, h, icon, kindOf, moreWords, remember, remembered, replace, size, speak, t } from './dom.js'
+import { THUMBS, date, fill, h, icon, kindOf, moreWords, remember, remembered, replace, root, size, speak, t } from './dom.js'
 import { button, failed } from './ui.js'
 
-const token = location.pathname.split('/')[2]
+const token = location.pathname.slice(root.length).split('/')[2]
 const folder = new URLSearchParams(location.search).get('path') || ''
 /** What the server says in English, by the keys that it marked. */
 function translate() {
@@ -20,7 +20,7 @@ function previews() {
     const name = String(link.getAttribute('data-file'))
     return { name, path, size: Number(link.closest('tr')?.querySelector('[data-size]')?.getAttribute('data-size') || 0) }
   })
-  const src = (/** @type {any} */ file) => `/s/${token}/file?path=${encodeURIComponent(file.path)}`
+  const src = (/** @type {any} */ file) => `${root}/s/${token}/file?path=${encodeURIComponent(file.path)}`
   const download = (/** @type {any[]} */ some) => location.assign(`${src(some[0])}&save=true`)
   links.forEach((link, n) => link.addEventListener('click', async (event) => {
     event.preventDefault()

@@ -11,7 +11,7 @@ const MAX_ADDRESSES: usize = 64;
 pub(super) fn names(server: &ServerConfig, tls: &TlsConfig) -> BTreeSet<String> {
     let uname = rustix::system::uname();
     let mut names = host_names(uname.nodename().to_str().unwrap_or_default());
-    names.extend(host_of(&server.public_url).map(str::to_owned));
+    names.extend(host_of(server.public_origin()).map(str::to_owned));
     names.extend(server.hosts.iter().map(|host| host_part(host).to_owned()));
     names.extend(tls.local_names.iter().cloned());
     let listening: Vec<IpAddr> = tls

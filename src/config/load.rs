@@ -153,16 +153,7 @@ impl Config {
             );
         }
         self.drive.validate()?;
-        let origin = server
-            .public_url
-            .strip_prefix("https://")
-            .or(server.public_url.strip_prefix("http://"));
-        let is_origin = origin
-            .is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
-        ensure!(
-            server.public_url.is_empty() || is_origin,
-            "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
-        );
+        server.validate_public_url()?;
         self.tls.validate()?;
         self.metrics.validate(self)?;
         self.openid.validate(&server.public_url)?;

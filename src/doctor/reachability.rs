@@ -133,10 +133,11 @@ fn is_passed_on(answer: &ProbeResponse, found: &mut CheckResults) -> bool {
 
 /// Whether the server can change anything, which it says at another path; proxies need not pass that on.
 async fn health(server: &TargetServer, found: &mut CheckResults) {
+    let above = server.path.strip_suffix("dav/").unwrap_or("/");
     let asked = server
         .ask(
             Method::GET,
-            "/healthz",
+            &format!("{above}healthz"),
             &HeaderMap::new(),
             ProbeBody::nothing(),
         )

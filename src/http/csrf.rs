@@ -118,7 +118,7 @@ fn is_here(config: &ServerConfig, headers: &HeaderMap, origin: (&str, &str)) -> 
             && !origin.1.is_empty()
             && parts_of(known).is_some_and(|it| Some(it) == parts_of(origin))
     };
-    let public = config.public_url.split_once("://");
+    let public = config.public_origin().split_once("://");
     if public.is_some_and(is_same) {
         return true;
     }

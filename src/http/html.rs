@@ -10,16 +10,33 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
     connect-src 'self'; frame-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
+/// Marks a response whose body is a page of the server's own. Its attributes have quotes of their own only, so that what follows
+/// one is an address of this server.
+#[derive(Clone)]
+pub(super) struct OwnPage;
+
+/// A page of the server's own.
+#[derive(Debug)]
+pub(super) struct Page(pub String);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let mut response = Html(self.0).into_response();
+        response.extensions_mut().insert(OwnPage);
+        response
+    }
+}
+
 /// A whole page around `content`, which is HTML. Its own forms must say where they come from, though nothing else hears its
 /// address: with `no-referrer`, the policy of the header, browsers send `Origin: null` (Fetch section 3.2).
-pub(super) fn page(title: &str, content: &str) -> Html<String> {
+pub(super) fn page(title: &str, content: &str) -> Page {
     page_with(title, content, "")
 }
 
 /// As [`page`], with more in its head.
-pub(super) fn page_with(title: &str, content: &str, head: &str) -> Html<String> {
+pub(super) fn page_with(title: &str, content: &str, head: &str) -> Page {
     let assets = assets::prefix();
-    Html(format!(
+    Page(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\">\
          <link rel=\"icon\" href=\"{assets}icons.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"{assets}app.css\">{head}</head>\

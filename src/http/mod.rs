@@ -24,6 +24,7 @@ pub mod login;
 mod media_type;
 mod multipart;
 pub mod owncloud;
+mod path_prefix;
 mod plain_http;
 mod problem_document;
 mod public;
@@ -150,9 +151,11 @@ async fn choose_front(
         }
     };
     let mut response = if drive {
-        dav::handle(app, &dav::DavContext::own(identity.clone()), &parts, body).await
+        let context = dav::DavContext::own(identity.clone(), app.config.server.path_prefix());
+        dav::handle(app, &context, &parts, body).await
     } else {
-        Box::pin(dav::parents::handle(&identity, &parts, body)).await
+        let prefix = app.config.server.path_prefix();
+        Box::pin(dav::parents::handle(&identity, &parts, body, prefix)).await
     };
     failure_reports::record_drive_failure(app, &identity, (&parts, &origin), &mut response);
     Answer {
@@ -211,6 +214,8 @@ impl RequestContext<'_> {
                 .headers_mut()
                 .insert(cookie::X_FORWARDED_PROTO, HeaderValue::from_static("https"));
         }
+        target::simplify(&mut request);
+        path_prefix::strip(&mut request, self.config.path_prefix());
         let is_served_plain =
             peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
         let tls_port = self.tls_port.filter(|_| {
@@ -221,7 +226,6 @@ impl RequestContext<'_> {
             ..peer
         };
         let is_script = login::is_script(request.headers());
-        target::simplify(&mut request);
         let asked = self
             .metrics
             .requests

@@ -5,6 +5,7 @@ use super::api;
 use super::api::caller::{ApiRequest, PublicCaller};
 use super::body::Body;
 use super::caching;
+use super::path_prefix;
 use super::reclaimable_body::ReclaimableBody;
 use super::request_body::RequestBody;
 use super::{public, trust, web};
@@ -60,10 +61,12 @@ pub(super) async fn answer(
     let kept = (!http_body::Body::is_end_stream(&body)).then(|| parts.headers.clone());
     let lent = ReclaimableBody::new(body);
     let request = Request::from_parts(parts, axum::body::Body::new(lent.borrow()));
-    let mut response = match ROUTES.clone().oneshot(request).await {
-        Ok(response) => response.map(Body::from_axum),
+    let response = match ROUTES.clone().oneshot(request).await {
+        Ok(response) => response,
         Err(never) => match never {},
     };
+    let response = path_prefix::restore(response, app.config.server.path_prefix()).await;
+    let mut response = response.map(Body::from_axum);
     if let Some(headers) = kept {
         response = lent.drain(&headers, response).await;
     }

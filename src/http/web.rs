@@ -6,10 +6,10 @@ use super::api::setup;
 use super::assets::{self, short_hash};
 use super::body::Body;
 use super::conditional::{ReadCondition, evaluate};
-use super::html::{escape, welcome, with_policy};
+use super::html::{Page, escape, welcome, with_policy};
 use super::reply;
 use axum::Router;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{ETAG, HOST, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -83,7 +83,10 @@ async fn shell(
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let plain = welcome(&escape(host), setup::is_open(&app));
+    let plain = welcome(
+        &format!("{}{}", escape(host), app.config.server.path_prefix()),
+        setup::is_open(&app),
+    );
     let text = template
         .replace(ASSETS, &assets::prefix())
         .replace(NOSCRIPT, &plain);
@@ -93,7 +96,7 @@ async fn shell(
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Html(text).into_response()
+        Page(text).into_response()
     };
     response
         .headers_mut()

@@ -72,6 +72,7 @@ mod odd_times;
 mod open_homes;
 mod openid;
 mod past;
+mod path_prefix;
 mod people;
 mod program;
 mod promised;

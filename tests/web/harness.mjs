@@ -16,7 +16,7 @@ const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/
 export const shots = process.env.SHOTS
 
 /** A server over an empty data folder with these accounts; the first administers. */
-export async function serve(names = ['ana', 'ben'], settings = '') {
+export async function serve(names = ['ana', 'ben'], settings = '', env = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'sarang-web-'))
   const config = join(folder, 'config.toml')
   writeFileSync(config, `data_dir = "${folder}/data"\n[server]\nlisten = ["127.0.0.1:0"]\n[accounts]\nfailures_per_network = 1000000\nfailures_per_account = 1000000\n${settings}`)
@@ -24,7 +24,7 @@ export async function serve(names = ['ana', 'ben'], settings = '') {
     const made = spawnSync(binary, ['--config', config, 'user', 'add', name, ...(n ? [] : ['--admin']), '--password-stdin'], { input: `${PASSWORD}\n` })
     if (made.status) throw new Error(String(made.stderr))
   }
-  const server = spawn(binary, ['--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const server = spawn(binary, ['--config', config, 'serve'], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   let log = ''
   const url = await new Promise((resolve, reject) => {
     const hear = (bytes) => {

@@ -1,6 +1,6 @@
 // The account: profile, password, second factor, sessions, app passwords.
 
-import { date, day, h, icon, replace, t, until } from '../dom.js'
+import { date, day, h, icon, replace, rooted, t, until } from '../dom.js'
 import { all, api, session } from '../api.js'
 import { ask, button, choice, copyable, danger, failed, field, heading, onsend, secret, table, toast } from '../ui.js'
 import { refreshMe, start } from '../main.js'
@@ -127,5 +127,5 @@ async function provider() {
   }
   return section(t('provider', { name: ways.openid.name }), items.length
     ? [h('p', t('provider.is')), button('close', t('provider.unlink'), () => proof((password) => api('DELETE', 'me/openid', { body: { password } })).then((done) => done && start()))]
-    : button('link', t('provider.link'), () => proof(async (password) => location.assign((await api('POST', 'me/openid', { body: { password, return: '/account' } })).location))))
+    : button('link', t('provider.link'), () => proof(async (password) => location.assign((await api('POST', 'me/openid', { body: { password, return: rooted('/account') } })).location))))
 }

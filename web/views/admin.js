@@ -1,6 +1,6 @@
 // Administration: how the server is, accounts, groups, invites, team folders, what everybody shares, locks, and who did what.
 
-import { date, day, h, has, number, replace, size, t, until } from '../dom.js'
+import { date, day, h, has, number, replace, root, size, t, until } from '../dom.js'
 import { address, all, api, say } from '../api.js'
 import { ask, button, choice, confirm, copyable, danger, failed, field, heading, menu, save, secret, table, tick } from '../ui.js'
 
@@ -89,7 +89,7 @@ async function invites(again) {
     await ask({ title: t('invite.new'), submit: t('create'), body: [note.el, limit.el, list.el, expires.el], run: async () => {
       made = await api('POST', 'invites', { body: { note: note.input.value || undefined, quota: bytes(limit) ?? undefined, groups: names(list), expires: until(expires.input.value) } })
     } })
-    if (made) await ask({ title: t('invite.new'), body: [h('p', t('invite.once')), copyable(`${location.origin}/register#${made.invite}`, t('invite'))] })
+    if (made) await ask({ title: t('invite.new'), body: [h('p', t('invite.once')), copyable(`${location.origin}${root}/register#${made.invite}`, t('invite'))] })
     again()
   }
   return [h('p', button('plus', t('invite.new'), () => add().catch(failed))), table(t('admin.invites'), [t('note'), t('by'), t('quota'), t('expires'), ''], items.map((one) => [one.note || '–', h('bdi', one.by), one.quota == null ? '–' : size(one.quota), day(one.expires), button('', t('invite.end'), () => api('DELETE', `invites/${one.id}`).then(again, failed))]), t('none'))]

@@ -1,6 +1,6 @@
 // From "how do I connect this?" to one copy and one paste: the visitor's system first, an app password made in place.
 
-import { date, h, icon, language, number, remember, replace, t } from '../dom.js'
+import { date, h, icon, language, number, remember, replace, root, t } from '../dom.js'
 import { all, api, session } from '../api.js'
 import { code, copyable, failed, field, heading, save } from '../ui.js'
 import { qr } from './qr.js'
@@ -21,7 +21,7 @@ export default async function connect({ query }) {
   const asked = query.get('system') || ''
   let system = asked in SYSTEMS ? asked : guess()
   const user = session.me.name
-  const address = `${location.origin}/dav/`
+  const address = `${location.origin}${root}/dav/`
   const plain = location.protocol === 'http:'
   const dav = address.replace(/^http/, 'dav')
   /** The password as it stands in instructions, once it is made. */
@@ -111,7 +111,7 @@ export default async function connect({ query }) {
   drawTabs()
   draw()
   const code2 = h('div')
-  qr(`${location.origin}/connect`).then((picture) => picture && replace(code2, h('h2', t('connect.phone')), picture, h('p.hint', t('connect.qr'))))
+  qr(`${location.origin}${root}/connect`).then((picture) => picture && replace(code2, h('h2', t('connect.phone')), picture, h('p.hint', t('connect.qr'))))
   return {
     title: t('view.connect'),
     el: h('div.page', heading(t('view.connect')), h('p', t('connect.text')), h('section', h('h2', t('connect.step1')), copyable(address, t('address'))),

@@ -1,6 +1,6 @@
 // Signing in, making an account, setting up the server.
 
-import { h, icon, remember, replace, t } from '../dom.js'
+import { h, icon, remember, replace, rooted, t } from '../dom.js'
 import { Problem, api, session } from '../api.js'
 import { field, onsend, secret } from '../ui.js'
 import { tongues } from '../main.js'
@@ -42,8 +42,8 @@ async function logIn(form, code) {
 
 /** Where to go after signing in: an address of this server. @param {string|null} to */
 function local(to) {
-  const url = new URL(to || '/', location.origin)
-  return url.origin === location.origin && url.pathname !== '/login' ? url.pathname + url.search : '/'
+  const url = new URL(rooted(to || '/'), location.origin)
+  return url.origin === location.origin && url.pathname !== rooted('/login') ? url.pathname + url.search : rooted('/')
 }
 
 /** @param {any} ctx */
@@ -85,7 +85,7 @@ async function register({ query, refresh }) {
     const body = { name: form.elements.name.value.trim(), password: form.elements.password.value, invite: form.elements.invite?.value.trim() || undefined }
     await api('POST', 'register', { body, quiet: true })
     await logIn(form, h('div'))
-    history.replaceState(null, '', '/')
+    history.replaceState(null, '', rooted('/'))
     refresh()
   })
   return { title: t('register'), content: [form, h('p', t('register.have'), ' ', h('a', { href: '/login' }, t('login')))] }
@@ -98,7 +98,7 @@ async function setup({ query, refresh }) {
     const body = { token: query.get('token') || '', name: form.elements.name.value.trim(), password: form.elements.password.value }
     await api('POST', 'setup', { body, quiet: true })
     await logIn(form, h('div'))
-    history.replaceState(null, '', '/')
+    history.replaceState(null, '', rooted('/'))
     refresh()
   })
   return { title: t('view.setup'), content: form }

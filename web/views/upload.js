@@ -2,7 +2,7 @@
 // after a lost network by itself, after a reload when the same file is chosen again.
 
 import { fill, h, icon, number, remember, remembered, replace, size, t } from '../dom.js'
-import { Problem, api, base, explain, join, numbered, parent, say, session, signInAgain, told } from '../api.js'
+import { Problem, address, api, base, explain, join, numbered, parent, say, session, signInAgain, told } from '../api.js'
 import { button, tool } from '../ui.js'
 import { conflict } from './conflict.js'
 import { refreshMe } from '../main.js'
@@ -170,7 +170,7 @@ async function once(item) {
   if (!at) {
     const small = file.size <= SMALL
     item.tries += 1
-    const begun = await put(item, 'POST', '/api/v1/uploads', { ...beginning(item), ...(small ? BYTES : {}) }, small ? file : null, 0)
+    const begun = await put(item, 'POST', address('uploads'), { ...beginning(item), ...(small ? BYTES : {}) }, small ? file : null, 0)
     if (small) return
     at = begun.getResponseHeader('Location') || ''
     keep(item, at)

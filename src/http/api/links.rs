@@ -225,7 +225,7 @@ pub async fn create(
         }
     };
     let (link, token) = app.run_to_completion(work).await?;
-    let url = format!("/s/{token}");
+    let url = format!("{}/s/{token}", app.config.server.path_prefix());
     Ok((
         StatusCode::CREATED,
         axum::Json(CreatedLink {

@@ -54,7 +54,7 @@ pub struct OpenIdWay {
     /// What stands on the button.
     pub name: String,
     /// Where the button leads.
-    pub start: &'static str,
+    pub start: String,
 }
 
 /// Where to go afterwards.
@@ -94,7 +94,7 @@ pub async fn ways(PublicCaller { app, .. }: PublicCaller) -> axum::Json<SignInWa
     let openid = app.openid.as_ref();
     let openid = openid.map(|it| OpenIdWay {
         name: it.config().name.clone(),
-        start: "/api/v1/openid/start",
+        start: format!("{}/api/v1/openid/start", app.config.server.path_prefix()),
     });
     axum::Json(SignInWays {
         password: true,

@@ -93,6 +93,7 @@ mod tests {
         host: "nest.example:8080",
         also: &[],
         prefix: "/dav",
+        path_prefix: "",
     };
 
     fn with(name: &'static str, value: &'static str) -> HeaderMap {

@@ -43,7 +43,7 @@ use xml::text::{MAX_PROPERTIES, MAX_XML};
 pub struct DavContext {
     /// Who asks.
     pub identity: Arc<Identity>,
-    /// What the addresses in the drive begin with; no part of it needs an escape.
+    /// What the addresses in the drive begin with, the path of `server.public_url` first; no part of it needs an escape.
     pub prefix: Cow<'static, str>,
     /// Whether the drive is one file, to be shown in a folder of its own.
     pub encased: bool,
@@ -51,10 +51,13 @@ pub struct DavContext {
 
 impl DavContext {
     /// An account in its own drive.
-    pub fn own(identity: Arc<Identity>) -> Self {
+    pub fn own(identity: Arc<Identity>, path_prefix: &str) -> Self {
         Self {
             identity,
-            prefix: PREFIX.into(),
+            prefix: match path_prefix {
+                "" => PREFIX.into(),
+                before => format!("{before}{PREFIX}").into(),
+            },
             encased: false,
         }
     }
@@ -93,8 +96,9 @@ async fn answer(
         host,
         also: &app.config.server.hosts,
         prefix,
+        path_prefix: app.config.server.path_prefix(),
     };
-    let path = path_of(head, prefix)?;
+    let path = path_of(head, origin.served_prefix())?;
     let drive = app.drive(&visit.identity).await?;
     let drive = if visit.encased {
         drive.as_single_file()

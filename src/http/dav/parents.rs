@@ -21,11 +21,12 @@ pub async fn handle(
     identity: &Identity,
     head: &request::Parts,
     body: RequestBody,
+    path_prefix: &str,
 ) -> Response<Body> {
     let lent = ReclaimableBody::new(body);
     let answer = match head.method.as_str() {
         "OPTIONS" => Ok(options::of_server()),
-        "PROPFIND" => list(identity, head, &lent).await,
+        "PROPFIND" => list(identity, head, &lent, path_prefix).await,
         _ => Ok(options::method_not_allowed()),
     };
     let response = answer.unwrap_or_else(|error| reply::failure(&error));
@@ -36,6 +37,7 @@ async fn list(
     identity: &Identity,
     head: &request::Parts,
     body: &ReclaimableBody,
+    path_prefix: &str,
 ) -> Result<Response<Body>> {
     let depth = headers::depth(&head.headers)?.unwrap_or(Depth::One);
     if depth == Depth::Infinity {
@@ -44,6 +46,7 @@ async fn list(
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let mut writer = MultistatusWriter::new(PropfindPlan::new(find, true, user_agent(head)));
     let node = Node::unseen(true);
+    let (base, drive) = (format!("{path_prefix}/"), format!("{path_prefix}{PREFIX}"));
     let subject = |name| PropertySource {
         name,
         node: &node,
@@ -51,14 +54,14 @@ async fn list(
         locks: &[],
         quota: None,
         account: identity.account.as_str(),
-        prefix: PREFIX,
+        prefix: &drive,
     };
     let mut out = HEAD.to_vec();
     if depth != Depth::OneNoRoot {
         writer.write(
             &mut out,
             ResponseHref {
-                base: b"/",
+                base: base.as_bytes(),
                 child: None,
             },
             &subject(None),
@@ -68,7 +71,7 @@ async fn list(
         writer.write(
             &mut out,
             ResponseHref {
-                base: b"/",
+                base: base.as_bytes(),
                 child: Some("dav"),
             },
             &subject(Some("dav")),

@@ -9,8 +9,18 @@ pub struct ServerOrigin<'a> {
     pub host: &'a str,
     /// Other names of this server.
     pub also: &'a [String],
-    /// What the drive's paths begin with (`/dav`).
+    /// What the drive's paths begin with (`/dav`), as clients see them.
     pub prefix: &'a str,
+    /// The part of `prefix` that is the path of `server.public_url`; requests come without it.
+    pub path_prefix: &'a str,
+}
+
+impl<'a> ServerOrigin<'a> {
+    /// What the drive's paths begin with in requests.
+    pub fn served_prefix(self) -> &'a str {
+        let served = self.prefix.strip_prefix(self.path_prefix);
+        served.unwrap_or(self.prefix)
+    }
 }
 
 /// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
@@ -45,7 +55,9 @@ pub(super) fn address(value: &str, origin: ServerOrigin<'_>) -> Result<Option<VP
             "An address in a header has neither query nor fragment: a ? in a name is written %3F, a # is %23.",
         ));
     }
-    VPath::from_url(path, origin.prefix)
+    // A proxy may have taken the prefix off here, too.
+    let path = path.strip_prefix(origin.path_prefix).unwrap_or(path);
+    VPath::from_url(path, origin.served_prefix())
 }
 
 fn is_own_host(host: &str, origin: ServerOrigin<'_>) -> bool {

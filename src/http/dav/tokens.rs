@@ -143,6 +143,7 @@ mod tests {
         host: "nest.example:8080",
         also: &[],
         prefix: "/dav",
+        path_prefix: "",
     };
 
     #[test]

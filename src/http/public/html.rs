@@ -4,12 +4,11 @@ use super::Visitor;
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, ResourceKind, Row};
 use crate::http::href;
-use crate::http::html::{escape, page, page_with, script};
+use crate::http::html::{Page, escape, page, page_with, script};
 use crate::http::media_type;
 use crate::model::names::is_balanced;
 use crate::model::{Error, Rights, VPath, time};
 use crate::storage::Node;
-use axum::response::Html;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -17,7 +16,7 @@ use std::fmt::Write;
 pub const MAX_ROWS: usize = 1000;
 
 /// The form that asks for the password.
-pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
+pub fn password(token: &str, wrong: Option<&Error>) -> Page {
     let wrong = wrong.map_or(
         "",
         |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>",
@@ -33,18 +32,18 @@ pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
 }
 
 /// The page of a link for uploads.
-pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Html<String> {
+pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Page {
     let content = results.map(told).unwrap_or_default() + &upload_form(visitor, &VPath::root());
     shown(visitor.name(), &content)
 }
 
 /// A page that scripts make better: they know what is marked with `data-`.
-fn shown(name: &str, content: &str) -> Html<String> {
+fn shown(name: &str, content: &str) -> Page {
     page_with(&escape(name), content, &script("public.js"))
 }
 
 /// The page of a file.
-pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
+pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Page {
     let name = escape(visitor.name_at(path));
     let media = media_type::media_type(Some(visitor.name_at(path)), false);
     let mut content = up(visitor, path);
@@ -83,7 +82,7 @@ pub fn folder(
     path: &VPath,
     rows: &FolderPage,
     results: Option<&[ItemResult]>,
-) -> Html<String> {
+) -> Page {
     let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
     content.push_str("<table><thead><tr><th data-t=\"name.file\">Name<th data-t=\"size\">Size<th data-t=\"modified\">Modified</thead><tbody>");
     for Row(name, kind, len, modified, _) in &rows.items {

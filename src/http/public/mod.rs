@@ -20,7 +20,7 @@ use crate::links::{Link, LinkAccess};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request};
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, COOKIE, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
@@ -200,7 +200,7 @@ fn failed(error: &Error) -> Response {
     response
 }
 
-fn shown(html: Html<String>) -> Response {
+fn shown(html: pages::Page) -> Response {
     let mut response = html.into_response();
     response.headers_mut().insert(
         CONTENT_SECURITY_POLICY,

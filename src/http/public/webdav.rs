@@ -48,7 +48,9 @@ async fn enter(
     drop(drive);
     check_basic(app, &link, origin, parts).await?;
     app.links.touch(&link).await;
-    let (prefix, encased) = (format!("/s/{token}/dav").into(), !link.record.target.folder);
+    let before = app.config.server.path_prefix();
+    let prefix = format!("{before}/s/{token}/dav").into();
+    let encased = !link.record.target.folder;
     Ok((
         link,
         DavContext {
