@@ -11,7 +11,7 @@ fn server() -> TestServer {
 }
 
 /// Every address in a page or multistatus that begins with a slash.
-fn addresses(reply: Reply, opening: &str) -> Vec<String> {
+fn addresses(reply: &Reply, opening: &str) -> Vec<String> {
     let text = reply.text();
     let found = text.split(opening).skip(1);
     let found: Vec<String> = found
@@ -34,7 +34,7 @@ fn dav_addresses_have_the_prefix_whether_the_proxy_strips_it_or_not() {
             .header("Depth", "1")
             .send();
         assert_eq!(
-            addresses(listed.is(207), "<D:href>"),
+            addresses(&listed.is(207), "<D:href>"),
             ["/nest/drive/dav/a%20b/", "/nest/drive/dav/a%20b/f"]
         );
         let found = ana.raw("GET", &format!("{base}/a%20b/f")).send();
@@ -43,7 +43,7 @@ fn dav_addresses_have_the_prefix_whether_the_proxy_strips_it_or_not() {
     for above in ["/", "/nest/drive/", "/nest/drive"] {
         let listed = ana.raw("PROPFIND", above).header("Depth", "1").send();
         assert_eq!(
-            addresses(listed.is(207), "<D:href>"),
+            addresses(&listed.is(207), "<D:href>"),
             ["/nest/drive/", "/nest/drive/dav/"]
         );
     }
@@ -83,7 +83,7 @@ fn dav_headers_name_addresses_with_the_prefix_or_without() {
     let locked = ana.request("LOCK", "/f").xml(LOCK_BODY).send().is(200);
     let token = locked.header("lock-token").unwrap().to_owned();
     assert_eq!(
-        addresses(locked, "<D:lockroot><D:href>"),
+        addresses(&locked, "<D:lockroot><D:href>"),
         ["/nest/drive/dav/f"]
     );
     ana.put("/f", "no").is(423);
@@ -94,7 +94,7 @@ fn dav_headers_name_addresses_with_the_prefix_or_without() {
         "/dav/f".into(),
     ] {
         ana.request("PUT", "/f")
-            .header("If", &with_tag(&at))
+            .header("If", with_tag(&at))
             .body("held")
             .send()
             .is(204);
@@ -108,7 +108,7 @@ fn pages_links_and_locations_are_below_the_prefix() {
     ana.mkcol("/shared").is(201);
     ana.store("/shared/page.html", "<a href=\"/\">mine</a>");
     for name in ["href=\"", "src=\""] {
-        for address in addresses(server.stranger().raw("GET", PREFIX).send().is(200), name) {
+        for address in addresses(&server.stranger().raw("GET", PREFIX).send().is(200), name) {
             let file = server.stranger().raw("GET", &address).send();
             assert!(address.starts_with("/nest/drive/_/"), "{address}");
             file.is(200);
@@ -124,7 +124,7 @@ fn pages_links_and_locations_are_below_the_prefix() {
         format!("{PREFIX}/s/{}", made["token"].as_str().unwrap())
     );
     let page = server.stranger().raw("GET", url).send();
-    for address in addresses(page.is(200), "href=\"") {
+    for address in addresses(&page.is(200), "href=\"") {
         assert!(address.starts_with("/nest/drive/"), "{address}");
         server.stranger().raw("GET", &address).send().is(200);
     }
@@ -134,7 +134,7 @@ fn pages_links_and_locations_are_below_the_prefix() {
         .header("Depth", "1")
         .send();
     assert_eq!(
-        addresses(listed.is(207), "<D:href>"),
+        addresses(&listed.is(207), "<D:href>"),
         [format!("{url}/dav/"), format!("{url}/dav/page.html")]
     );
     // A file of a user stays as it is.
