@@ -195,6 +195,9 @@ async function once(item) {
   } while (item.sent < file.size)
 }
 
+/** Ends what is unfinished at an address. @param {string} at */
+const abort = (at) => fetch(at, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0', 'X-Requested-With': 'sarang' } }).catch(() => {})
+
 const BYTES = { 'Content-Type': 'application/offset+octet-stream' }
 
 /** A request that tells how far it is. @param {Item} item @param {string} method @param {string} to @param {Record<string, string>} headers @param {Blob|null} body @param {number} from @returns {Promise<XMLHttpRequest>} */
@@ -258,7 +261,7 @@ function stop(item) {
   item.wake?.()
   keep(item, null)
   items = items.filter((one) => one !== item)
-  if (at) fetch(at, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0', 'X-Requested-With': 'sarang' } }).catch(() => {})
+  if (at) abort(at)
   draw()
 }
 
@@ -404,7 +407,7 @@ export function remind() {
 
 /** Gives up what was cut. */
 function forget() {
-  for (const at of Object.values(ledger())) fetch(at, { method: 'DELETE', headers: { 'Tus-Resumable': '1.0.0', 'X-Requested-With': 'sarang' } }).catch(() => {})
+  for (const at of Object.values(ledger())) abort(at)
   remember('uploads', '')
 }
 
