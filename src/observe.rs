@@ -1,5 +1,5 @@
 //! What the server tells of itself in numbers, for Prometheus. A new metric is counted where it happens, by a kind of `src/metrics.rs`
-//! (or is asked for), and gets a line in `Seen::encode`; an alert or a panel in `docs/monitoring/` may name it from then on. No label
+//! (or is asked for), and gets a line in a `write_` method of `MetricsSnapshot`; an alert or a panel in `docs/monitoring/` may name it from then on. No label
 //! holds the name of a person or file, and each has few values that are known beforehand.
 
 mod exposition;
@@ -23,14 +23,14 @@ pub async fn page(
     certificates: Vec<SystemTime>,
     format: ExpositionFormat,
 ) -> Result<String> {
-    let (room, unready) = tokio::join!(app.free_disk_space(), app.readiness_problems());
-    let seen = MetricsSnapshot {
+    let (free_space, unready) = tokio::join!(app.free_disk_space(), app.readiness_problems());
+    let snapshot = MetricsSnapshot {
         app: Arc::clone(app),
         certificates,
-        room: room.ok(),
+        free_space: free_space.ok(),
         is_ready: unready.is_empty(),
     };
-    let written = tokio::task::spawn_blocking(move || format.write(seen))
+    let written = tokio::task::spawn_blocking(move || format.write(snapshot))
         .await
         .map_err(std::io::Error::other);
     let written = written.and_then(|page| page.map_err(std::io::Error::other));
@@ -44,7 +44,7 @@ struct MetricsSnapshot {
     /// When each certificate expires.
     certificates: Vec<SystemTime>,
     /// Bytes that can still be stored; `None` when the disk does not say.
-    room: Option<u64>,
+    free_space: Option<u64>,
     is_ready: bool,
 }
 
@@ -187,11 +187,11 @@ impl MetricsSnapshot {
             "Calls to the disks of homes that are under way",
             running,
         )?;
-        let room = self.room.map(|bytes| ([], bytes));
+        let free_space = self.free_space.map(|bytes| ([], bytes));
         page.gauges(
             "sarang_disk_free_bytes",
             "Bytes that can still be stored in the data folder or its homes, the lesser; absent while their disk does not answer",
-            room,
+            free_space,
         )
     }
 

@@ -23,7 +23,7 @@ pub enum Body {
     Empty,
     /// All bytes at once, never none of them.
     Full(Bytes),
-    /// Piece by piece; an error ends the connection, so that nobody takes a part for the whole.
+    /// Piece by piece; an error ends the connection, so that no client takes a part for the whole.
     Stream {
         /// Where the bytes come from.
         pieces: BodyStream,

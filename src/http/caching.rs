@@ -1,4 +1,4 @@
-//! What may be kept of an answer, and by whom: the one place that says `Cache-Control`.
+//! `Cache-Control` of every answer: the one place that says who may keep it, and how long.
 
 use http::header::{CACHE_CONTROL, ETAG};
 use http::{HeaderValue, Response};

@@ -39,7 +39,8 @@ pub struct FileName {
 /// read (RFC 6266 section 4.3). What is not UTF-8 is Windows-1252, as old browsers and pages have it.
 pub fn file_name(part: &HeaderMap) -> Option<FileName> {
     let header = part.get(CONTENT_DISPOSITION)?.as_bytes();
-    let (mut plain, mut extended) = (None, None);
+    let mut plain = None;
+    let mut extended = None;
     for (name, value) in parameters(header) {
         if name.eq_ignore_ascii_case(b"filename") {
             plain.get_or_insert(value);
@@ -77,7 +78,9 @@ fn text(bytes: &[u8]) -> Option<String> {
 /// `UTF-8'de'gr%C3%B6%C3%9Fe` (RFC 5987, RFC 8187); `None` for what is none.
 fn read_extended(value: &[u8]) -> Option<String> {
     let mut parts = value.splitn(3, |b| *b == b'\'');
-    let (charset, _, encoded) = (parts.next()?, parts.next()?, parts.next()?);
+    let charset = parts.next()?;
+    let _ = parts.next()?;
+    let encoded = parts.next()?;
     let is_escape =
         |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     if !encoded.split(|b| *b == b'%').skip(1).all(is_escape) {

@@ -40,7 +40,7 @@ pub const SESSION: Cookie = Cookie {
     same_site: "Strict",
 };
 /// Remembers who left for the sign-in provider; it must come along when the provider's page sends them back.
-pub const ERRAND: Cookie = Cookie {
+pub const SIGN_IN_STATE: Cookie = Cookie {
     plain: "openid",
     secure: "__Host-openid",
     same_site: "Lax",
@@ -64,11 +64,9 @@ impl Cookie {
 
     /// `Set-Cookie` for `value`, for so many seconds; 0 takes the cookie away.
     pub fn write(self, https: bool, value: &str, seconds: i64) -> Option<HeaderValue> {
-        let (name, same_site, secure) = (
-            self.name(https),
-            self.same_site,
-            if https { "; Secure" } else { "" },
-        );
+        let name = self.name(https);
+        let same_site = self.same_site;
+        let secure = if https { "; Secure" } else { "" };
         let text = format!(
             "{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}; Max-Age={seconds}"
         );
@@ -161,9 +159,9 @@ mod tests {
             text(false),
             "sid=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60"
         );
-        let errand = ERRAND.write(true, "x", 0).unwrap();
+        let cookie = SIGN_IN_STATE.write(true, "x", 0).unwrap();
         assert_eq!(
-            errand,
+            cookie,
             "__Host-openid=x; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0"
         );
     }

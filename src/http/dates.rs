@@ -78,11 +78,9 @@ impl Day {
 
 fn write_clock(out: &mut Vec<u8>, seconds: i64) {
     let two = |n: i64| u8::try_from(n).map_or([b'0'; 2], |n| [b'0' + n / 10, b'0' + n % 10]);
-    let ([h, hh], [m, mm], [s, ss]) = (
-        two(seconds / 3600),
-        two(seconds / 60 % 60),
-        two(seconds % 60),
-    );
+    let [h, hh] = two(seconds / 3600);
+    let [m, mm] = two(seconds / 60 % 60);
+    let [s, ss] = two(seconds % 60);
     out.extend_from_slice(&[h, hh, b':', m, mm, b':', s, ss]);
 }
 
@@ -101,7 +99,8 @@ mod tests {
     proptest! {
         #[test]
         fn dates_and_numbers_are_those_of_the_slow_way(seconds in -100_000_000_000_i64..250_000_000_000, number: u64) {
-            let (time, mut dates) = (from_unix_seconds(seconds), Dates::default());
+            let time = from_unix_seconds(seconds);
+            let mut dates = Dates::default();
             for _ in 0..2 {
                 prop_assert_eq!(text(|out| dates.write_http(out, time)), http_date(time));
                 prop_assert_eq!(text(|out| dates.write_iso(out, time)), iso_date(time));

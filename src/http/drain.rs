@@ -59,7 +59,7 @@ pub async fn drain(headers: &HeaderMap, body: &mut RequestBody, limit: DrainLimi
         .unwrap_or(false)
 }
 
-/// An answer after the rest of the request's body, which is read within bounds, so that the client sees it.
+/// Drains the rest of the body before an answer, within bounds; else the connection closes after it.
 pub async fn drain_before(
     parts: &Parts,
     body: &mut RequestBody,

@@ -153,7 +153,7 @@ impl Body for ExactLengthBody {
                         return Poll::Ready(Some(Ok(Frame::data(before))));
                     }
                 }
-                // A line that breaks: what has come is handed on first, for whoever keeps parts.
+                // A broken connection: the last piece is passed on first, for resumable uploads.
                 Some(Err(error)) => match this.held.take() {
                     Some(last) => {
                         this.failed = Some(error);

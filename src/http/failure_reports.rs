@@ -1,5 +1,5 @@
-//! Why requests failed, kept for the people whose clients made them: the one place that tells it, whichever method it was.
-//! `reply.rs` puts the reason of a failure on its answer, and here it is taken off.
+//! Keeps the cause of a failed request for the account whose client made it, whichever method it was. `reply.rs` puts the cause on the
+//! answer; here it is taken off.
 
 use super::body::Body;
 use super::href::PREFIX;
@@ -20,7 +20,7 @@ struct Unencrypted {
     client: ClientKind,
 }
 
-/// Keeps why a request on the drive of somebody who is signed in failed.
+/// Records the cause of a failed request on the drive of a signed-in account.
 pub(super) fn record_drive_failure(
     app: &App,
     identity: &Identity,

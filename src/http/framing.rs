@@ -1,4 +1,4 @@
-//! What a request's head must be for this server and any proxy in front to agree on what it says (RFC 9112 sections 3 and 6).
+//! Strict framing of a request's head, so that this server and any proxy in front agree on what it says (RFC 9112 sections 3 and 6).
 
 use super::body::Body;
 use super::{reply, target};
@@ -143,7 +143,7 @@ fn is_port(text: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(target: &str, hosts: &[&str]) -> bool {
+    fn is_allowed(target: &str, hosts: &[&str]) -> bool {
         let mut request = Request::builder().uri(target);
         for host in hosts {
             request = request.header("host", *host);
@@ -162,22 +162,22 @@ mod tests {
             "a_b",
             "x:",
         ] {
-            assert!(verdict("/", &[good]), "{good}");
+            assert!(is_allowed("/", &[good]), "{good}");
         }
         for bad in [
             "", "a b", "a@b", "a/b", "a,b", ":80", "a:123456", "a:b", "[::1", "a?b",
         ] {
-            assert!(!verdict("/", &[bad]), "{bad}");
+            assert!(!is_allowed("/", &[bad]), "{bad}");
         }
-        assert!(!verdict("/", &[]));
-        assert!(!verdict("/", &["a", "a"]));
+        assert!(!is_allowed("/", &[]));
+        assert!(!is_allowed("/", &["a", "a"]));
     }
 
     #[test]
     fn an_absolute_target_names_the_same_server() {
-        assert!(verdict("http://A.example:80/x", &["a.example:80"]));
-        assert!(!verdict("http://b.example/x", &["a.example"]));
-        assert!(!verdict("http://b.example/x", &[]));
+        assert!(is_allowed("http://A.example:80/x", &["a.example:80"]));
+        assert!(!is_allowed("http://b.example/x", &["a.example"]));
+        assert!(!is_allowed("http://b.example/x", &[]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::model::VPath;
 
-/// The path under which the drive of whoever has signed in is served.
+/// The path prefix of the drive of the signed-in account.
 pub const PREFIX: &str = "/dav";
 
 /// Bytes that stand for themselves: unreserved characters and the slash (RFC 3986 section 2.3).

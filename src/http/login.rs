@@ -24,7 +24,7 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// The most bytes an `Authorization` value may have.
 const MAX_CREDENTIALS: usize = 4096;
 
-/// Who the request comes from, by its one `Authorization` header or else by its cookie.
+/// Authenticates a request by its one `Authorization` header, or else by its cookie.
 pub async fn authenticate(
     app: &App,
     parts: &Parts,
@@ -118,7 +118,7 @@ pub fn is_script(headers: &HeaderMap) -> bool {
     headers.contains_key(SEC_FETCH_MODE) || headers.contains_key(csrf::X_REQUESTED_WITH)
 }
 
-/// Notes a peer that sends `X-Forwarded-For` as proxies do, but is none that is believed: all who come through it are one network.
+/// Warns of a peer that sends `X-Forwarded-For` but is no trusted proxy: all its clients count as one network.
 pub fn note_forwarded(metrics: &Metrics, headers: &HeaderMap, peer: IpAddr) {
     if headers.contains_key(X_FORWARDED_FOR) && metrics.untrusted_proxies.note(peer.to_canonical())
     {
@@ -130,7 +130,7 @@ pub fn note_forwarded(metrics: &Metrics, headers: &HeaderMap, peer: IpAddr) {
     }
 }
 
-/// Whether a peer is one of the proxies that are believed.
+/// Whether a peer is a trusted proxy.
 pub fn is_trusted(config: &ServerConfig, peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     config
@@ -159,7 +159,7 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
     nearest
 }
 
-/// The answer to a request that may not go on.
+/// Refuses a request, after draining its body.
 pub async fn refuse(error: &Error, parts: &Parts, body: &mut RequestBody) -> Response<Body> {
     reply::log(error);
     drain_before(parts, body, reply::failure(error)).await

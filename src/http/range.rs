@@ -1,4 +1,4 @@
-//! Which bytes a GET asks for (RFC 9110 section 14), without overflow and without amplification.
+//! `Range` (RFC 9110 section 14): which bytes a GET asks for, without overflow and without amplification.
 
 use super::conditional::if_range_matches;
 use super::header_values::single_value;

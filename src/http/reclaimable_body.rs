@@ -1,4 +1,4 @@
-//! A request's body, lent to whoever reads it and taken back, so that a refusal can still drain it: some clients send the whole
+//! A request's body that its reader borrows and gives back, so that a refusal can still drain it: some clients send the whole
 //! body before they look at the status, and see a broken connection otherwise (KIO, Windows).
 
 use super::body::Body;
@@ -18,19 +18,19 @@ use std::task::{Context, Poll};
 /// A body that comes back when its reader lets go of it.
 pub struct ReclaimableBody(Arc<Mutex<Option<RequestBody>>>);
 
-/// A body in the hands of a reader.
+/// A body that is being read; it goes back when it is dropped.
 pub struct BorrowedBody {
     body: Option<RequestBody>,
     home: Arc<Mutex<Option<RequestBody>>>,
 }
 
 impl ReclaimableBody {
-    /// Takes a request's body into keeping.
+    /// Wraps the body of a request.
     pub fn new(body: RequestBody) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
 
-    /// Hands the body to a reader.
+    /// The body, for one reader.
     pub fn borrow(&self) -> BorrowedBody {
         BorrowedBody {
             body: self.0.lock().take(),
@@ -40,17 +40,17 @@ impl ReclaimableBody {
 
     /// Reads it whole; more than `limit` bytes are `TooLarge`.
     pub async fn read(&self, limit: usize) -> Result<Bytes> {
-        let mut loan = self.borrow();
-        let announced = http_body::Body::size_hint(&loan).lower();
+        let mut borrowed = self.borrow();
+        let announced = http_body::Body::size_hint(&borrowed).lower();
         if announced > limit as u64 {
             return Err(Error::TooLarge);
         }
         let mut whole = BytesMut::new();
-        while let Some(frame) = loan.frame().await {
+        while let Some(frame) = borrowed.frame().await {
             let Ok(data) = frame.map_err(|_| Error::Truncated)?.into_data() else {
                 continue;
             };
-            if whole.is_empty() && http_body::Body::is_end_stream(&loan) {
+            if whole.is_empty() && http_body::Body::is_end_stream(&borrowed) {
                 return if data.len() > limit {
                     Err(Error::TooLarge)
                 } else {

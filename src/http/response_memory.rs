@@ -86,7 +86,8 @@ mod tests {
 
     #[tokio::test]
     async fn without_room_a_piece_comes_only_after_the_one_before_has_gone() {
-        let (greedy, modest) = (ResponseMemory::default(), ResponseMemory::default());
+        let greedy = ResponseMemory::default();
+        let modest = ResponseMemory::default();
         let mut all = Vec::new();
         while greedy.next_read_size().now_or_never() == Some(LARGE) {
             all.push(greedy.track(Bytes::from(vec![0; LARGE])));

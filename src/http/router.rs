@@ -54,25 +54,25 @@ pub(super) async fn answer(
     origin: RequestOrigin,
     request: Request<RequestBody>,
 ) -> Answer {
-    let arrival = ApiRequest::new(Arc::clone(app), origin);
+    let api_request = ApiRequest::new(Arc::clone(app), origin);
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(arrival.clone());
-    // What a refused upload has left is read, lest its client sees a broken connection.
+    parts.extensions.insert(api_request.clone());
+    // Drain what a refused upload has left: its client would see a broken connection otherwise.
     let kept = (!http_body::Body::is_end_stream(&body)).then(|| parts.headers.clone());
-    let lent = ReclaimableBody::new(body);
-    let request = Request::from_parts(parts, axum::body::Body::new(lent.borrow()));
-    let response = match ROUTES.clone().oneshot(request).await {
-        Ok(response) => response,
+    let reclaimable = ReclaimableBody::new(body);
+    let request = Request::from_parts(parts, axum::body::Body::new(reclaimable.borrow()));
+    let mut response = match ROUTES.clone().oneshot(request).await {
+        Ok(response) => response.map(Body::from_axum),
         Err(never) => match never {},
     };
     let response = path_prefix::restore(response, app.config.server.path_prefix()).await;
     let mut response = response.map(Body::from_axum);
     if let Some(headers) = kept {
-        response = lent.drain(&headers, response).await;
+        response = reclaimable.drain(&headers, response).await;
     }
     Answer {
         response,
-        identity: arrival.identity(),
+        identity: api_request.identity(),
     }
 }
 

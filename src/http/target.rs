@@ -1,5 +1,5 @@
 //! The target of a request in one form (RFC 9112 section 3.2): a path of this server without empty and `.` segments, and a
-//! `Host` that agrees with what an absolute target names. Every front is chosen by it, and nobody reads the target as it came.
+//! `Host` that agrees with what an absolute target names. The front is chosen by this form; the target as it came is not used.
 
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{HeaderValue, Method, Request, header};
@@ -93,7 +93,8 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
 
 fn is_same(authority: &Authority, host: &[u8], default: u16) -> bool {
     let host = std::str::from_utf8(host).unwrap_or_default();
-    let ((one, one_port), (other, other_port)) = (split_port(authority.as_str()), split_port(host));
+    let (one, one_port) = split_port(authority.as_str());
+    let (other, other_port) = split_port(host);
     let number = |port: &str| {
         if port.is_empty() {
             Some(u32::from(default))
@@ -117,7 +118,7 @@ pub fn split_port(authority: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn settled(
+    fn normalized(
         method: &str,
         target: &str,
         host: Option<&str>,
@@ -153,14 +154,16 @@ mod tests {
             ("/dav/.../.x/x.", "/dav/.../.x/x."),
         ] {
             assert_eq!(
-                settled("GET", given, Some("a")).unwrap().0,
+                normalized("GET", given, Some("a")).unwrap().0,
                 expected,
                 "{given}"
             );
         }
-        assert_eq!(settled("OPTIONS", "*", Some("a")).unwrap().0, "*");
+        assert_eq!(normalized("OPTIONS", "*", Some("a")).unwrap().0, "*");
         assert_eq!(
-            settled("GET", "http://a//dav/./x?y", Some("a")).unwrap().0,
+            normalized("GET", "http://a//dav/./x?y", Some("a"))
+                .unwrap()
+                .0,
             "/dav/x?y"
         );
     }
@@ -178,11 +181,11 @@ mod tests {
             ("HTTP://[::1]:80/x", Some("[::1]")),
             ("http://a/x", None),
         ] {
-            let (path, host) = settled("GET", target, host)
+            let (path, host) = normalized("GET", target, host)
                 .unwrap_or_else(|why| panic!("{target} {host:?}: {why}"));
             assert!(path == "/x" && target.contains(&host), "{target} {host}");
         }
-        assert_eq!(settled("OPTIONS", "http://a", Some("a")).unwrap().0, "/");
+        assert_eq!(normalized("OPTIONS", "http://a", Some("a")).unwrap().0, "/");
         for (target, host) in [
             ("http://b/x", "a"),
             ("http://a/x", "a:443"),
@@ -196,11 +199,11 @@ mod tests {
             ("a:80", "a:80"),
         ] {
             assert!(
-                settled("GET", target, Some(host)).is_err(),
+                normalized("GET", target, Some(host)).is_err(),
                 "{target} {host}"
             );
         }
-        assert!(settled("CONNECT", "a:80", Some("a:80")).is_err());
-        assert!(settled("GET", "*", Some("a")).is_err());
+        assert!(normalized("CONNECT", "a:80", Some("a:80")).is_err());
+        assert!(normalized("GET", "*", Some("a")).is_err());
     }
 }

@@ -79,7 +79,8 @@ fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
 }
 
 fn page(root: &RootCertificate) -> Response {
-    let (name, fingerprint) = (escape(&root.name()), root.fingerprint());
+    let name = escape(&root.name());
+    let fingerprint = root.fingerprint();
     let digits = fingerprint.replace(':', "").to_ascii_lowercase();
     let content = format!(
         "<p>This server issues its certificate itself, since no public authority does so for a local network. Once a device trusts its \
@@ -133,8 +134,10 @@ fn profile(root: &RootCertificate) -> String {
             part(20, 12)
         )
     };
-    let (name, content) = (escape(&root.name()), STANDARD.encode(root.der()));
-    let (inner, outer) = (id(0), id(32));
+    let name = escape(&root.name());
+    let content = STANDARD.encode(root.der());
+    let inner = id(0);
+    let outer = id(32);
     format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!DOCTYPE plist PUBLIC \"-//Apple//DTD PLIST 1.0//EN\" \"http://www.apple.com/DTDs/PropertyList-1.0.dtd\">\n\

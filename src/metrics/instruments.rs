@@ -1,4 +1,4 @@
-//! The kinds of things that are counted.
+//! Counters, gauges and histograms: the kinds of metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! When the hourly jobs ran, and how.
+//! Metrics of the hourly jobs: when each ran last, how long, and how it ended.
 
 use parking_lot::Mutex;
 use std::time::{Duration, SystemTime};

@@ -29,7 +29,8 @@ impl ExpositionFormat {
 
     /// The page of all that is collected.
     pub(super) fn write(self, collector: impl Collector) -> Result<String, fmt::Error> {
-        let (mut registry, mut page) = (Registry::default(), String::with_capacity(32 << 10));
+        let mut registry = Registry::default();
+        let mut page = String::with_capacity(32 << 10);
         registry.register_collector(Box::new(collector));
         match self {
             Self::OpenMetrics => text::encode(&mut page, &registry)?,

@@ -145,7 +145,8 @@ pub async fn add(
     Json(wish): Json<AppPasswordWish>,
 ) -> Result<(StatusCode, axum::Json<NewSecret>), Problem> {
     let mut wish = wish.read()?;
-    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AccountCaller { app, identity, .. } = caller;
     let work = app.clone();
     let added = async move {
         let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
@@ -169,11 +170,9 @@ pub async fn add(
 
 /// Who a client with this app password will be.
 fn confined(identity: &Identity, wish: &NewAppPassword) -> Arc<Identity> {
-    let (via, scope, rights) = (
-        Via::AppPassword(String::new()),
-        wish.scope.clone(),
-        wish.rights,
-    );
+    let via = Via::AppPassword(String::new());
+    let scope = wish.scope.clone();
+    let rights = wish.rights;
     Arc::new(Identity {
         via,
         scope,
@@ -198,7 +197,8 @@ pub async fn list(
 #[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = ApiTag::SIGN_IN, operation_id = "revokeAppPassword",
     params(("id" = String, Path)), responses((status = 204), Failures))]
 pub async fn revoke(caller: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AccountCaller { app, identity, .. } = caller;
     let work = app.clone();
     let revoked = async move {
         let revoked = work.auth.revoke_app_password(&identity.account, &id).await;

@@ -133,13 +133,13 @@ pub async fn delete(
     headers: HeaderMap,
     Json(wanted): Json<Deletions>,
 ) -> Result<axum::Json<Results>, Problem> {
-    let terms = submitted(&headers)?;
+    let preconditions = submitted(&headers)?;
     check_count(wanted.paths.len(), "/paths")?;
     let drive = member.drive().await?;
     let work = async move {
         let mut results = Vec::with_capacity(wanted.paths.len());
         for path in wanted.paths {
-            let outcome = delete_one(&drive, &path, terms.clone())
+            let outcome = delete_one(&drive, &path, preconditions.clone())
                 .await
                 .map(|()| StatusCode::NO_CONTENT);
             results.push(ItemResult::of(path, outcome));
@@ -149,8 +149,8 @@ pub async fn delete(
     Ok(axum::Json(member.app.run_to_completion(work).await?))
 }
 
-async fn delete_one(drive: &Drive, path: &str, terms: Preconditions) -> Result<()> {
-    drive.delete(&VPath::parse(path)?, terms).await
+async fn delete_one(drive: &Drive, path: &str, preconditions: Preconditions) -> Result<()> {
+    drive.delete(&VPath::parse(path)?, preconditions).await
 }
 
 /// The tokens of the locks that may be passed, and no condition.
@@ -166,15 +166,20 @@ async fn transfer(
     member: MemberCaller,
     wanted: Transfers,
     way: TransferKind,
-    terms: Preconditions,
+    preconditions: Preconditions,
 ) -> Result<axum::Json<Results>, Problem> {
     check_count(wanted.items.len(), "/items")?;
     let drive = member.drive().await?;
     let work = async move {
         let mut results = Vec::with_capacity(wanted.items.len());
         for Transfer { from, to } in wanted.items {
-            let outcome =
-                transfer_one(&drive, way, (&from, &to), (wanted.overwrite, terms.clone())).await;
+            let outcome = transfer_one(
+                &drive,
+                way,
+                (&from, &to),
+                (wanted.overwrite, preconditions.clone()),
+            )
+            .await;
             results.push(ItemResult::of(from, outcome));
         }
         Ok(Results { results })
@@ -186,11 +191,12 @@ async fn transfer_one(
     drive: &Drive,
     way: TransferKind,
     (from, to): (&str, &str),
-    (overwrite, terms): (bool, Preconditions),
+    (overwrite, preconditions): (bool, Preconditions),
 ) -> Result<StatusCode> {
-    let (from, to) = (VPath::parse(from)?, VPath::parse(to)?);
+    let from = VPath::parse(from)?;
+    let to = VPath::parse(to)?;
     let outcome = match way {
-        TransferKind::Move => drive.rename(&from, &to, overwrite, terms).await,
+        TransferKind::Move => drive.rename(&from, &to, overwrite, preconditions).await,
         TransferKind::Copy => {
             drive
                 .copy(
@@ -200,7 +206,7 @@ async fn transfer_one(
                         reach: CopyDepth::Infinity,
                         overwrite,
                     },
-                    terms,
+                    preconditions,
                 )
                 .await
         }

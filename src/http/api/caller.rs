@@ -1,4 +1,4 @@
-//! Who calls the API, as types: a handler reaches the program only through one of these, so none can forget to ask.
+//! Callers of the API as extractors: a handler reaches the program only through one of these, so none can forget to authenticate.
 
 use super::problem::Problem;
 use crate::app::App;
@@ -125,8 +125,8 @@ impl AdminCaller {
     }
 }
 
-fn arrival(parts: &Parts) -> Result<ApiRequest, Problem> {
-    // `answer` in pages.rs puts it in; without it nobody is let in.
+fn api_request(parts: &Parts) -> Result<ApiRequest, Problem> {
+    // `answer` in router.rs puts it in; without it nobody is let in.
     parts
         .extensions
         .get::<ApiRequest>()
@@ -138,7 +138,7 @@ impl<S: Sync> FromRequestParts<S> for PublicCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let ApiRequest { app, origin, .. } = arrival(parts)?;
+        let ApiRequest { app, origin, .. } = api_request(parts)?;
         Ok(Self {
             app,
             client: origin.address,
@@ -150,12 +150,12 @@ impl<S: Sync> FromRequestParts<S> for MemberCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let arrival = arrival(parts)?;
-        let identity = arrival.sign_in(parts).await?;
+        let api_request = api_request(parts)?;
+        let identity = api_request.sign_in(parts).await?;
         Ok(Self {
-            app: arrival.app,
+            app: api_request.app,
             identity,
-            client: arrival.origin.address,
+            client: api_request.origin.address,
         })
     }
 }

@@ -99,10 +99,8 @@ mod tests {
     #[test]
     fn the_golden_copy_is_the_document() {
         let (_, document) = super::super::documented();
-        let (present, path) = (
-            super::text(&document) + "\n",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"),
-        );
+        let present = super::text(&document) + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
         if std::env::var("SARANG_GOLDEN").is_ok_and(|wish| wish == "write") {
             std::fs::write(path, &present).unwrap();
         }

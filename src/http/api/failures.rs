@@ -1,4 +1,4 @@
-//! Why clients of an account failed lately, for its owner and for administrators.
+//! The last failures of an account's clients and their causes, for its owner and for administrators.
 
 use super::caller::{AccountCaller, AdminCaller};
 use super::document::ApiTag;

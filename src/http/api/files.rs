@@ -1,5 +1,5 @@
 //! Files and folders for browsers and scripts: a compact listing, what stands at a path, downloads, new folders.
-//! Everything goes through the same [`Drive`] as WebDAV: one authorisation, one quota, one judgement of locks.
+//! Everything goes through the same [`Drive`] as WebDAV: one authorisation, one quota, one check of locks.
 
 use super::ApiTag;
 use super::bulk::submitted;
@@ -323,10 +323,11 @@ pub async fn mkdir(
     headers: HeaderMap,
     Json(folder): Json<NewFolder>,
 ) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
-    let (path, terms) = (VPath::parse(&folder.path)?, submitted(&headers)?);
+    let path = VPath::parse(&folder.path)?;
+    let preconditions = submitted(&headers)?;
     let drive = member.drive().await?;
     let made = member.app.run_to_completion(async move {
-        drive.mkdir(&path, terms).await?;
+        drive.mkdir(&path, preconditions).await?;
         // It is made, whoever has moved it since, and whether or not it can be looked at.
         let node = drive
             .stat(&path)

@@ -4,8 +4,7 @@ use super::ApiTag;
 use super::caller::AdminCaller;
 use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
-use super::problem::{Failures, Problem};
-use super::shares::invalid;
+use super::problem::{Failures, Problem, invalid};
 use crate::app::App;
 use crate::audit::AuditKind;
 use crate::model::{AccountName, Error, time};
@@ -104,7 +103,8 @@ pub async fn list(
     caller: AdminCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<GroupView>>, Problem> {
-    let (after, size) = (page.after()?, page.size()?);
+    let after = page.after()?;
+    let size = page.size()?;
     let mut shown = 0;
     let all = caller.app.sharing.groups.list().into_iter();
     let rest = all.skip_while(|(name, _)| {
@@ -138,7 +138,9 @@ pub async fn create(
     Body(asked): Body<GroupRequest>,
 ) -> Result<(StatusCode, Json<GroupView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
-    let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
+    let app = caller.app.clone();
+    let name = asked.name.clone();
+    let reporter = caller.reporter();
     let work = async move {
         let note = named_in(&members);
         let made = app.sharing.groups.create(&name, members).await;
@@ -161,7 +163,9 @@ pub async fn change(
 ) -> Result<Json<GroupView>, Problem> {
     let name = named(&name)?;
     let members = check_members(&caller.app, asked.members)?;
-    let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
+    let app = caller.app.clone();
+    let of = name.clone();
+    let reporter = caller.reporter();
     let work = async move {
         let note = named_in(&members);
         let before = app.sharing.groups.find(&of);
@@ -186,7 +190,8 @@ pub async fn change(
     params(("name" = String, Path)), responses((status = 204), Failures))]
 pub async fn remove(caller: AdminCaller, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
-    let (app, reporter) = (caller.app.clone(), caller.reporter());
+    let app = caller.app.clone();
+    let reporter = caller.reporter();
     let work = async move {
         let removed = app.sharing.remove_group(&app.locks, &name).await;
         reporter

@@ -149,7 +149,8 @@ pub async fn restore(
 ) -> Result<axum::Json<RestoredItem>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
     let path = |text: Option<String>| text.map(|path| VPath::parse(&path)).transpose();
-    let (wish, folder) = (path(restoring.to)?, path(restoring.folder)?);
+    let wish = path(restoring.to)?;
+    let folder = path(restoring.folder)?;
     let path = account
         .app
         .run_to_completion(
@@ -166,10 +167,8 @@ pub async fn restore(
     params(("id" = String, Path, description = "What it is called in the trash.")),
     responses((status = 204, description = "It is gone."), Failures))]
 pub async fn purge(account: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (drive, reporter) = (
-        account.app.drive(&account.identity).await?,
-        account.reporter(),
-    );
+    let drive = account.app.drive(&account.identity).await?;
+    let reporter = account.reporter();
     let work = async move {
         let purged = drive.purge(&id).await;
         let name = drive.identity().account.as_str();
@@ -191,10 +190,8 @@ pub async fn purge(account: AccountCaller, Path(id): Path<String>) -> Result<Sta
 #[utoipa::path(delete, path = "/api/v1/trash", tag = ApiTag::HISTORY, operation_id = "emptyTrash",
     responses((status = 200, body = Purged), Failures))]
 pub async fn empty(account: AccountCaller) -> Result<axum::Json<Purged>, Problem> {
-    let (drive, reporter) = (
-        account.app.drive(&account.identity).await?,
-        account.reporter(),
-    );
+    let drive = account.app.drive(&account.identity).await?;
+    let reporter = account.reporter();
     let work = async move {
         let emptied = drive.empty_trash().await;
         let note = emptied
@@ -221,10 +218,8 @@ pub async fn purge_version(
     Query(version): Query<VersionOf>,
 ) -> Result<StatusCode, Problem> {
     let path = VPath::parse(&version.path)?;
-    let (drive, reporter) = (
-        account.app.drive(&account.identity).await?,
-        account.reporter(),
-    );
+    let drive = account.app.drive(&account.identity).await?;
+    let reporter = account.reporter();
     let work = async move {
         let purged = drive.purge_version(&path, &version.id).await;
         let note = format!("a version of /{path}");
@@ -297,10 +292,8 @@ pub async fn revert(
 impl From<TrashedItem> for TrashItemView {
     fn from(item: TrashedItem) -> Self {
         let kind = ResourceKind::of(&item.node);
-        let (path, deleted) = (
-            format!("/{}", item.path),
-            item.deleted_at.map(time::iso_date),
-        );
+        let path = format!("/{}", item.path);
+        let deleted = item.deleted_at.map(time::iso_date);
         Self {
             id: item.id,
             path,
@@ -314,10 +307,8 @@ impl From<TrashedItem> for TrashItemView {
 
 impl From<Version> for FileVersion {
     fn from(version: Version) -> Self {
-        let (modified, replaced) = (
-            time::iso_date(version.node.modified),
-            time::iso_date(version.replaced_at),
-        );
+        let modified = time::iso_date(version.node.modified);
+        let replaced = time::iso_date(version.replaced_at);
         Self {
             id: version.id,
             size: version.node.len,

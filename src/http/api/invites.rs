@@ -5,8 +5,7 @@ use super::app_passwords::{date, future};
 use super::caller::AdminCaller;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
-use super::problem::{Failures, Problem};
-use super::shares::invalid;
+use super::problem::{Failures, Problem, invalid};
 use crate::admin::check_quota;
 use crate::app::App;
 use crate::audit::AuditKind;
@@ -134,7 +133,8 @@ pub async fn add(
         group_ids,
         expires,
     };
-    let (reporter, AdminCaller { app, identity, .. }) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AdminCaller { app, identity, .. } = caller;
     let work = app.clone();
     let made = async move {
         let mut note = new.note.clone().unwrap_or_default();
@@ -160,7 +160,8 @@ fn check_groups(
     if groups.len() > MAX_GROUPS {
         return Err(invalid("/groups", "An invite puts into at most 20 groups."));
     }
-    let (mut names, mut ids) = (BTreeSet::new(), BTreeMap::new());
+    let mut names = BTreeSet::new();
+    let mut ids = BTreeMap::new();
     for (index, name) in groups.into_iter().enumerate() {
         let group = app.sharing.groups.find(&name);
         let group = group.ok_or_else(|| {
@@ -195,7 +196,8 @@ pub async fn list(
 #[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = ApiTag::REGISTRATION, operation_id = "withdrawInvite",
     params(("id" = String, Path)), responses((status = 204), Failures))]
 pub async fn withdraw(caller: AdminCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (reporter, app) = (caller.reporter(), caller.app.clone());
+    let reporter = caller.reporter();
+    let app = caller.app.clone();
     let withdrawn = async move {
         let withdrawn = app.auth.revoke_invite(&id).await;
         reporter

@@ -41,11 +41,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
                 "The body must be JSON, with Content-Type: application/json.",
             )));
         }
-        let arrival = request.extensions().get::<ApiRequest>().cloned();
+        let api_request = request.extensions().get::<ApiRequest>().cloned();
         let body = read(request, state).await?;
         // A client may take its time to send it.
-        arrival
-            .map_or(Ok(()), |arrival| arrival.recheck())
+        api_request
+            .map_or(Ok(()), |api_request| api_request.recheck())
             .map_err(Problem)?;
         // serde would take a list for the fields in their order.
         if body.trim_ascii_start().starts_with(b"[") {

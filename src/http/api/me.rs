@@ -115,15 +115,14 @@ pub async fn change(
         password,
     }): Json<MeChange>,
 ) -> Result<axum::Json<Me>, Problem> {
-    let (
-        reporter,
-        AccountCaller {
-            app,
-            identity,
-            client,
-        },
-    ) = (caller.reporter(), caller);
-    let (work, name) = (app.clone(), identity.account.clone());
+    let reporter = caller.reporter();
+    let AccountCaller {
+        app,
+        identity,
+        client,
+    } = caller;
+    let work = app.clone();
+    let name = identity.account.clone();
     let changed = async move {
         if display_name.is_kept() && email.is_kept() {
             return Ok(());
@@ -134,13 +133,11 @@ pub async fn change(
             &email,
             before.as_ref().and_then(|profile| profile.email.clone()),
         );
-        let (change, password) = (
-            ProfileChange {
-                display_name,
-                email,
-            },
-            password.as_deref().map(String::as_bytes),
-        );
+        let change = ProfileChange {
+            display_name,
+            email,
+        };
+        let password = password.as_deref().map(String::as_bytes);
         let changed = work
             .auth
             .change_profile(&name, change, password, client)
@@ -167,14 +164,12 @@ pub async fn change_password(
     caller: AccountCaller,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode, Problem> {
-    let (
-        reporter,
-        AccountCaller {
-            app,
-            identity,
-            client,
-        },
-    ) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AccountCaller {
+        app,
+        identity,
+        client,
+    } = caller;
     let work = Arc::clone(&app);
     let passwords = async move {
         let both = (change.old.as_bytes(), change.new.as_bytes());

@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod caller;
 pub mod document;
 pub mod failures;
+pub mod field_patch;
 pub mod files;
 pub mod groups;
 pub mod history;
@@ -84,7 +85,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(invites::withdraw))
         .routes(routes!(openid::ways))
         .routes(routes!(openid::start))
-        .routes(routes!(openid::callback))
+        .routes(routes!(openid::callback::callback))
         .routes(routes!(
             openid_links::list,
             openid_links::link,
@@ -147,7 +148,10 @@ pub(super) fn routes() -> Router {
         get(move || async { ([("content-type", "application/json")], document) }),
     )
     .route("/setup", get(setup::show).post(setup::submit))
-    .route(openid::CODE, axum::routing::post(openid::submit_code))
+    .route(
+        openid::code_form::CODE,
+        axum::routing::post(openid::code_form::submit_code),
+    )
     .route("/api/{*rest}", axum::routing::any(nothing))
     .method_not_allowed_fallback(wrong_method)
     .layer(DefaultBodyLimit::max(MAX_BODY))

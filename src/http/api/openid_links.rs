@@ -1,10 +1,10 @@
-//! Whom of the provider the account that asks belongs to. Like everything that lets somebody in, it takes the password to change.
+//! The identities at the sign-in provider that the account that asks is linked to. To change them takes its password.
 
 use super::ApiTag;
 use super::app_passwords::date;
 use super::caller::AccountCaller;
 use super::json::{Json, Query};
-use super::openid::{local, provider, with_errand};
+use super::openid::{local, provider, with_state_cookie};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::{Actor, AuditEvent, AuditKind};
@@ -114,7 +114,7 @@ pub async fn link(
     let answer = axum::Json(LinkStart {
         location: departure.location,
     });
-    Ok(with_errand(
+    Ok(with_state_cookie(
         &app,
         &headers,
         (&departure.cookie, SIGN_IN_TIMEOUT),

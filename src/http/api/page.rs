@@ -51,7 +51,8 @@ impl PageQuery {
         all: impl IntoIterator<Item = T>,
         key: impl Fn(&T) -> String,
     ) -> Result<Page<T>, Error> {
-        let (size, after) = (self.size()?, self.after()?);
+        let size = self.size()?;
+        let after = self.after()?;
         let rest = all
             .into_iter()
             .skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
@@ -101,7 +102,8 @@ mod tests {
     use super::*;
 
     fn walk(limit: u16) -> Vec<Vec<&'static str>> {
-        let (mut pages, mut cursor) = (Vec::new(), None);
+        let mut pages = Vec::new();
+        let mut cursor = None;
         loop {
             let query = PageQuery {
                 limit: Some(limit),

@@ -1,10 +1,9 @@
-//! Whom something can be shared with, found by the beginning of a name.
+//! Accounts and groups that something can be shared with, found by the beginning of a name.
 
 use super::ApiTag;
 use super::caller::AccountCaller;
 use super::json::Query;
-use super::problem::{Failures, Problem};
-use super::shares::invalid;
+use super::problem::{Failures, Problem, invalid};
 use crate::sharing::groups::Grantee;
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -58,7 +57,8 @@ pub async fn find(
             "Give at least the first 2 characters of a name.",
         )));
     }
-    let (app, own) = (&caller.app, &caller.identity.account);
+    let app = &caller.app;
+    let own = &caller.identity.account;
     app.auth.count_search(own, caller.identity.role)?;
     let begins = |name: &str| name.to_lowercase().starts_with(&wanted);
     let found = app.auth.people(MOST, |name, display_name| {

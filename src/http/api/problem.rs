@@ -24,6 +24,14 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A failure of one field of a request, told by its JSON pointer.
+pub fn invalid(pointer: &str, why: impl Into<String>) -> Error {
+    Error::Invalid {
+        pointer: pointer.into(),
+        why: why.into(),
+    }
+}
+
 /// Status, name in the document, and what it means.
 const FAILURES: [(&str, &str, &str); 15] = [
     ("400", "BadRequest", "The request is malformed."),

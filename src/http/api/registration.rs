@@ -1,4 +1,4 @@
-//! Making an account for oneself.
+//! Registration: a new account, made by whoever will use it.
 
 use super::ApiTag;
 use super::caller::PublicCaller;

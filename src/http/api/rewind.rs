@@ -1,4 +1,4 @@
-//! A folder as it was at a moment.
+//! Rewinds a folder to the state it had at a moment.
 
 use super::ApiTag;
 use super::caller::AccountCaller;
@@ -13,10 +13,8 @@ pub async fn create(
     account: AccountCaller,
     Json(wish): Json<Rewinding>,
 ) -> Result<axum::Json<RewindReport>, Problem> {
-    let (drive, reporter) = (
-        account.app.drive(&account.identity).await?,
-        account.reporter(),
-    );
+    let drive = account.app.drive(&account.identity).await?;
+    let reporter = account.reporter();
     let work = async move { rewind(&drive, &reporter, wish).await };
     Ok(axum::Json(account.app.run_to_completion(work).await?))
 }

@@ -215,11 +215,9 @@ pub async fn end(account: AccountCaller, Path(id): Path<String>) -> Result<Statu
 }
 
 async fn end_and_report(account: &AccountCaller, id: String) -> Result<(), Error> {
-    let (app, identity, reporter) = (
-        account.app.clone(),
-        account.identity.clone(),
-        account.reporter(),
-    );
+    let app = account.app.clone();
+    let identity = account.identity.clone();
+    let reporter = account.reporter();
     let work = async move {
         let ended = app.auth.revoke_session(&identity.account, &id).await;
         reporter
@@ -234,7 +232,8 @@ async fn end_and_report(account: &AccountCaller, id: String) -> Result<(), Error
 #[utoipa::path(delete, path = "/api/v1/sessions", tag = ApiTag::SIGN_IN, operation_id = "endOtherSessions",
     responses((status = 204), Failures))]
 pub async fn end_others(account: AccountCaller) -> Result<StatusCode, Problem> {
-    let (reporter, AccountCaller { app, identity, .. }) = (account.reporter(), account);
+    let reporter = account.reporter();
+    let AccountCaller { app, identity, .. } = account;
     let all = app.clone();
     let work = async move {
         let ended = all

@@ -142,7 +142,8 @@ fn form(admin: &NewAdmin, wrong: Option<&Error>) -> String {
             )
         })
         .unwrap_or_default();
-    let (token, name) = (escape(&admin.token), escape(&admin.name));
+    let token = escape(&admin.token);
+    let name = escape(&admin.name);
     format!(
         "{wrong}<p>Choose the account that administers this server.</p><form method=\"post\" action=\"/setup\">\
          <input type=\"hidden\" name=\"token\" value=\"{token}\">\

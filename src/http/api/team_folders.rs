@@ -2,10 +2,11 @@
 
 use super::ApiTag;
 use super::caller::AdminCaller;
+use super::field_patch::FieldPatch;
 use super::json::{Json as Body, Query, stated};
 use super::page::{Page, PageQuery};
-use super::problem::{Failures, Problem};
-use super::shares::{Granted, ShareFieldPatch, bind_grantee, invalid};
+use super::problem::{Failures, Problem, invalid};
+use super::shares::{Granted, bind_grantee};
 use crate::admin::teams::describe_team;
 use crate::admin::{FilesDisposal, check_quota};
 use crate::app::{App, TreeKind};
@@ -56,7 +57,7 @@ pub struct TeamChange {
     /// Its quota in bytes; `null` for unlimited.
     #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    pub quota: ShareFieldPatch<u64>,
+    pub quota: FieldPatch<u64>,
 }
 
 /// How a team folder is removed.
@@ -146,7 +147,9 @@ pub async fn create(
     Body(asked): Body<TeamRequest>,
 ) -> Result<(StatusCode, Json<TeamView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
-    let (work, name, folder) = (caller.at_work(), asked.name.clone(), asked.folder);
+    let work = caller.at_work();
+    let name = asked.name.clone();
+    let folder = asked.folder;
     let made = async move {
         work.create_team(&name, members, asked.quota, folder.as_deref())
             .await
@@ -179,14 +182,16 @@ pub async fn change(
     Path(name): Path<String>,
     Body(asked): Body<TeamChange>,
 ) -> Result<Json<TeamView>, Problem> {
-    if let ShareFieldPatch::Set(quota) = asked.quota {
+    if let FieldPatch::Set(quota) = asked.quota {
         check_quota(quota)?;
     }
     let members = asked
         .members
         .map(|members| check_members(&caller.app, members))
         .transpose()?;
-    let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
+    let app = caller.app.clone();
+    let of = name.clone();
+    let reporter = caller.reporter();
     let work = async move {
         let edit = |team: &mut Team| {
             team.members = members.unwrap_or(std::mem::take(&mut team.members));

@@ -1,4 +1,4 @@
-//! Small pictures of the pictures in a drive.
+//! Thumbnails of the pictures in a drive.
 
 use super::ApiTag;
 use super::caller::MemberCaller;

@@ -78,7 +78,8 @@ pub async fn confirm(
     caller: AccountCaller,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<RecoveryCodes>, Problem> {
-    let (reporter, AccountCaller { app, identity, .. }) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AccountCaller { app, identity, .. } = caller;
     let work = app.clone();
     let confirmed = async move {
         let codes = work
@@ -106,14 +107,12 @@ pub async fn end(
     caller: AccountCaller,
     Json(proof): Json<PasswordConfirmation>,
 ) -> Result<StatusCode, Problem> {
-    let (
-        reporter,
-        AccountCaller {
-            app,
-            identity,
-            client,
-        },
-    ) = (caller.reporter(), caller);
+    let reporter = caller.reporter();
+    let AccountCaller {
+        app,
+        identity,
+        client,
+    } = caller;
     let work = app.clone();
     let ended = async move {
         let ended = work

@@ -82,7 +82,8 @@ pub async fn raw(
         ..Preconditions::default()
     };
     let len = expected_length::body_length(&Method::PUT, &headers)?;
-    let (modified, checksum) = (oc_mtime(&headers)?, oc_checksum(&headers)?);
+    let modified = oc_mtime(&headers)?;
+    let checksum = oc_checksum(&headers)?;
     let announced = UploadOptions {
         len,
         estimate: len,

@@ -35,7 +35,8 @@ pub(super) fn trimmed(name: &str, data: &[u8], without_empty: bool) -> Vec<u8> {
 
 /// A line of a script without the types in it.
 fn without_types(line: &str) -> String {
-    let (mut left, mut rest) = (String::new(), line);
+    let mut left = String::new();
+    let mut rest = line;
     while let Some((before, (_, after))) = rest
         .split_once("/** @")
         .and_then(|(before, after)| Some((before, after.split_once("*/")?)))

@@ -78,7 +78,7 @@ pub struct ExchangeOutcome {
 }
 
 impl DavExchange {
-    /// Notes that the change is made; `created` when nothing stood there before.
+    /// Records that the change is made; `created` when nothing stood there before.
     pub fn made(&self, created: bool) {
         self.outcome.lock().status = Some(if created {
             StatusCode::CREATED
@@ -87,7 +87,7 @@ impl DavExchange {
         });
     }
 
-    /// Keeps the first failure and says what the crate needs to know of it.
+    /// Records the first failure; returns what the crate has to know of it.
     pub fn fail(&self, error: Error) -> dav_server::fs::FsError {
         let brief = crate::http::reply::fs_error(&error);
         self.outcome.lock().failure.get_or_insert(error);
@@ -97,8 +97,8 @@ impl DavExchange {
 
 impl fmt::Debug for DavExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange")
-            .field("verb", &self.method)
+        f.debug_struct("DavExchange")
+            .field("method", &self.method)
             .field("path", &self.path)
             .finish_non_exhaustive()
     }

@@ -25,7 +25,7 @@ const OF_VISITORS: usize = 16;
 /// A request head, and what the gate made of its address.
 pub struct DavRequestHead<'a> {
     /// The method, for the crate.
-    pub verb: DavMethod,
+    pub method: DavMethod,
     /// The head as it came.
     pub head: &'a request::Parts,
     /// The resource named.
@@ -59,13 +59,13 @@ pub fn preconditions(
 /// Reads a request whole; malformed or dangerous ones end here.
 pub async fn parse_exchange(
     drive: Drive,
-    arrival: &DavRequestHead<'_>,
+    dav_request: &DavRequestHead<'_>,
 ) -> Result<Arc<DavExchange>> {
-    let headers = &arrival.head.headers;
+    let headers = &dav_request.head.headers;
     let mut exchange = DavExchange {
-        preconditions: preconditions(&drive, headers, arrival.origin)?,
-        method: arrival.verb,
-        path: arrival.path.clone(),
+        preconditions: preconditions(&drive, headers, dav_request.origin)?,
+        method: dav_request.method,
+        path: dav_request.path.clone(),
         destination: None,
         overwrite: headers::overwrite(headers)?,
         shallow: false,
@@ -79,27 +79,27 @@ pub async fn parse_exchange(
         outcome: Mutex::new(ExchangeOutcome::default()),
         drive,
     };
-    match arrival.verb {
-        DavMethod::Put | DavMethod::Patch => parse_put(&mut exchange, arrival)?,
-        DavMethod::Copy | DavMethod::Move => parse_transfer(&mut exchange, arrival)?,
-        DavMethod::Lock => parse_lock(&mut exchange, arrival).await?,
+    match dav_request.method {
+        DavMethod::Put | DavMethod::Patch => parse_put(&mut exchange, dav_request)?,
+        DavMethod::Copy | DavMethod::Move => parse_transfer(&mut exchange, dav_request)?,
+        DavMethod::Lock => parse_lock(&mut exchange, dav_request).await?,
         DavMethod::Delete => drop(whole_depth(headers)?),
         DavMethod::Mkcol | DavMethod::Unlock => {}
     }
     Ok(Arc::new(exchange))
 }
 
-fn parse_put(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
-    let headers = &arrival.head.headers;
+fn parse_put(exchange: &mut DavExchange, dav_request: &DavRequestHead<'_>) -> Result<()> {
+    let headers = &dav_request.head.headers;
     if headers.contains_key(CONTENT_RANGE) {
         return Err(Error::BadRequest(
             "A PUT replaces the whole file; to change a part use PATCH with X-Update-Range.",
         ));
     }
-    if arrival.head.uri.path().ends_with('/') {
+    if dav_request.head.uri.path().ends_with('/') {
         return Err(Error::IsFolder);
     }
-    let announced = expected_length::body_length(&arrival.head.method, headers)?;
+    let announced = expected_length::body_length(&dav_request.head.method, headers)?;
     exchange.estimate = announced;
     exchange.modified = oc_mtime(headers)?;
     exchange.checksum = oc_checksum(headers)?;
@@ -132,10 +132,10 @@ fn check_update_range(headers: &HeaderMap) -> Result<()> {
 
 /// MOVE and DELETE always reach everything. `Depth: 0` is let pass with them, though RFC 4918 knows only infinity there:
 /// rclone sends it with every request.
-fn parse_transfer(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
-    let depth = whole_depth(&arrival.head.headers)?;
+fn parse_transfer(exchange: &mut DavExchange, dav_request: &DavRequestHead<'_>) -> Result<()> {
+    let depth = whole_depth(&dav_request.head.headers)?;
     exchange.shallow = exchange.method == DavMethod::Copy && depth == Some(Depth::Zero);
-    exchange.destination = headers::destination(&arrival.head.headers, arrival.origin)?;
+    exchange.destination = headers::destination(&dav_request.head.headers, dav_request.origin)?;
     // The crate looks for the parent of the destination and panics when there is none.
     if exchange.destination.as_ref().is_some_and(VPath::is_root) {
         return Err(Error::Forbidden("The drive itself cannot be replaced."));
@@ -143,9 +143,9 @@ fn parse_transfer(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> R
     Ok(())
 }
 
-async fn parse_lock(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) -> Result<()> {
-    let depth = whole_depth(&arrival.head.headers)?;
-    if arrival.xml.is_empty() {
+async fn parse_lock(exchange: &mut DavExchange, dav_request: &DavRequestHead<'_>) -> Result<()> {
+    let depth = whole_depth(&dav_request.head.headers)?;
+    if dav_request.xml.is_empty() {
         let tokens: HashSet<&str> = exchange.preconditions.submitted_tokens().collect();
         return match tokens.len() {
             1 => Ok(()),
@@ -154,7 +154,7 @@ async fn parse_lock(exchange: &mut DavExchange, arrival: &DavRequestHead<'_>) ->
             )),
         };
     }
-    let info = lock_xml::parse_lockinfo(arrival.xml)?;
+    let info = lock_xml::parse_lockinfo(dav_request.xml)?;
     exchange.existing = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,

@@ -28,7 +28,9 @@ pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
             "The body of a LOCK is a lockinfo element.",
         ));
     }
-    let (mut shared, mut write, mut owner) = (None, false, String::new());
+    let mut shared = None;
+    let mut write = false;
+    let mut owner = String::new();
     while let Some(name) = document.child()? {
         if name.is_dav("lockscope") {
             while let Some(scope) = document.child()? {

@@ -38,15 +38,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use xml::text::{MAX_PROPERTIES, MAX_XML};
 
-/// Who asks, and under which path the drive is served to them.
+/// The identity of a request and the path prefix of its drive.
 #[derive(Clone, Debug)]
 pub struct DavContext {
     /// Who asks.
     pub identity: Arc<Identity>,
-    /// What the addresses in the drive begin with, the path of `server.public_url` first; no part of it needs an escape.
+    /// Prefix of all addresses in the drive, that of `server.public_url` first; it needs no percent-encoding.
     pub prefix: Cow<'static, str>,
-    /// Whether the drive is one file, to be shown in a folder of its own.
-    pub encased: bool,
+    /// Whether the drive is a single file, shown in a folder of its own.
+    pub single_file: bool,
 }
 
 impl DavContext {
@@ -58,7 +58,7 @@ impl DavContext {
                 "" => PREFIX.into(),
                 before => format!("{before}{PREFIX}").into(),
             },
-            encased: false,
+            single_file: false,
         }
     }
 }
@@ -66,27 +66,29 @@ impl DavContext {
 /// Answers one request beneath the prefix of the drive.
 pub async fn handle(
     app: &Arc<App>,
-    visit: &DavContext,
+    context: &DavContext,
     head: &request::Parts,
     body: RequestBody,
 ) -> Response<Body> {
-    let lent = ReclaimableBody::new(body);
-    match answer(app, visit, head, &lent).await {
-        Ok(response) => lent.drain(&head.headers, response).await,
+    let reclaimable = ReclaimableBody::new(body);
+    match answer(app, context, head, &reclaimable).await {
+        Ok(response) => reclaimable.drain(&head.headers, response).await,
         Err(error) => {
             reply::log(&error);
-            lent.drain(&head.headers, reply::failure(&error)).await
+            reclaimable
+                .drain(&head.headers, reply::failure(&error))
+                .await
         }
     }
 }
 
 async fn answer(
     app: &Arc<App>,
-    visit: &DavContext,
+    context: &DavContext,
     head: &request::Parts,
     body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
-    let prefix = visit.prefix.as_ref();
+    let prefix = context.prefix.as_ref();
     let host = head
         .headers
         .get(http::header::HOST)
@@ -99,13 +101,13 @@ async fn answer(
         path_prefix: app.config.server.path_prefix(),
     };
     let path = path_of(head, origin.served_prefix())?;
-    let drive = app.drive(&visit.identity).await?;
-    let drive = if visit.encased {
+    let drive = app.drive(&context.identity).await?;
+    let drive = if context.single_file {
         drive.as_single_file()
     } else {
         drive
     };
-    let answered = dispatch(app, visit, (&drive, &path, origin), head, body).await;
+    let answered = dispatch(app, context, (&drive, &path, origin), head, body).await;
     match answered {
         Err(error @ Error::PreconditionFailed) => {
             Err(Box::pin(with_current_etag(&drive, &path, error)).await)
@@ -114,10 +116,10 @@ async fn answer(
     }
 }
 
-/// Carries a request out on the drive that it is for. What changes nothing is asked most, and needs little room.
+/// Dispatches by method. The reads, which are most requests, keep the future small; the rest is boxed.
 async fn dispatch(
     app: &Arc<App>,
-    visit: &DavContext,
+    context: &DavContext,
     (drive, path, origin): (&Drive, &VPath, ServerOrigin<'_>),
     head: &request::Parts,
     body: &ReclaimableBody,
@@ -136,7 +138,7 @@ async fn dispatch(
         _ => {
             Box::pin(dispatch_other(
                 app,
-                visit,
+                context,
                 (drive, path, origin),
                 head,
                 body,
@@ -148,19 +150,21 @@ async fn dispatch(
 
 async fn dispatch_other(
     app: &Arc<App>,
-    visit: &DavContext,
+    context: &DavContext,
     (drive, path, origin): (&Drive, &VPath, ServerOrigin<'_>),
     head: &request::Parts,
     body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
-    let verb = match head.method.as_str() {
+    let method = match head.method.as_str() {
         "PROPPATCH" => {
-            let terms = gate::preconditions(drive, &head.headers, origin)?;
+            let preconditions = gate::preconditions(drive, &head.headers, origin)?;
             let xml = body.read(MAX_PROPERTIES).await?;
-            let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
+            let drive = drive.clone();
+            let path = path.clone();
+            let prefix = context.prefix.clone();
             return app
                 .run_to_completion(async move {
-                    proppatch::answer(&drive, &path, &prefix, terms, &xml).await
+                    proppatch::answer(&drive, &path, &prefix, preconditions, &xml).await
                 })
                 .await;
         }
@@ -175,21 +179,21 @@ async fn dispatch_other(
         "UNLOCK" => DavMethod::Unlock,
         _ => return Ok(options::method_not_allowed()),
     };
-    let xml = match verb {
+    let xml = match method {
         DavMethod::Put | DavMethod::Patch => Bytes::new(),
         DavMethod::Lock => body.read(MAX_XML).await?,
         DavMethod::Copy | DavMethod::Move => transfer_body(body).await?,
         DavMethod::Mkcol | DavMethod::Delete | DavMethod::Unlock => body.expect_empty().await?,
     };
-    let arrival = DavRequestHead {
-        verb,
+    let dav_request = DavRequestHead {
+        method,
         head,
         path: path.clone(),
         origin,
         xml: &xml,
     };
-    let exchange = gate::parse_exchange(drive.clone(), &arrival).await?;
-    adaptor::run(app, exchange, &arrival, body).await
+    let exchange = gate::parse_exchange(drive.clone(), &dav_request).await?;
+    adaptor::run(app, exchange, &dav_request, body).await
 }
 
 /// The body of a COPY or MOVE, which RFC 4918 has none of any more; what RFC 2518 allowed is read, and asks for nothing.
@@ -204,7 +208,7 @@ async fn transfer_body(body: &ReclaimableBody) -> Result<Bytes> {
     Ok(Bytes::new())
 }
 
-/// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.
+/// The resource that a request names. A name that drives do not store is 404, and 400 with the reason for methods that create.
 fn path_of(head: &request::Parts, prefix: &str) -> Result<VPath> {
     let only_reads = matches!(
         head.method.as_str(),

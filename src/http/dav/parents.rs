@@ -1,4 +1,4 @@
-//! What lies above the drive: `/`, which Windows asks for first on its way down to the drive, and `OPTIONS *`.
+//! Resources above the drive: `/`, which Windows asks for first on its way down to the drive, and `OPTIONS *`.
 
 use super::headers::{self, Depth};
 use super::methods::{options, propfind};
@@ -23,14 +23,14 @@ pub async fn handle(
     body: RequestBody,
     path_prefix: &str,
 ) -> Response<Body> {
-    let lent = ReclaimableBody::new(body);
+    let reclaimable = ReclaimableBody::new(body);
     let answer = match head.method.as_str() {
         "OPTIONS" => Ok(options::of_server()),
-        "PROPFIND" => list(identity, head, &lent, path_prefix).await,
+        "PROPFIND" => list(identity, head, &reclaimable, path_prefix).await,
         _ => Ok(options::method_not_allowed()),
     };
     let response = answer.unwrap_or_else(|error| reply::failure(&error));
-    lent.drain(&head.headers, response).await
+    reclaimable.drain(&head.headers, response).await
 }
 
 async fn list(
@@ -46,7 +46,8 @@ async fn list(
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let mut writer = MultistatusWriter::new(PropfindPlan::new(find, true, user_agent(head)));
     let node = Node::unseen(true);
-    let (base, drive) = (format!("{path_prefix}/"), format!("{path_prefix}{PREFIX}"));
+    let base = format!("{path_prefix}/");
+    let drive = format!("{path_prefix}{PREFIX}");
     let subject = |name| PropertySource {
         name,
         node: &node,

@@ -37,7 +37,8 @@ pub fn parse_propertybehavior(body: &[u8]) -> Result<()> {
 
 /// Reads a `keepalive`: `*`, or the addresses of properties.
 fn check_keepalive(document: &mut XmlDocument<'_>) -> Result<()> {
-    let (mut text, mut hrefs) = (String::new(), 0);
+    let mut text = String::new();
+    let mut hrefs = 0;
     loop {
         match document.next_piece()? {
             Some(XmlEvent::Text(more)) => text.push_str(&more),

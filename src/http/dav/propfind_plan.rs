@@ -1,4 +1,4 @@
-//! What a PROPFIND wants of each entry, worked out once for all entries.
+//! The properties to write for each entry of a PROPFIND, worked out once for all entries.
 
 use super::props::LiveProperty;
 use super::quirks;

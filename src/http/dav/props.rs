@@ -1,4 +1,4 @@
-//! The properties the server itself knows the values of, and how they are written.
+//! Live properties: their names, who has them, and how their values are written.
 
 use super::lock_xml::write_activelock;
 use super::xml::XmlName;
@@ -289,7 +289,8 @@ mod tests {
     fn every_property_is_found_and_its_tags_match() {
         for (live, ns, local, _) in TABLE {
             assert_eq!(LiveProperty::of(ns, local), Some(live));
-            let (opening, closing) = (live.opening(), live.closing());
+            let opening = live.opening();
+            let closing = live.closing();
             let opened = String::from_utf8(opening.to_vec()).unwrap();
             let closed = String::from_utf8(closing.to_vec()).unwrap();
             assert!(

@@ -1,4 +1,4 @@
-//! What single clients need beyond the standard: each with the client, the reason and the source.
+//! Exceptions for single clients: each with the client, the reason and the source.
 
 use crate::model::time::unix_seconds;
 use std::time::SystemTime;

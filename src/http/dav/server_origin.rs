@@ -1,4 +1,4 @@
-//! What makes an address in a header one of this server, and the path of the drive that it names.
+//! Addresses in headers: which of them are this server's, and the path of the drive that they name.
 
 use crate::model::{Error, Result, VPath};
 

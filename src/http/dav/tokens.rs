@@ -13,8 +13,10 @@ const MAX_CONDITIONS: usize = 256;
 /// The lists of an `If` header (RFC 4918 section 10.4.2).
 pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList>> {
     let malformed = || Error::BadRequest("The If header is malformed.");
-    let (mut rest, mut subject, mut lists, mut bare_tag) =
-        (value.trim(), ResourceTag::Request, Vec::new(), false);
+    let mut rest = value.trim();
+    let mut subject = ResourceTag::Request;
+    let mut lists = Vec::new();
+    let mut bare_tag = false;
     while let Some(first) = rest.chars().next() {
         match first {
             '<' => {
@@ -60,7 +62,8 @@ pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList>> {
 /// The conditions up to the closing parenthesis, and what follows it.
 fn if_conditions(text: &str) -> Result<(Vec<IfCondition>, &str)> {
     let malformed = || Error::BadRequest("The If header is malformed.");
-    let (mut rest, mut conditions) = (text.trim_start(), Vec::new());
+    let mut rest = text.trim_start();
+    let mut conditions = Vec::new();
     loop {
         if let Some(after) = rest.strip_prefix(')') {
             return if conditions.is_empty() {
@@ -103,7 +106,8 @@ pub fn lock_tokens(headers: &HeaderMap) -> Result<Vec<String>> {
         return Ok(Vec::new());
     };
     let malformed = || Error::BadRequest("Lock-Token must hold the token of a lock.");
-    let (mut rest, mut tokens) = (list.as_str(), Vec::new());
+    let mut rest = list.as_str();
+    let mut tokens = Vec::new();
     while !rest.is_empty() {
         let (token, after) = match rest.strip_prefix('<') {
             Some(inner) => inner.split_once('>').ok_or_else(malformed)?,
@@ -203,7 +207,7 @@ mod tests {
         };
         let read = |values: &[&'static str]| {
             preconditions(&lines("if", values), ORIGIN)
-                .map(|terms| terms.if_lists.len())
+                .map(|preconditions| preconditions.if_lists.len())
                 .ok()
         };
         assert_eq!(read(&["(<urn:x>)", "(<urn:y>) (Not <urn:z>)"]), Some(3));

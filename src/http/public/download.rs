@@ -1,4 +1,4 @@
-//! What counts as a download by a link: an answer to GET that brings the content of a file, or an archive. It is counted when all but its
+//! Counts downloads by a link: an answer to GET that brings the content of a file, or an archive. It is counted when all but its
 //! bytes is there, in one step with the look at the limit: what is not given out (304, 412, a file that cannot be opened) is not counted,
 //! and of many that come at once as many get through as the limit has left.
 
@@ -31,7 +31,8 @@ pub(super) async fn charge<B>(
             .insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
     }
     if *method == Method::GET && response.extensions().get::<Download>().is_some() {
-        let (shared, link) = (Arc::clone(app), link.clone());
+        let shared = Arc::clone(app);
+        let link = link.clone();
         // To the end though the visitor leaves.
         app.run_to_completion(async move { shared.links.count_download(&link).await })
             .await?;

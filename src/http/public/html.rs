@@ -1,35 +1,19 @@
 //! The pages of public links as HTML. Every name is text; every address is made of escapes.
 
-use super::Visitor;
+use super::address::{address, encoded};
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, ResourceKind, Row};
-use crate::http::href;
-use crate::http::html::{Page, escape, page, page_with, script};
+use crate::http::html::{Page, escape, page_with, script};
 use crate::http::media_type;
+use crate::http::public::visitor::Visitor;
 use crate::model::names::is_balanced;
-use crate::model::{Error, Rights, VPath, time};
+use crate::model::{Rights, VPath, time};
 use crate::storage::Node;
 use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The most rows of one page: anybody may ask for many at once, and read slowly.
 pub const MAX_ROWS: usize = 1000;
-
-/// The form that asks for the password.
-pub fn password(token: &str, wrong: Option<&Error>) -> Page {
-    let wrong = wrong.map_or(
-        "",
-        |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>",
-    );
-    page(
-        "Shared with you",
-        &format!(
-            "{wrong}<form method=\"post\" action=\"{}\"><label>Password<input name=\"password\" type=\"password\" required autofocus \
-             autocomplete=\"off\"></label><button>Open</button></form>",
-            address(token, "/password", &VPath::root(), "")
-        ),
-    )
-}
 
 /// The page of a link for uploads.
 pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Page {
@@ -192,25 +176,12 @@ fn harmless(name: &str) -> Cow<'_, str> {
     .into()
 }
 
-/// An address beneath a link, in ASCII that stands in a quoted attribute as it is.
-fn address(token: &str, what: &str, path: &VPath, more: &str) -> String {
-    format!(
-        "/s/{}{what}?path={}{more}",
-        encoded(token),
-        encoded(path.as_str())
-    )
-}
-
-fn encoded(text: &str) -> String {
-    let mut encoded = Vec::new();
-    href::write_encoded(&mut encoded, text);
-    String::from_utf8(encoded).unwrap_or_default()
-}
-
 /// Bytes for people.
 fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let (mut whole, mut tenths, mut unit) = (bytes, 0, "bytes");
+    let mut whole = bytes;
+    let mut tenths = 0;
+    let mut unit = "bytes";
     for next in UNITS {
         if whole < 1024 {
             break;

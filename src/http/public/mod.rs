@@ -1,43 +1,40 @@
 //! Public links for their visitors: pages that need no scripts at `/s/<token>`, the same as a WebDAV drive at `/s/<token>/dav/`.
 //! What is unknown, expired, ended, used up or gone looks the same: nothing is there.
 
+mod address;
+mod answers;
 mod download;
 mod html;
+mod pass;
+mod visitor;
 pub mod webdav;
 
-use super::api::bulk::ItemResult;
-use super::api::caller::PublicCaller;
-use super::api::json::{Query, read};
-use super::api::upload::{FormTarget, store_form};
-use super::api::{files, zip};
-use super::multipart::MultipartForm;
-use super::{cookie, html as pages, reply, thumbnails};
-use crate::app::App;
-use crate::drive::Drive;
+use crate::http::api::bulk::ItemResult;
+use crate::http::api::caller::PublicCaller;
+use crate::http::api::json::{Query, read};
+use crate::http::api::upload::{FormTarget, store_form};
+use crate::http::api::{files, zip};
 use crate::http::body::Download;
 use crate::http::content_disposition::disposition;
-use crate::links::{Link, LinkAccess};
-use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
+use crate::http::multipart::MultipartForm;
+use crate::http::{cookie, thumbnails};
+use crate::model::{Error, Result, Rights, VPath};
+use answers::{failed, shown};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, COOKIE, RETRY_AFTER, SET_COOKIE};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
-use percent_encoding::percent_decode;
+use http::header::CONTENT_DISPOSITION;
+use http::{HeaderMap, Method};
+use pass::{ask_password, check_password, password_in, set_pass_cookie};
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::net::IpAddr;
-use std::sync::Arc;
+use visitor::{Visitor, arrive};
 use zeroize::Zeroizing;
 
 /// The most bytes of the form for the password.
 const MAX_FORM: usize = 8 << 10;
-/// The cookie that stands for the password.
-const COOKIE_NAME: &str = "pass";
-/// The most passes that a request may show. A browser has one or two for an address; who sends more than a few is guessing.
-const MAX_PASSES: usize = 4;
+
 /// The pages of links.
 pub(super) fn routes() -> Router {
     Router::new()
@@ -73,147 +70,6 @@ pub(super) fn without_token(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// Who a visitor of a link acts as, while its owner may still sign in and what was shared is still there; else `NotFound`.
-async fn authorize(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
-    let record = link.record.as_ref();
-    let owner = app
-        .auth
-        .account(&record.owner)
-        .filter(|owner| !owner.disabled)
-        .ok_or(Error::NotFound)?;
-    let access = Arc::new(LinkAccess::new(
-        app.links.clone(),
-        app.auth.clone(),
-        link.clone(),
-    ));
-    let identity = Arc::new(Identity {
-        via: Via::Link(link.id.clone()),
-        scope: VPath::from_stored(record.path.clone()),
-        rights: record.rights,
-        ..Identity::whole(owner.name, Role::User, owner.quota, access)
-    });
-    let gone = |error| match error {
-        Error::ParentMissing | Error::NotFolder | Error::Unauthenticated | Error::Forbidden(_) => {
-            Error::NotFound
-        }
-        error => error,
-    };
-    let drive = app.drive(&identity).await.map_err(gone)?;
-    let (node, id) = drive.identify(&VPath::root()).await.map_err(gone)?;
-    let props = if record.target.has_link_tag() {
-        drive.props(&VPath::root()).await?
-    } else {
-        Vec::new()
-    };
-    if !record.target.is(&node, id, &props) {
-        return Err(Error::NotFound);
-    }
-    Ok((identity, drive))
-}
-
-/// A visitor who may use the link: the link is alive, and its password was given.
-struct Visitor {
-    app: Arc<App>,
-    link: Link,
-    token: String,
-    drive: Drive,
-    client: IpAddr,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Visitor {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let (PublicCaller { app, client }, link, token, drive) = arrive(parts, state).await?;
-        if link.record.password.is_some() && !has_pass(&app, &link, &parts.headers) {
-            return Err(ask_password(&token, None));
-        }
-        app.links.touch(&link).await;
-        Ok(Self {
-            app,
-            link,
-            token,
-            drive,
-            client,
-        })
-    }
-}
-
-async fn arrive<S: Send + Sync>(
-    parts: &mut Parts,
-    state: &S,
-) -> Result<(PublicCaller, Link, String, Drive), Response> {
-    let public = PublicCaller::from_request_parts(parts, state)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let Path(token) = Path::<String>::from_request_parts(parts, state)
-        .await
-        .map_err(|_| gone())?;
-    let link = public.app.links.find_by_token(&token).ok_or_else(gone)?;
-    let (_, drive) = authorize(&public.app, &link)
-        .await
-        .map_err(|error| failed(&error))?;
-    Ok((public, link, token, drive))
-}
-
-/// Whether a request shows a pass for the link.
-fn has_pass(app: &App, link: &Link, headers: &HeaderMap) -> bool {
-    cookies(headers).count() <= MAX_PASSES
-        && cookies(headers).any(|pass| app.links.passes.is_valid(link, pass))
-}
-
-/// The passes among a request's cookies.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let pairs = headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(';'));
-    pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
-}
-
-/// The page of whatever is not there.
-fn gone() -> Response {
-    let text = "<p>This link does not exist, has ended, or what it showed is gone.</p>";
-    (
-        reply::status(&Error::NotFound),
-        pages::page("Nothing here", text),
-    )
-        .into_response()
-}
-
-/// A failure as a page.
-fn failed(error: &Error) -> Response {
-    if matches!(error, Error::NotFound) {
-        return gone();
-    }
-    reply::log(error);
-    let text = format!(
-        "<p class=\"wrong\" role=\"alert\">{}</p>",
-        pages::escape(&reply::text_of(error))
-    );
-    let mut response =
-        (reply::api_status(error), pages::page("Not possible", &text)).into_response();
-    if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
-        response.headers_mut().insert(RETRY_AFTER, when);
-    }
-    response
-}
-
-fn shown(html: pages::Page) -> Response {
-    let mut response = html.into_response();
-    response.headers_mut().insert(
-        CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(pages::POLICY),
-    );
-    response
-}
-
-fn ask_password(token: &str, wrong: Option<&Error>) -> Response {
-    let status = wrong.map_or(reply::status(&Error::Unauthenticated), reply::status);
-    (status, html::password(token, wrong)).into_response()
-}
-
 /// Which file or folder beneath what the link shows.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -229,35 +85,6 @@ impl LinkPathQuery {
     fn path(&self) -> Result<VPath> {
         // What no drive stores is not there.
         VPath::parse(&self.path).map_err(|_| Error::NotFound)
-    }
-}
-
-impl Visitor {
-    /// The name of what was shared.
-    fn name(&self) -> &str {
-        self.link.record.path.rsplit('/').next().unwrap_or_default()
-    }
-
-    fn name_at<'a>(&'a self, path: &'a VPath) -> &'a str {
-        path.name().unwrap_or_else(|| self.name())
-    }
-
-    /// Nothing is read by a link for uploads.
-    fn reads(&self) -> Result<()> {
-        if self.link.record.rights == Rights::Drop {
-            Err(Error::NotFound)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn is_limited(&self) -> bool {
-        self.link.record.max_downloads.is_some()
-    }
-
-    /// The answer to a GET, if it may be given out.
-    async fn charge(&self, method: &Method, response: Response) -> Result<Response> {
-        download::charge(&self.app, &self.link, method, response).await
     }
 }
 
@@ -403,51 +230,6 @@ async fn enter_password(request: Request) -> Response {
         Err(error @ Error::Unauthenticated) => ask_password(&token, Some(&error)),
         Err(error) => failed(&error),
     }
-}
-
-/// Verifies a link's password; one without a password lets anybody pass.
-async fn check_password(app: &App, link: &Link, password: &[u8], from: IpAddr) -> Result<()> {
-    match &link.record.password {
-        Some(stored) => {
-            app.auth
-                .check_link_password(&link.id, stored, password, from)
-                .await
-        }
-        None => Ok(()),
-    }
-}
-
-fn password_in(form: &[u8]) -> Zeroizing<Vec<u8>> {
-    let value = form
-        .split(|b| *b == b'&')
-        .find_map(|pair| pair.strip_prefix(b"password="))
-        .unwrap_or_default();
-    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(
-        value
-            .iter()
-            .map(|b| if *b == b'+' { b' ' } else { *b })
-            .collect(),
-    );
-    Zeroizing::new(percent_decode(&spaced).collect())
-}
-
-/// A cookie for this link alone, if it has a password, and the way to its page.
-fn set_pass_cookie(app: &App, link: &Link, token: &str, https: bool) -> Result<Response> {
-    let mut response = Redirect::to(&format!("/s/{token}")).into_response();
-    if link.record.password.is_none() {
-        return Ok(response);
-    }
-    let (pass, life) = (
-        app.links.passes.issue(link)?,
-        app.links.passes.life().as_secs(),
-    );
-    let secure = if https { "; Secure" } else { "" };
-    let cookie = format!(
-        "{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"
-    );
-    let cookie = HeaderValue::try_from(cookie).map_err(|_| Error::NotFound)?;
-    response.headers_mut().insert(SET_COOKIE, cookie);
-    Ok(response)
 }
 
 #[cfg(test)]

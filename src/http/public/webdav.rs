@@ -1,6 +1,8 @@
 //! The drive of a link over WebDAV, for clients that mount it: any user name, and the link's password if it has one.
 
-use super::{authorize, check_password, download};
+use super::download;
+use super::pass::check_password;
+use super::visitor::authorize;
 use crate::app::App;
 use crate::auth::RequestOrigin;
 use crate::http::body::Body;
@@ -21,12 +23,12 @@ pub(in crate::http) async fn handle(
     request: Request<RequestBody>,
 ) -> Answer {
     let (mut parts, mut body) = request.into_parts();
-    let (link, visit) = match enter(app, &token, origin, &parts).await {
+    let (link, context) = match enter(app, &token, origin, &parts).await {
         Ok(entered) => entered,
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
     download::prepare(&link, &mut parts.headers);
-    let response: Response<Body> = dav::handle(app, &visit, &parts, body).await;
+    let response: Response<Body> = dav::handle(app, &context, &parts, body).await;
     if link.record.max_downloads.is_none() {
         // Clients that mount a link read its files again and again.
         return response.into();
@@ -48,15 +50,14 @@ async fn enter(
     drop(drive);
     check_basic(app, &link, origin, parts).await?;
     app.links.touch(&link).await;
-    let before = app.config.server.path_prefix();
-    let prefix = format!("{before}/s/{token}/dav").into();
-    let encased = !link.record.target.folder;
+    let prefix = format!("/s/{token}/dav").into();
+    let single_file = !link.record.target.folder;
     Ok((
         link,
         DavContext {
             identity,
             prefix,
-            encased,
+            single_file,
         },
     ))
 }
@@ -68,7 +69,8 @@ async fn check_basic(app: &App, link: &Link, origin: &RequestOrigin, parts: &Par
         return Ok(());
     }
     let password = login::basic_password(&parts.headers)?;
-    let (passes, client) = (&app.links.passes, origin.address);
+    let passes = &app.links.passes;
+    let client = origin.address;
     let key = passes.key(link, password.as_bytes());
     let has_tries = || app.auth.check_link_tries(&link.id, client).is_ok();
     if passes.is_proven(link, client.into(), &key) && (origin.is_proven(&key) || has_tries()) {
@@ -81,7 +83,7 @@ async fn check_basic(app: &App, link: &Link, origin: &RequestOrigin, parts: &Par
             passes.prove(link, client.into(), key);
             origin.note(Some(key));
         }
-        // Nothing was judged.
+        // Nothing was checked.
         Err(Error::Busy { .. }) => {}
         Err(_) => origin.note(None),
     }

@@ -1,4 +1,5 @@
-//! What decoders take beyond the file and the pixels, as the headers tell. They bound nothing of it themselves (zune-jpeg 0.5, image-webp 0.2).
+//! Memory that picture decoders take beyond the file and the pixels, estimated from the headers: the decoders bound nothing of it
+//! themselves (zune-jpeg 0.5, image-webp 0.2).
 
 /// Bytes that rows under way take: some of a fixed size, some for each pixel of a row.
 const ROWS: (u64, u64) = (2 << 20, 400);
@@ -68,7 +69,8 @@ fn coefficients(frame: &[u8]) -> Option<u64> {
             *frame.get(at + 1)?,
         ])))
     };
-    let (height, width) = (side(1)?, side(3)?);
+    let height = side(1)?;
+    let width = side(3)?;
     let samples: Vec<(u64, u64)> = frame
         .get(6..)?
         .chunks_exact(3)
@@ -77,10 +79,8 @@ fn coefficients(frame: &[u8]) -> Option<u64> {
                 .map(|of| (u64::from(of >> 4).max(1), u64::from(of & 15).max(1)))
         })
         .collect();
-    let (across, down) = (
-        samples.iter().map(|of| of.0).max()?,
-        samples.iter().map(|of| of.1).max()?,
-    );
+    let across = samples.iter().map(|of| of.0).max()?;
+    let down = samples.iter().map(|of| of.1).max()?;
     let units = width.div_ceil(8 * across) * height.div_ceil(8 * down);
     // Blocks of 64, two bytes each.
     Some(

@@ -1,4 +1,4 @@
-//! From the bytes of a picture to those of a small one, in bounded memory: what decoding takes is reckoned from the headers before it begins.
+//! Decodes a picture and scales it down, in bounded memory: what decoding takes is estimated from the headers before it begins.
 
 use super::decoder_memory;
 use crate::model::{Error, Result};

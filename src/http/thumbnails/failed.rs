@@ -1,4 +1,5 @@
-//! What could not be made smaller: it costs its decoding once, however often it is asked for. In memory only: the next start tries it anew.
+//! Files that no thumbnail can be made of: each costs its decoding once, however often it is asked for. In memory only: the next start
+//! tries again.
 
 use crate::storage::Etag;
 use parking_lot::Mutex;
@@ -36,7 +37,8 @@ mod tests {
     #[test]
     fn a_content_is_refused_from_the_least_size_on_that_failed() {
         let refused = FailedThumbnails::default();
-        let (etag, other) = (Etag([1, 2, 3, 4]), Etag([1, 2, 3, 5]));
+        let etag = Etag([1, 2, 3, 4]);
+        let other = Etag([1, 2, 3, 5]);
         refused.add(etag, 640);
         refused.add(etag, 1024);
         assert!(refused.has(etag, 640) && !refused.has(etag, 320) && !refused.has(other, 640));

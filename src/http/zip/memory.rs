@@ -69,10 +69,8 @@ fn part_of<K: std::hash::Hash + Eq>(
         return part;
     }
     parts.retain(|_, part| part.strong_count() > 0);
-    let (units, beyond) = (
-        Arc::new(Semaphore::new(bytes / UNIT)),
-        Arc::new(Semaphore::new(1)),
-    );
+    let units = Arc::new(Semaphore::new(bytes / UNIT));
+    let beyond = Arc::new(Semaphore::new(1));
     let part = Arc::new(ZipMemoryQuota { units, beyond });
     parts.insert(key, Arc::downgrade(&part));
     part
@@ -97,10 +95,8 @@ impl ZipMemory {
     }
 
     fn in_pool(rooms: &Arc<ZipMemoryPool>, link: &str, network: ClientNetwork) -> Self {
-        let (link, network) = (
-            part_of(&rooms.links, link.into(), OF_LINK),
-            part_of(&rooms.networks, network, OF_NETWORK),
-        );
+        let link = part_of(&rooms.links, link.into(), OF_LINK);
+        let network = part_of(&rooms.networks, network, OF_NETWORK);
         Self {
             rooms: rooms.clone(),
             link,
@@ -134,7 +130,8 @@ impl ZipMemory {
         if self.beyond.is_none() && self.units.is_empty() {
             return Ok(());
         }
-        let (read, spent) = (self.read.0 + bytes as u64, self.read.1 + took);
+        let read = self.read.0 + bytes as u64;
+        let spent = self.read.1 + took;
         self.read = if read >= FAIR * PATIENCE.as_secs() {
             (0, Duration::ZERO)
         } else {
@@ -239,11 +236,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_slowly_is_cut_off_once_somebody_waits() {
         let rooms = Arc::<ZipMemoryPool>::default();
-        let (mut slow, mut fast, mut small) = (
-            room(&rooms, "a", 1),
-            room(&rooms, "a", 1),
-            room(&rooms, "a", 1),
-        );
+        let mut slow = room(&rooms, "a", 1);
+        let mut fast = room(&rooms, "a", 1);
+        let mut small = room(&rooms, "a", 1);
         let second = Duration::from_secs(1);
         assert!(fits(&mut slow, OF_NETWORK).await && fits(&mut fast, 2 * OF_NETWORK).await);
         for _ in 0..600 {

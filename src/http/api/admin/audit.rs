@@ -73,7 +73,8 @@ pub(super) fn filter(
         })
         .transpose()
     };
-    let (from, to) = (moment("/from", from)?, moment("/to", to)?);
+    let from = moment("/from", from)?;
+    let to = moment("/to", to)?;
     Ok(AuditFilter {
         account: account.map(String::from),
         kind,

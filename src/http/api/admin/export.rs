@@ -73,7 +73,8 @@ pub async fn export(
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_DISPOSITION, name),
     ]);
-    let (audit, access) = (app.audit.clone(), identity.access.clone());
+    let audit = app.audit.clone();
+    let access = identity.access.clone();
     let begin = AuditExport {
         audit,
         access,

@@ -1,4 +1,4 @@
-//! Whom of the provider an account belongs to, for administrators.
+//! The identities at the sign-in provider that an account is linked to, for administrators.
 
 use crate::http::api::caller::AdminCaller;
 use crate::http::api::document::ApiTag;

@@ -1,4 +1,4 @@
-//! How the server is, for administrators; and the locks, for them and for the owner of what is locked.
+//! The state of the server, for administrators; and the locks, for them and for the owner of what is locked.
 
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::drive::locks::Lock;

@@ -1,4 +1,4 @@
-//! What all accounts share, and their public links, for administrators.
+//! All shares and public links of all accounts, for administrators.
 
 use crate::http::api::caller::AdminCaller;
 use crate::http::api::document::ApiTag;

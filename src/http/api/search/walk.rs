@@ -258,7 +258,8 @@ mod tests {
         assert!(all[0].bytes <= ROOM && all[0].bytes > ROOM - 2 * cost(&folder));
         assert!(all[7].bytes <= ROOM_IN_ANY_CASE && all[7].bytes > ROOM_IN_ANY_CASE / 2);
         assert!(HELD.load(Ordering::Relaxed) <= ROOM_OF_ALL + 8 * ROOM_IN_ANY_CASE);
-        let (before, count) = (all[0].bytes, all[0].folders.len());
+        let before = all[0].bytes;
+        let count = all[0].folders.len();
         assert_eq!(all[0].pop(), Some(folder.clone()));
         assert_eq!(
             (all[0].bytes, all[0].folders.len()),

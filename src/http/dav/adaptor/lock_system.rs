@@ -1,4 +1,4 @@
-//! The protocol crate's lock system over one request's drive. It never refuses by itself: the drive judges every change under
+//! The protocol crate's lock system over one request's drive. It never refuses by itself: the drive checks every change under
 //! its guard, so `check` lets all pass, and what the drive says goes into the exchange.
 
 use crate::drive::LockView;
@@ -121,7 +121,8 @@ impl DavLockSystem for ExchangeLocks {
         token: &str,
         _timeout: Option<Duration>,
     ) -> LsFuture<'_, std::result::Result<DavLock, ()>> {
-        let (path, token) = (path.clone(), token.to_owned());
+        let path = path.clone();
+        let token = token.to_owned();
         async move {
             let exchange = &self.0;
             let result = match exchange

@@ -1,4 +1,4 @@
-//! The protocol crate (dav-server) at work on one exchange, and its reply put right.
+//! Adaptor of the protocol crate (dav-server): runs one exchange through it and corrects its reply.
 
 mod file_system;
 mod lock_system;
@@ -39,7 +39,7 @@ type CrateReply = Response<dav_server::body::Body>;
 pub async fn run(
     app: &Arc<App>,
     exchange: Arc<DavExchange>,
-    arrival: &DavRequestHead<'_>,
+    dav_request: &DavRequestHead<'_>,
     body: &ReclaimableBody,
 ) -> Result<Response<Body>> {
     if matches!(exchange.method, DavMethod::Copy | DavMethod::Move)
@@ -54,15 +54,15 @@ pub async fn run(
         .filesystem(Box::new(ExchangeFs(exchange.clone())))
         .locksystem(Box::new(ExchangeLocks(exchange.clone())));
     let given = if matches!(exchange.method, DavMethod::Put | DavMethod::Patch) {
-        let request = plain_request(&exchange, arrival, body.borrow())?;
+        let request = plain_request(&exchange, dav_request, body.borrow())?;
         HANDLER.handle_with(config, request).await
     } else {
         let body = http_body_util::Full::new(plain_lockinfo(&exchange));
-        let request = plain_request(&exchange, arrival, body)?;
+        let request = plain_request(&exchange, dav_request, body)?;
         app.run_to_completion(async move { Ok(HANDLER.handle_with(config, request).await) })
             .await?
     };
-    correct_reply(&exchange, arrival.origin.prefix, given)
+    correct_reply(&exchange, dav_request.origin.prefix, given)
 }
 
 /// Our own status, failure and lock description in place of the crate's.
@@ -117,8 +117,8 @@ fn from_crate(given: CrateReply) -> Response<Body> {
 }
 
 /// The crate's bare refusals as failures with a sentence.
-fn explain(verb: DavMethod, status: StatusCode) -> Option<Error> {
-    match (verb, status) {
+fn explain(method: DavMethod, status: StatusCode) -> Option<Error> {
+    match (method, status) {
         (_, StatusCode::NOT_FOUND) => Some(Error::NotFound),
         (_, StatusCode::CONFLICT) => Some(Error::ParentMissing),
         (_, StatusCode::PRECONDITION_FAILED) => Some(Error::PreconditionFailed),

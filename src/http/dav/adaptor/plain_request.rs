@@ -12,15 +12,15 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 /// The request that the crate gets: canonical addresses and only the headers it needs.
 pub fn plain_request<B>(
     exchange: &DavExchange,
-    arrival: &DavRequestHead<'_>,
+    dav_request: &DavRequestHead<'_>,
     body: B,
 ) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
     let address = href::encode(PREFIX, &exchange.path, false);
     let mut request = Request::builder()
-        .method(arrival.head.method.clone())
+        .method(dav_request.head.method.clone())
         .uri(address);
-    let given = &arrival.head.headers;
+    let given = &dav_request.head.headers;
     let forwarded: &[HeaderName] = match exchange.method {
         DavMethod::Put => &[CONTENT_LENGTH],
         DavMethod::Patch => &[CONTENT_LENGTH, CONTENT_TYPE, X_UPDATE_RANGE],

@@ -63,7 +63,8 @@ mod tests {
     fn the_head_of_a_folder_has_the_headers_of_its_get() {
         let node = Node::unseen(true);
         let folder = |head| folder(&node, head, &HeaderMap::new()).unwrap();
-        let (head, get) = (folder(true), folder(false));
+        let head = folder(true);
+        let get = folder(false);
         assert_eq!(head.headers(), get.headers());
         assert!(head.body().is_empty() && !get.body().is_empty());
     }

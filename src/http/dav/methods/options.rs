@@ -1,4 +1,4 @@
-//! What a resource can do, said in front of the crate, whose `Allow` leaves methods out; and the refusals that speak of methods.
+//! OPTIONS, answered here because the `Allow` of the protocol crate leaves methods out; and the refusals that speak of methods.
 
 use crate::drive::Drive;
 use crate::http::body::Body;

@@ -182,10 +182,8 @@ impl<'a> XmlDocument<'a> {
         let text = self.drain();
         self.scope.keep_uses(false);
         let text = text?;
-        let (head, tail) = (
-            self.text.get(start..name_end),
-            self.text.get(name_end..self.position()),
-        );
+        let head = self.text.get(start..name_end);
+        let tail = self.text.get(name_end..self.position());
         let (head, tail) = head.zip(tail).ok_or(MALFORMED)?;
         let mut xml = String::with_capacity(head.len() + tail.len() + 64);
         xml.push_str(head);

@@ -1,39 +1,29 @@
 //! Resumable uploads, by the tus protocol 1.0.0: creation, creation-with-upload, checksum, expiration, termination.
 
-use super::ApiTag;
-use super::caller::{MemberCaller, PublicCaller};
-use super::json::Path;
-use super::problem::{Failures, Problem};
-use super::upload::refused;
-use crate::app::App;
-use crate::drive::{Checksum, Drive, DriveUpload};
+mod append;
+mod headers;
+
+use crate::http::api::ApiTag;
+use crate::http::api::caller::{MemberCaller, PublicCaller};
+use crate::http::api::json::Path;
+use crate::http::api::problem::{Failures, Problem};
 use crate::http::caching;
-use crate::http::conditional::with_current_etag;
 use crate::http::dav::tokens::lock_tokens;
-use crate::http::header_values;
-use crate::model::{Error, Result, VPath, time};
-use crate::uploads::{ResumableUpload, UploadSpec};
+use crate::model::{Error, Result, time};
+use crate::uploads::ResumableUpload;
+use append::{Chunk, append, report_failure};
 use axum::body::Body;
 use axum::response::Response;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use futures_util::StreamExt;
+use headers::{
+    TUS_RESUMABLE, UPLOAD_EXPIRES, UPLOAD_LENGTH, UPLOAD_METADATA, UPLOAD_OFFSET, VERSION,
+    check_version, checksum, number, plan,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body::Body as _;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
-const VERSION: &str = "1.0.0";
 const BYTES: &str = "application/offset+octet-stream";
-const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
-/// The most bytes of metadata: they are kept in memory and in the records. A path has 4 KiB at most, in Base64 a third more.
-const MAX_METADATA: usize = 8 << 10;
-const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
-const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+
 /// What the server can do, for clients that ask.
 const ABILITIES: [(&str, &str); 3] = [
     ("tus-version", VERSION),
@@ -94,10 +84,13 @@ pub async fn begin(
     check_version(&headers)?;
     let plan = plan(&headers)?;
     let drive = member.drive().await?;
-    let (app, tokens) = (member.app.clone(), lock_tokens(&headers)?);
+    let app = member.app.clone();
+    let tokens = lock_tokens(&headers)?;
     let upload = {
-        let (drive, tokens) = (drive.clone(), tokens.clone());
-        let (fresh, path) = (plan.fresh, plan.path.clone());
+        let drive = drive.clone();
+        let tokens = tokens.clone();
+        let fresh = plan.fresh;
+        let path = plan.path.clone();
         let begin = async move {
             let begun = app.uploads.create(&drive, plan, tokens).await;
             report_failure(&drive, &path, fresh, begun).await
@@ -212,7 +205,8 @@ pub async fn end(
 ) -> Result<StatusCode, Problem> {
     check_version(&headers)?;
     let upload = member.app.uploads.find(&member.identity, &id)?;
-    let (app, drive) = (member.app.clone(), member.drive().await?);
+    let app = member.app.clone();
+    let drive = member.drive().await?;
     let discard = async move {
         upload.check(&drive).await.or_else(gone)?;
         let _turn = upload.acquire().await;
@@ -265,27 +259,6 @@ pub async fn mark(mut response: Response) -> Response {
     response
 }
 
-/// One part of an upload.
-struct Chunk {
-    offset: u64,
-    checksum: Option<Checksum>,
-    tokens: Vec<String>,
-}
-
-/// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as
-/// it came: though its client leaves, or the server stops, this goes on to its end.
-async fn append(
-    app: &Arc<App>,
-    drive: &Drive,
-    upload: &Arc<ResumableUpload>,
-    chunk: Chunk,
-    body: Body,
-) -> Result<u64> {
-    let (program, drive, upload) = (Arc::clone(app), drive.clone(), Arc::clone(upload));
-    app.run_to_completion(async move { add(&program, &drive, &upload, chunk, body).await })
-        .await
-}
-
 /// What leads nowhere any more may be given up.
 fn gone(error: Error) -> Result<()> {
     if matches!(
@@ -298,97 +271,6 @@ fn gone(error: Error) -> Result<()> {
     }
 }
 
-async fn add(
-    app: &App,
-    drive: &Drive,
-    upload: &ResumableUpload,
-    chunk: Chunk,
-    body: Body,
-) -> Result<u64> {
-    upload.check(drive).await?;
-    let turn = upload.acquire().await;
-    let record = upload.record();
-    if record.published.is_some() {
-        return if chunk.offset == record.len {
-            Ok(record.len)
-        } else {
-            Err(Error::Conflict)
-        };
-    }
-    let mut open = upload.open(drive, chunk.tokens.clone()).await?;
-    if open.len() != chunk.offset {
-        return Err(Error::Conflict);
-    }
-    let poured = tokio::select! {
-        poured = write_body(&mut open, chunk.checksum, record.len, body) => poured,
-        () = turn.cancelled.cancelled() => Err(Error::Truncated),
-    };
-    if let Err(error @ (Error::Checksum | Error::TooLarge)) = poured {
-        open.truncate(chunk.offset).await?;
-        open.keep().await?;
-        return Err(error);
-    }
-    if poured.is_err() || open.len() < record.len {
-        let offset = open.keep().await?;
-        poured?;
-        app.uploads.touch(upload).await;
-        return Ok(offset);
-    }
-    let put = report_failure(
-        drive,
-        &VPath::parse(&record.path)?,
-        record.fresh,
-        open.commit().await,
-    )
-    .await?;
-    app.uploads.publish(upload, put.node.etag.to_string()).await;
-    Ok(record.len)
-}
-
-/// What is said of an upload whose conditions may have failed.
-async fn report_failure<T>(
-    drive: &Drive,
-    path: &VPath,
-    fresh: bool,
-    outcome: Result<T>,
-) -> Result<T> {
-    match outcome {
-        Err(error) => Err(with_current_etag(drive, path, refused(error, fresh)).await),
-        done => done,
-    }
-}
-
-/// The bytes of a request into the upload: no more than it is long.
-async fn write_body(
-    open: &mut DriveUpload,
-    mut checksum: Option<Checksum>,
-    len: u64,
-    body: Body,
-) -> Result<()> {
-    let (announced, mut came) = (body.size_hint().exact(), 0_u64);
-    let mut chunks = body.into_data_stream();
-    while let Some(bytes) = chunks.next().await {
-        let bytes = bytes.map_err(|_| Error::Truncated)?;
-        came = came.saturating_add(bytes.len() as u64);
-        if open.len().saturating_add(bytes.len() as u64) > len {
-            return Err(Error::TooLarge);
-        }
-        if let Some(checksum) = &mut checksum {
-            checksum.update(&bytes);
-        }
-        open.write(bytes).await?;
-    }
-    // As it seems to end where its connection is dropped.
-    if announced.is_some_and(|announced| came < announced) {
-        return Err(Error::Truncated);
-    }
-    if checksum.is_none_or(Checksum::matches) {
-        Ok(())
-    } else {
-        Err(Error::Checksum)
-    }
-}
-
 fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -397,7 +279,8 @@ fn empty(status: StatusCode) -> Response {
 
 /// What every answer about an upload says.
 fn state(upload: &ResumableUpload, status: StatusCode, offset: u64) -> Response {
-    let (mut response, record) = (empty(status), upload.record());
+    let mut response = empty(status);
+    let record = upload.record();
     let out = response.headers_mut();
     out.insert(UPLOAD_OFFSET, HeaderValue::from(offset));
     if let Some(etag) = record
@@ -412,119 +295,4 @@ fn state(upload: &ResumableUpload, status: StatusCode, offset: u64) -> Response 
         out.insert(UPLOAD_EXPIRES, end);
     }
     response
-}
-
-fn check_version(headers: &HeaderMap) -> Result<()> {
-    let said = headers.get(TUS_RESUMABLE);
-    if said.is_some_and(|version| version == VERSION) {
-        Ok(())
-    } else {
-        Err(Error::PreconditionFailed)
-    }
-}
-
-fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64> {
-    let text = header_values::text(headers, name)?.unwrap_or_default();
-    let number = text
-        .parse()
-        .ok()
-        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    number.ok_or(Error::BadRequest(
-        "Upload-Length, or Upload-Offset, must be a number of bytes.",
-    ))
-}
-
-fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let Some(text) = header_values::text(headers, &UPLOAD_CHECKSUM)? else {
-        return Ok(None);
-    };
-    let wrong = Error::BadRequest(
-        "Upload-Checksum must be sha1 or sha256, a space, and the checksum in Base64.",
-    );
-    let Some((name, value)) = text.split_once(' ') else {
-        return Err(wrong);
-    };
-    let Ok(expected) = BASE64_STANDARD.decode(value) else {
-        return Err(wrong);
-    };
-    Checksum::new(name, expected).map(Some).ok_or(wrong)
-}
-
-/// What the headers of a new upload say of it.
-fn plan(headers: &HeaderMap) -> Result<UploadSpec> {
-    let len = number(headers, &UPLOAD_LENGTH)?;
-    if i64::try_from(len).is_err() {
-        return Err(Error::TooLarge);
-    }
-    let metadata = header_values::list(headers, &UPLOAD_METADATA)?.unwrap_or_default();
-    if metadata.len() > MAX_METADATA {
-        return Err(Error::BadRequest(
-            "Upload-Metadata may have at most 8 KiB: a path, and a few words about the file.",
-        ));
-    }
-    let pairs = pairs(&metadata)?;
-    let value = |key: &str| {
-        pairs
-            .iter()
-            .find(|(name, _)| name == key)
-            .map(|(_, value)| value.as_str())
-    };
-    let path = match (value("path"), value("filename").or_else(|| value("name"))) {
-        (Some(path), _) => VPath::parse(path)?,
-        (None, Some(name)) => VPath::parse(value("folder").unwrap_or_default())?.join(name)?,
-        (None, None) => {
-            return Err(Error::BadRequest(
-                "Upload-Metadata must have a path, or a filename.",
-            ));
-        }
-    };
-    let modified = value("modified").or_else(|| value("lastModified"));
-    let wrong = Error::BadRequest(
-        "modified in Upload-Metadata must be a number of milliseconds since 1970.",
-    );
-    let modified = modified
-        .map(|text| time::parse_seconds(text).ok_or(wrong))
-        .transpose()?;
-    let modified = modified.map(|millis| millis.div_euclid(1000));
-    let modified = modified.filter(|seconds| time::in_calendar(*seconds).is_some());
-    let fresh = match value("overwrite") {
-        None | Some("true") => false,
-        Some("false") => true,
-        Some(_) => {
-            return Err(Error::BadRequest(
-                "overwrite in Upload-Metadata must be true or false.",
-            ));
-        }
-    };
-    let tags = value("if_match").map(str::to_owned).into_iter().collect();
-    Ok(UploadSpec {
-        path,
-        len,
-        metadata,
-        modified,
-        fresh,
-        tags,
-    })
-}
-
-/// The pairs of `Upload-Metadata`.
-fn pairs(metadata: &str) -> Result<Vec<(String, String)>> {
-    let wrong = || {
-        Error::BadRequest(
-            "Upload-Metadata must be keys with values in Base64, separated by commas.",
-        )
-    };
-    let pair = |pair: &str| {
-        let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
-        let value = BASE64_STANDARD.decode(value.trim()).map_err(|_| wrong())?;
-        Ok((
-            key.to_owned(),
-            String::from_utf8(value).map_err(|_| wrong())?,
-        ))
-    };
-    metadata
-        .split(',')
-        .filter(|text| !text.trim().is_empty())
-        .map(pair)
-        .collect()
 }

@@ -1,204 +1,31 @@
 //! Accounts, for administrators.
 
+mod documents;
+
 use crate::admin::FilesDisposal;
-use crate::app::{App, TreeKind};
+use crate::app::App;
 use crate::auth::{AccountUpdate, AccountView};
 use crate::http::api::caller::AdminCaller;
 use crate::http::api::document::ApiTag;
-use crate::http::api::json::{Json, Path, Query, given, stated};
+use crate::http::api::json::{Json, Path, Query};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
-use crate::model::{AccountName, Error, Role, time};
+use crate::model::{AccountName, Error};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::AppendHeaders;
+pub use documents::{
+    AccountDocument, AccountPatch, AccountRemovalQuery, AccountsQuery, FilesFate, NewAccount,
+    NewEmail, NewPassword, RemovedAccount,
+};
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use zeroize::Zeroizing;
 
 type TaggedAccount = (
     AppendHeaders<[(HeaderName, String); 1]>,
     axum::Json<AccountDocument>,
 );
 
-/// An account, as administrators see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AccountDocument {
-    /// The name.
-    pub name: AccountName,
-    /// The role.
-    pub role: Role,
-    /// Whether sign-in is refused.
-    pub disabled: bool,
-    /// The quota in bytes; null when unlimited.
-    pub quota: Option<u64>,
-    /// When it was made.
-    pub created: String,
-    /// The e-mail address; absent when there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub email: Option<String>,
-    /// The folder on the server's disk that its files lie in, if that was there before; absent for one of the data folder.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub home: Option<String>,
-    /// Bytes in its drive, when asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub used: Option<u64>,
-}
-
-impl AccountDocument {
-    fn of(app: &App, view: AccountView) -> Self {
-        let created = time::iso_date(time::from_unix_seconds(view.created));
-        let home = app.existing_folder(TreeKind::Home, view.name.as_str());
-        let AccountView {
-            name,
-            role,
-            disabled,
-            quota,
-            email,
-            ..
-        } = view;
-        Self {
-            name,
-            role,
-            disabled,
-            quota,
-            created,
-            email,
-            home,
-            used: None,
-        }
-    }
-}
-
-/// Which accounts.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AccountsQuery {
-    /// The most items wanted, 100 if not said.
-    #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u16>,
-    /// `next` of the page before.
-    cursor: Option<String>,
-    /// Only names that contain this.
-    query: Option<String>,
-    /// Whether the bytes in each drive are wanted.
-    usage: Option<bool>,
-}
-
-/// A new account.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null and absent are two things")]
-pub struct NewAccount {
-    /// The name.
-    name: AccountName,
-    /// The password; its holder can change it.
-    #[schema(value_type = String, min_length = 1)]
-    password: Zeroizing<String>,
-    /// The role; `user` if not said.
-    #[serde(default = "user")]
-    role: Role,
-    /// The quota in bytes, null for unlimited; that of the settings if not said.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<u64>)]
-    quota: Option<Option<u64>>,
-    /// A folder on the server's disk, by its whole path, that its files lie in from now on, with all that is there already; it must lie in one
-    /// that the settings name (`[storage] allowed`). One of the data folder if not said.
-    #[serde(default, deserialize_with = "stated")]
-    #[schema(nullable = false, min_length = 1)]
-    home: Option<String>,
-}
-
-/// What changes of an account; what is not said stays.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null and absent are two things")]
-pub struct AccountPatch {
-    /// The role.
-    #[serde(default, deserialize_with = "stated")]
-    #[schema(nullable = false)]
-    role: Option<Role>,
-    /// The quota in bytes; null is unlimited.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<u64>)]
-    quota: Option<Option<u64>>,
-    /// Whether sign-in is refused.
-    #[serde(default, deserialize_with = "stated")]
-    #[schema(nullable = false)]
-    disabled: Option<bool>,
-}
-
-/// A new password.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewPassword {
-    /// The new password.
-    #[schema(value_type = String, min_length = 1)]
-    password: Zeroizing<String>,
-}
-
-/// An e-mail address.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewEmail {
-    /// The address; null for none.
-    #[serde(deserialize_with = "Option::deserialize")]
-    #[schema(required, max_length = 254)]
-    email: Option<String>,
-}
-
-/// What becomes of the files.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum FilesFate {
-    /// They stay on the server's disk, aside, until an administrator brings them back or deletes them.
-    Keep,
-    /// They are deleted.
-    Purge,
-    /// They become a folder in another account's drive.
-    Transfer,
-}
-
-/// How to remove an account.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AccountRemovalQuery {
-    /// What becomes of its files.
-    #[param(inline)]
-    files: FilesFate,
-    /// To which account they go, with `transfer`.
-    #[param(value_type = Option<AccountName>)]
-    to: Option<AccountName>,
-    /// With `purge`, the folder that its files lie in, if that was there before (`home`): such a folder is deleted from only for whoever
-    /// names it, and stays where it is with `keep`.
-    path: Option<String>,
-}
-
-/// What became of a removed account's files.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Removed)]
-pub struct RemovedAccount {
-    /// Where in the other account's drive they are now.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub folder: Option<String>,
-    /// Where on the server's disk they lie: aside in the data folder, or, by its whole path, in a folder that was there before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub kept: Option<String>,
-}
-
 /// Homes that are counted at once for a page of accounts.
 const COUNTED_AT_ONCE: usize = 8;
-
-fn user() -> Role {
-    Role::User
-}
 
 fn tagged(app: &App, view: AccountView) -> TaggedAccount {
     (
@@ -331,7 +158,8 @@ pub async fn change(
         quota: patch.quota,
         disabled: patch.disabled,
     };
-    let (work, only_at) = (admin.at_work(), if_match(&headers));
+    let work = admin.at_work();
+    let only_at = if_match(&headers);
     let altered = async move { work.alter(&name, what, only_at).await };
     Ok(tagged(
         &admin.app,

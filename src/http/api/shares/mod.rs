@@ -1,199 +1,27 @@
 //! Shares: what an account shows of its drive to others, and what others show to it.
 
-use super::ApiTag;
-use super::caller::AccountCaller;
-use super::json::{Json as Body, Query};
-use super::page::{Page, PageQuery};
-use super::problem::{Failures, Problem};
+mod documents;
+
 use crate::app::App;
 use crate::audit::AuditKind;
+use crate::http::api::ApiTag;
+use crate::http::api::caller::AccountCaller;
+use crate::http::api::field_patch::FieldPatch;
+use crate::http::api::json::{Json as Body, Query};
+use crate::http::api::page::{Page, PageQuery};
+use crate::http::api::problem::{Failures, Problem, invalid};
 use crate::model::path::check_name;
-use crate::model::{AccountName, Error, Rights, VPath, time};
+use crate::model::{Error, Rights, VPath, time};
 use crate::sharing::groups::{Grantee, GranteeRef};
 use crate::sharing::shares::{NewShare, Share};
 use axum::Json;
 use axum::extract::Path;
+pub use documents::{Granted, IncomingShare, OutgoingShare, ShareChange, ShareRequest};
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
 use std::time::SystemTime;
-use utoipa::ToSchema;
 
 /// The most characters of a note.
 const MAX_NOTE: usize = 1000;
-
-/// What those may do whom something is shared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Granted {
-    /// See and download.
-    View,
-    /// Everything but sharing it on.
-    Edit,
-}
-
-impl From<Granted> for Rights {
-    fn from(granted: Granted) -> Self {
-        match granted {
-            Granted::View => Self::View,
-            Granted::Edit => Self::Edit,
-        }
-    }
-}
-
-impl From<Rights> for Granted {
-    fn from(rights: Rights) -> Self {
-        if rights == Rights::Edit {
-            Self::Edit
-        } else {
-            Self::View
-        }
-    }
-}
-
-/// A share to be made.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ShareRequest {
-    /// The file or folder in your drive.
-    pub path: String,
-    /// Whom to share it with.
-    pub to: Grantee,
-    /// What they may do.
-    pub rights: Granted,
-    /// When the share ends by itself (RFC 3339, UTC).
-    pub expires: Option<String>,
-    /// A word to the receivers.
-    pub note: Option<String>,
-}
-
-/// A change to a share: its owner changes all but the name, a receiver the name alone.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ShareChange {
-    /// What the receivers may do.
-    pub rights: Option<Granted>,
-    /// When the share ends by itself; `null` for never.
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    pub expires: ShareFieldPatch<String>,
-    /// A word to the receivers.
-    pub note: Option<String>,
-    /// The name under which you want to see it.
-    pub name: Option<String>,
-}
-
-/// A field of a change: left out it stays, `null` clears it.
-#[derive(Debug, Default)]
-pub enum ShareFieldPatch<T> {
-    /// It stays.
-    #[default]
-    Keep,
-    /// It becomes this.
-    Set(Option<T>),
-}
-
-impl<T> ShareFieldPatch<T> {
-    /// What becomes of the present value.
-    pub fn apply(self, present: Option<T>) -> Option<T> {
-        match self {
-            Self::Keep => present,
-            Self::Set(value) => value,
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for ShareFieldPatch<T> {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        Option::deserialize(value).map(Self::Set)
-    }
-}
-
-/// A share, as the account that made it sees it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Outgoing)]
-pub struct OutgoingShare {
-    /// The id.
-    pub id: String,
-    /// The file or folder in your drive.
-    pub path: String,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// Whom it is shared with.
-    pub to: Grantee,
-    /// What they may do.
-    pub rights: Granted,
-    /// When it was made.
-    pub created: String,
-    /// When it ends by itself; absent for never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-    /// Your word to the receivers.
-    pub note: String,
-}
-
-/// A share, as an account that it was made for sees it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Incoming)]
-pub struct IncomingShare {
-    /// The id.
-    pub id: String,
-    /// Whose it is.
-    pub owner: AccountName,
-    /// Where it shows in your drive.
-    pub path: String,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// What you may do.
-    pub rights: Granted,
-    /// When it was made.
-    pub created: String,
-    /// When it ends by itself; absent for never.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-    /// The owner's word to you.
-    pub note: String,
-}
-
-impl OutgoingShare {
-    pub(super) fn of(share: &Share) -> Self {
-        Self {
-            id: share.id.clone(),
-            path: format!("/{}", share.path()),
-            folder: share.folder,
-            to: share.to.named.clone(),
-            rights: share.rights.into(),
-            created: date(share.created),
-            expires: share.expires.map(date),
-            note: share.note.clone(),
-        }
-    }
-}
-
-impl IncomingShare {
-    fn of(share: &Share, at: &VPath) -> Self {
-        Self {
-            id: share.id.clone(),
-            owner: share.owner.clone(),
-            path: format!("/{at}"),
-            folder: share.folder,
-            rights: share.rights.into(),
-            created: date(share.created),
-            expires: share.expires.map(date),
-            note: share.note.clone(),
-        }
-    }
-}
-
-fn date(seconds: i64) -> String {
-    time::iso_date(time::from_unix_seconds(seconds))
-}
-
-pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
-    Error::Invalid {
-        pointer: pointer.into(),
-        why: why.into(),
-    }
-}
 
 /// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
 /// silently reaches nobody would be worse.
@@ -304,11 +132,9 @@ pub async fn create(
         expires,
         note,
     };
-    let (app, owner, reporter) = (
-        caller.app.clone(),
-        caller.identity.account.clone(),
-        caller.reporter(),
-    );
+    let app = caller.app.clone();
+    let owner = caller.identity.account.clone();
+    let reporter = caller.reporter();
     let work = async move {
         let to = new.to.clone();
         let share = app.sharing.shares.create(&owner, new).await?;
@@ -334,7 +160,8 @@ pub async fn change(
     Path(id): Path<String>,
     Body(asked): Body<ShareChange>,
 ) -> Result<StatusCode, Problem> {
-    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    let app = caller.app.clone();
+    let account = caller.identity.account.clone();
     if app.sharing.shares.made_by(&account, &id).is_none() {
         return rename(caller, id, asked).await;
     }
@@ -345,10 +172,8 @@ pub async fn change(
         )));
     }
     let expires = match asked.expires {
-        ShareFieldPatch::Keep => ShareFieldPatch::Keep,
-        ShareFieldPatch::Set(text) => {
-            ShareFieldPatch::Set(text.as_deref().map(expiry).transpose()?)
-        }
+        FieldPatch::Keep => FieldPatch::Keep,
+        FieldPatch::Set(text) => FieldPatch::Set(text.as_deref().map(expiry).transpose()?),
     };
     asked.note.as_deref().map_or(Ok(()), check_note)?;
     let reporter = caller.reporter();
@@ -380,14 +205,13 @@ async fn rename(
     id: String,
     asked: ShareChange,
 ) -> Result<StatusCode, Problem> {
-    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    let app = caller.app.clone();
+    let account = caller.identity.account.clone();
     app.sharing
         .shares
         .shown_to(&account, &id)
         .ok_or(Error::NotFound)?;
-    if asked.rights.is_some()
-        || !matches!(asked.expires, ShareFieldPatch::Keep)
-        || asked.note.is_some()
+    if asked.rights.is_some() || !matches!(asked.expires, FieldPatch::Keep) || asked.note.is_some()
     {
         return Err(Problem(Error::Forbidden(
             "Only the owner of what is shared may change this.",
@@ -420,7 +244,8 @@ async fn rename(
 #[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = ApiTag::SHARES, operation_id = "endShare", params(("id" = String, Path)),
     responses((status = 204), Failures))]
 pub async fn end(caller: AccountCaller, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    let app = caller.app.clone();
+    let account = caller.identity.account.clone();
     let reporter = caller.reporter();
     let work = async move {
         let shares = &app.sharing.shares;

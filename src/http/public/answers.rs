@@ -1,0 +1,39 @@
+//! Pages that several handlers of links answer with: nothing is here, a failure, a page with scripts.
+
+use crate::http::html::{POLICY, Page, escape, page};
+use crate::http::reply;
+use crate::model::Error;
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{CONTENT_SECURITY_POLICY, RETRY_AFTER};
+
+/// The page of whatever is not there.
+pub(super) fn gone() -> Response {
+    let text = "<p>This link does not exist, has ended, or what it showed is gone.</p>";
+    (reply::status(&Error::NotFound), page("Nothing here", text)).into_response()
+}
+
+/// A failure as a page.
+pub(super) fn failed(error: &Error) -> Response {
+    if matches!(error, Error::NotFound) {
+        return gone();
+    }
+    reply::log(error);
+    let text = format!(
+        "<p class=\"wrong\" role=\"alert\">{}</p>",
+        escape(&reply::text_of(error))
+    );
+    let mut response = (reply::api_status(error), page("Not possible", &text)).into_response();
+    if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
+        response.headers_mut().insert(RETRY_AFTER, when);
+    }
+    response
+}
+
+pub(super) fn shown(html: Page) -> Response {
+    let mut response = html.into_response();
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+}
