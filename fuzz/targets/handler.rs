@@ -41,7 +41,7 @@ fuzz_target!(|script: &[u8]| {
         server.check_outside();
         server
             .app
-            .clear_account(&server.account)
+            .reset_account(&server.account)
             .await
             .expect("the home can be deleted");
     });

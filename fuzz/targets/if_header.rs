@@ -4,11 +4,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use sarang::storage::Expect;
 use sarang::drive::preconditions::{IfList, ResourceTag, StateMatch};
 use sarang::http::dav::{headers, tokens};
 use sarang::http::owncloud;
 use sarang::model::time::{from_unix_seconds, http_date};
+use sarang::storage::Expect;
 use sarang_fuzz::{ORIGIN, address, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
@@ -26,8 +26,11 @@ fuzz_target!(|data: &[u8]| {
             <= 256
     );
     preconditions.if_lists.iter().for_each(check_list);
-    let again = headers::preconditions(&written(&preconditions.if_lists, &preconditions.expect), ORIGIN)
-        .expect("what was read can be written");
+    let again = headers::preconditions(
+        &written(&preconditions.if_lists, &preconditions.expect),
+        ORIGIN,
+    )
+    .expect("what was read can be written");
     assert_eq!(again.if_lists, preconditions.if_lists);
     assert_eq!(again.expect, preconditions.expect);
 });

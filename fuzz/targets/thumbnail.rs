@@ -4,15 +4,18 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use sarang::http::pictures::shrink::shrink;
+use sarang::http::thumbnails::downscale::downscale;
 
 const SIZE: u32 = 64;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(picture) = shrink(Bytes::copy_from_slice(data), SIZE) else {
+    let Ok(picture) = downscale(Bytes::copy_from_slice(data), SIZE) else {
         return;
     };
     // What was made is a picture itself, and stays as it is but for a second loss.
     assert!(picture.starts_with(b"\x89PNG") || picture.starts_with(b"\xff\xd8"));
-    assert!(shrink(picture, SIZE).is_ok(), "what was made is no picture");
+    assert!(
+        downscale(picture, SIZE).is_ok(),
+        "what was made is no picture"
+    );
 });

@@ -4,7 +4,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use sarang::http::dav::lock_xml::{MAX_OWNER, parse_lockinfo};
-use sarang::http::dav::requests::{Instruction, PropfindKind, parse_propertyupdate, parse_propfind};
+use sarang::http::dav::requests::{
+    Instruction, PropfindKind, parse_propertyupdate, parse_propfind,
+};
 use sarang::http::dav::xml::{CapturedElement, XmlName};
 
 /// Around a fragment, so that mutations need not keep a whole request intact.
