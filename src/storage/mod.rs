@@ -411,8 +411,8 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
     async fn cancel_delete(&self, out: &RelPath) -> Result<()>;
     /// The dead properties of a file or folder.
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
-    /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing, whatever a crash cuts;
-    /// `LimitReached` when they outgrow [`PROPS_LIMIT`], `NoSpace`.
+    /// Changes dead properties in order, and the modification time if [`WriteOptions::modified`] says, all or nothing, whatever a crash cuts;
+    /// `LimitReached` when they outgrow [`PROPS_LIMIT`], `NoSpace`, `Invalid` for a time that the file system does not keep.
     async fn set_props(
         &self,
         path: &RelPath,

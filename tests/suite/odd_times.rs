@@ -187,8 +187,10 @@ fn a_file_of_any_time_made_beside_the_server_is_shown_and_changed() {
         .is(201);
 }
 
+/// What is answered with success is on disk; a time that the file system does not keep is 409, and nothing is changed.
 #[test]
 fn properties_set_any_time() {
+    const PROP: &str = "<x:a xmlns:x=\"http://example.org/x/\"/>";
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "x");
@@ -204,20 +206,39 @@ fn properties_set_any_time() {
         ),
     ];
     for (set, seconds) in cases {
+        let before = (
+            on_disk(&server, NAME),
+            ana.head(NAME).header("etag").unwrap().to_owned(),
+        );
         let answer = ana
-            .proppatch(NAME, &format!("<D:set><D:prop>{set}</D:prop></D:set>"))
+            .proppatch(
+                NAME,
+                &format!("<D:set><D:prop><x:a>{seconds}</x:a>{set}</D:prop></D:set>"),
+            )
             .send()
             .is(207)
             .text();
-        assert!(
-            answer.contains("HTTP/1.1 200 OK") && !answer.contains(" 409 "),
-            "{set}: {answer}"
-        );
         let time = on_disk(&server, NAME);
-        assert!(
-            unix_seconds(time) == seconds || !(-7200..0).contains(&seconds),
-            "{set}: {time:?}"
-        );
+        let props = ana.props(NAME, "0", PROP).is(207).text();
+        if unix_seconds(time) == seconds {
+            assert!(
+                answer.contains("HTTP/1.1 200 OK") && !answer.contains(" 409 "),
+                "{set}: {answer}"
+            );
+            assert!(props.contains(&format!(">{seconds}<")), "{props}");
+        } else {
+            assert!(
+                answer.contains(" 409 ")
+                    && answer.contains(" 424 ")
+                    && answer.contains("keeps no such time")
+                    && !answer.contains("HTTP/1.1 200 OK"),
+                "{set}: {answer}"
+            );
+            assert!(!props.contains(&format!(">{seconds}<")), "{props}");
+            let after = ana.head(NAME).header("etag").unwrap().to_owned();
+            assert_eq!((time, after), before, "{set}: nothing was changed");
+            assert!(!(-7200..0).contains(&seconds), "{set}: {time:?}");
+        }
         is_shown(&server, NAME);
         let etag = ana.head(NAME).header("etag").unwrap().to_owned();
         ana.request("PUT", NAME)

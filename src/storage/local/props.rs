@@ -352,6 +352,14 @@ fn set_time(file: BorrowedFd<'_>, old: &Node, wanted: SystemTime) -> Result<()> 
     };
     sys::set_modified(file, time).map_err(failed)?;
     let new = sys::stat_fd(file).map_err(failed)?.node;
+    if unix_seconds(new.modified) != unix_seconds(wanted) {
+        // The file system took the nearest it has (ext4: 1901 to 2446).
+        sys::set_modified(file, old.modified).map_err(failed)?;
+        return Err(Error::Invalid {
+            pointer: "/modified".into(),
+            why: "The file system of the server keeps no such time.".into(),
+        });
+    }
     // Without it the hash is only not known.
     let _ = file_meta::carry_digest(file, old, &new);
     Ok(())

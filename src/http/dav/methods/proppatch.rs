@@ -39,7 +39,7 @@ pub async fn answer(
     drive: &Drive,
     path: &VPath,
     prefix: &str,
-    terms: Preconditions,
+    preconditions: Preconditions,
     body: &[u8],
 ) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;
@@ -49,10 +49,14 @@ pub async fn answer(
     let outcomes = match plan(&steps) {
         Err(outcomes) => outcomes,
         Ok(changes) => match drive
-            .set_props(path, changes.props, changes.modified, terms)
+            .set_props(path, changes.props, changes.modified, preconditions)
             .await
         {
             Ok(()) => vec![PropertyOutcome::Done; steps.len()],
+            Err(Error::Invalid { why: sentence, .. }) => {
+                why = sentence;
+                blame_time(&steps)
+            }
             Err(error @ (Error::NoSpace | Error::TooLarge | Error::LimitReached(_))) => {
                 why = error.to_string();
                 blame_largest(&steps)
@@ -68,11 +72,11 @@ pub async fn answer(
 /// The changes to make, or why none is made.
 fn plan(steps: &[Instruction]) -> Result<PropertyChanges, Vec<PropertyOutcome>> {
     let mut changes = PropertyChanges::default();
-    let judged: Vec<PropertyOutcome> = steps
+    let checked: Vec<PropertyOutcome> = steps
         .iter()
         .map(|step| check_instruction(step, &mut changes))
         .collect();
-    if judged
+    if checked
         .iter()
         .all(|outcome| *outcome == PropertyOutcome::Done)
     {
@@ -85,10 +89,10 @@ fn plan(steps: &[Instruction]) -> Result<PropertyChanges, Vec<PropertyOutcome>> 
             outcome
         }
     };
-    Err(judged.into_iter().map(dependent).collect())
+    Err(checked.into_iter().map(dependent).collect())
 }
 
-/// Judges one step and adds what it changes.
+/// Checks one step and adds what it changes.
 fn check_instruction(step: &Instruction, changes: &mut PropertyChanges) -> PropertyOutcome {
     let name = step.name();
     let live = LiveProperty::of(&name.ns, &name.local);
@@ -112,7 +116,9 @@ fn check_instruction(step: &Instruction, changes: &mut PropertyChanges) -> Prope
         (Some(live), _) if !live.is_stored() => PropertyOutcome::Protected,
         _ if is_computed(name) => PropertyOutcome::Protected,
         (_, Instruction::Set(name, value)) => {
-            let (ns, name, xml) = (name.ns.clone(), name.local.clone(), value.xml.clone());
+            let ns = name.ns.clone();
+            let name = name.local.clone();
+            let xml = value.xml.clone();
             changes
                 .props
                 .push(PropChange::Set(DeadProp { ns, name, xml }));
@@ -154,6 +160,28 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     }
 }
 
+/// Whether a step sets the modification time.
+fn sets_time(step: &Instruction) -> bool {
+    let live = LiveProperty::of(&step.name().ns, &step.name().local);
+    let is_time = matches!(
+        live,
+        Some(LiveProperty::WindowsModified | LiveProperty::ModifiedSeconds)
+    );
+    is_time && matches!(step, Instruction::Set(..))
+}
+
+/// When the file system does not keep the modification time, that is what nothing was changed for.
+fn blame_time(steps: &[Instruction]) -> Vec<PropertyOutcome> {
+    let outcome = |step| {
+        if sets_time(step) {
+            PropertyOutcome::BadValue
+        } else {
+            PropertyOutcome::Dependent
+        }
+    };
+    steps.iter().map(outcome).collect()
+}
+
 /// When the properties together are too large, the largest set is the one to tell of.
 fn blame_largest(steps: &[Instruction]) -> Vec<PropertyOutcome> {
     let size = |step: &Instruction| {
@@ -178,7 +206,7 @@ fn blame_largest(steps: &[Instruction]) -> Vec<PropertyOutcome> {
     (0..steps.len()).map(outcome).collect()
 }
 
-/// Writes the whole answer, one propstat for each outcome, each property once. `why` says in a sentence what has no room.
+/// Writes the whole answer, one propstat for each outcome, each property once. `why` says in a sentence what has no room, or which time is not kept.
 fn write(base: &[u8], steps: &[Instruction], outcomes: &[PropertyOutcome], why: &str) -> Vec<u8> {
     const ORDER: [(PropertyOutcome, &[u8]); 5] = [
         (PropertyOutcome::Done, b"200 OK</D:status>"),
@@ -213,7 +241,11 @@ fn write(base: &[u8], steps: &[Instruction], outcomes: &[PropertyOutcome], why: 
             out.extend_from_slice(&names);
             out.extend_from_slice(b"</D:prop><D:status>HTTP/1.1 ");
             out.extend_from_slice(status);
-            if outcome == PropertyOutcome::TooLarge && !why.is_empty() {
+            let is_explained = matches!(
+                outcome,
+                PropertyOutcome::TooLarge | PropertyOutcome::BadValue
+            );
+            if is_explained && !why.is_empty() {
                 out.extend_from_slice(b"<D:responsedescription>");
                 write_text(&mut out, why);
                 out.extend_from_slice(b"</D:responsedescription>");
