@@ -1,5 +1,5 @@
-//! What failures look like outside: a sentence, a problem document, headers. Statuses are in [`table`] alone; logging what went wrong
-//! is the boundary's.
+//! Answers for failures: a sentence, a problem document, headers. Their statuses are in [`table`] alone; what clients are not told is
+//! logged here.
 
 mod table;
 
@@ -44,14 +44,23 @@ pub fn failure(error: &Error) -> Response<Body> {
 
 /// A failure as problem details (RFC 9457) with a stable `code`.
 pub fn problem(error: &Error) -> Response<Body> {
-    let mut response = Response::new(Body::full(written(&problem_document(error))));
+    problem_with(error, text_of(error))
+}
+
+/// As [`problem`], with another sentence for people.
+pub fn problem_with(error: &Error, detail: String) -> Response<Body> {
+    let document = ProblemDocument {
+        detail,
+        ..problem_document(error)
+    };
+    let mut response = Response::new(Body::full(written(&document)));
     finish(&mut response, error, PROBLEM);
     *response.status_mut() = api_status(error);
     response.headers_mut().remove(ALLOW);
     response
 }
 
-/// The answer of an address of the API that has no such method; whoever routes adds `Allow`.
+/// The answer of an address of the API that has no such method; the router adds `Allow`.
 pub fn wrong_method() -> Response<Body> {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let text = "There is no such method at this address.".to_owned();
@@ -146,7 +155,7 @@ pub fn unsatisfiable(len: u64) -> Response<Body> {
     response
 }
 
-/// The text of a failure for whoever asked: details that are not theirs stay in the log.
+/// The sentence of a failure for clients: details of the server stay in the log.
 pub fn text_of(error: &Error) -> String {
     match told(error) {
         Error::Corrupt(_) | Error::Io { .. } => INTERNAL.to_owned(),

@@ -61,8 +61,8 @@ pub(super) async fn answer(
     let kept = (!http_body::Body::is_end_stream(&body)).then(|| parts.headers.clone());
     let reclaimable = ReclaimableBody::new(body);
     let request = Request::from_parts(parts, axum::body::Body::new(reclaimable.borrow()));
-    let mut response = match ROUTES.clone().oneshot(request).await {
-        Ok(response) => response.map(Body::from_axum),
+    let response = match ROUTES.clone().oneshot(request).await {
+        Ok(response) => response,
         Err(never) => match never {},
     };
     let response = path_prefix::restore(response, app.config.server.path_prefix()).await;

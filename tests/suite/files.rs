@@ -365,7 +365,21 @@ fn a_form_uploads_several_files() {
     ana.holds("/in/old", "new");
     // What does not end has not arrived, but what arrived before it stays.
     let body = form(&[("whole", "1"), ("half", "2")]).replace("2\r\n--x--", "2");
-    send("path=in", body).is(400);
+    let cut = send("path=in", body).is(400).json();
+    assert_eq!(cut["code"], "truncated");
+    assert_eq!(
+        cut["detail"],
+        "The form did not arrive whole. Stored before that: in/whole."
+    );
+    let first = form(&[("half", "2")]).replace("2\r\n--x--", "2");
+    let first = send("path=in", first).is(400).json();
+    assert!(
+        first["detail"]
+            .as_str()
+            .unwrap()
+            .contains("nothing was changed"),
+        "{first}"
+    );
     ana.holds("/in/whole", "1");
     ana.lacks("/in/half");
     ana.raw("POST", "/api/v1/files?path=in")

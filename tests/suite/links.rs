@@ -78,6 +78,30 @@ pub fn upload(
 }
 
 #[test]
+fn a_form_that_breaks_off_tells_its_visitor_what_is_stored() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared", "rights": "edit"}));
+    let whole =
+        "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"<whole>\"\r\n\r\n1\r\n";
+    let half = "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"half\"\r\n\r\n2";
+    let page = server
+        .stranger()
+        .raw("POST", &format!("/s/{}/upload", shared.token))
+        .header("Content-Type", "multipart/form-data; boundary=x")
+        .body([whole, half].concat())
+        .send()
+        .is(400)
+        .text();
+    assert!(
+        page.contains("Stored before that: &lt;whole&gt;.") && !page.contains("half"),
+        "{page}"
+    );
+    ana.holds("/shared/<whole>", "1");
+    ana.lacks("/shared/half");
+}
+
+#[test]
 fn links_belong_to_their_owner_and_their_tokens_are_told_once() {
     let server = server();
     let (ana, ben) = (server.ana(), server.ben());

@@ -6,7 +6,7 @@ use super::bulk::{ItemResult, Results};
 use super::caller::MemberCaller;
 use super::files::Stat;
 use super::json::Query;
-use super::problem::{Failures, Problem};
+use super::problem::{Failures, Problem, invalid};
 use crate::drive::{Drive, DriveUpload, Preconditions, UploadOptions};
 use crate::http::conditional::{expect, with_current_etag};
 use crate::http::content_disposition::{FileName, file_name};
@@ -14,10 +14,12 @@ use crate::http::dav::tokens::lock_tokens;
 use crate::http::expected_length;
 use crate::http::multipart::{MultipartField, MultipartForm};
 use crate::http::owncloud::{oc_checksum, oc_mtime};
+use crate::http::reply;
 use crate::model::{Error, VPath};
 use crate::storage::{Expect, InitialContent, PutOutcome};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::header::CONTENT_RANGE;
@@ -27,6 +29,8 @@ use utoipa::IntoParams;
 
 /// The most files of one form.
 const MAX_FILES: usize = 1000;
+/// The most paths that a failure names.
+const MAX_SHOWN: usize = 20;
 
 /// Where an upload goes.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -76,7 +80,7 @@ pub async fn raw(
         );
     }
     let tokens = lock_tokens(&headers)?;
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         expect: if fresh { Expect::Absent } else { condition },
         lock_tokens: tokens,
         ..Preconditions::default()
@@ -93,7 +97,7 @@ pub async fn raw(
     };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
-    let put = match drive.begin_put(&path, announced, terms).await {
+    let put = match drive.begin_put(&path, announced, preconditions).await {
         Ok(upload) => write_body(upload, bytes).await,
         Err(error) => Err(error),
     };
@@ -121,7 +125,7 @@ pub async fn form(
     member: MemberCaller,
     Query(query): Query<FormQuery>,
     request: Request,
-) -> Result<axum::Json<Results>, Problem> {
+) -> Result<axum::Json<Results>, FormFailure> {
     let into = FormTarget {
         folder: VPath::parse(&query.path)?,
         overwrite: query.overwrite,
@@ -130,23 +134,81 @@ pub async fn form(
     let form = MultipartForm::of(request)?;
     let results = store_form(&member.drive().await?, &into, form).await?;
     if results.is_empty() {
-        return Err(Problem(Error::Invalid {
-            pointer: String::new(),
-            why: "The form has no file in it.".into(),
-        }));
+        return Err(invalid("", "The form has no file in it.").into());
     }
     Ok(axum::Json(Results { results }))
 }
 
+/// A form that ended in a failure, and the files of it that are stored all the same.
+#[derive(Debug)]
+pub struct FormFailure {
+    /// What went wrong.
+    pub error: Error,
+    /// The paths of what had arrived whole before.
+    pub stored: Vec<String>,
+}
+
+impl From<Error> for FormFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            stored: Vec::new(),
+        }
+    }
+}
+
+impl FormFailure {
+    /// The failure in a sentence, and what is stored.
+    pub fn text(&self) -> String {
+        if self.stored.is_empty() {
+            return reply::text_of(&self.error);
+        }
+        let why = match &self.error {
+            Error::Truncated => "The form did not arrive whole.".to_owned(),
+            other => reply::text_of(other),
+        };
+        let shown = self.stored.len().min(MAX_SHOWN);
+        let names = self.stored.get(..shown).unwrap_or_default().join(", ");
+        let more = match self.stored.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("{why} Stored before that: {names}{more}.")
+    }
+}
+
+impl IntoResponse for FormFailure {
+    fn into_response(self) -> Response {
+        reply::log(&self.error);
+        reply::problem_with(&self.error, self.text()).map(Body::new)
+    }
+}
+
 /// Stores the files of a form in a folder. What goes wrong with one of them is told of that one, and what is beyond the most is told with the
-/// first of it; a form that breaks off is an error, and what had arrived whole before stays.
+/// first of it; a form that breaks off is a failure, and what had arrived whole before stays.
 pub async fn store_form(
     drive: &Drive,
     into: &FormTarget,
-    mut form: MultipartForm,
-) -> Result<Vec<ItemResult>, Error> {
-    let folder = &into.folder;
+    form: MultipartForm,
+) -> Result<Vec<ItemResult>, FormFailure> {
     let mut results = Vec::new();
+    match store_fields(drive, into, form, &mut results).await {
+        Ok(()) => Ok(results),
+        Err(error) => {
+            let stored = results.into_iter().filter(ItemResult::is_done);
+            let stored = stored.map(|result| result.path).collect();
+            Err(FormFailure { error, stored })
+        }
+    }
+}
+
+async fn store_fields(
+    drive: &Drive,
+    into: &FormTarget,
+    mut form: MultipartForm,
+    results: &mut Vec<ItemResult>,
+) -> Result<(), Error> {
+    let folder = &into.folder;
     while let Some(field) = form.next_field().await? {
         // A browser sends an empty name when no file was chosen; other fields are not ours.
         let Some(FileName { shown, name }) = file_name(field.headers()) else {
@@ -162,7 +224,7 @@ pub async fn store_form(
                 "A form may have at most 1000 files; the first 1000 are stored.",
             );
             results.push(ItemResult::failed(shown, &limit));
-            return Ok(results);
+            return Ok(());
         }
         let stored = match name {
             Ok(name) => store_field(drive, into, &name, field).await,
@@ -185,7 +247,7 @@ pub async fn store_form(
             }
         });
     }
-    Ok(results)
+    Ok(())
 }
 
 /// Where the files of a form go, and how.
@@ -210,7 +272,7 @@ async fn store_field(
     } else {
         Expect::Absent
     };
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         expect,
         lock_tokens: into.tokens.clone(),
         ..Preconditions::default()
@@ -223,7 +285,7 @@ async fn store_field(
         checksum: None,
     };
     let put = match drive
-        .begin_put(&into.folder.join(name)?, announced, terms)
+        .begin_put(&into.folder.join(name)?, announced, preconditions)
         .await
     {
         Ok(upload) => write_body(upload, field.content()).await,

@@ -1,5 +1,6 @@
 //! Pages that several handlers of links answer with: nothing is here, a failure, a page with scripts.
 
+use crate::http::api::upload::FormFailure;
 use crate::http::html::{POLICY, Page, escape, page};
 use crate::http::reply;
 use crate::model::Error;
@@ -15,14 +16,20 @@ pub(super) fn gone() -> Response {
 
 /// A failure as a page.
 pub(super) fn failed(error: &Error) -> Response {
+    failed_with(error, &reply::text_of(error))
+}
+
+/// The failure of a form as a page, which names what is stored all the same.
+pub(super) fn failed_form(failure: &FormFailure) -> Response {
+    failed_with(&failure.error, &failure.text())
+}
+
+fn failed_with(error: &Error, text: &str) -> Response {
     if matches!(error, Error::NotFound) {
         return gone();
     }
     reply::log(error);
-    let text = format!(
-        "<p class=\"wrong\" role=\"alert\">{}</p>",
-        escape(&reply::text_of(error))
-    );
+    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(text));
     let mut response = (reply::api_status(error), page("Not possible", &text)).into_response();
     if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, when);

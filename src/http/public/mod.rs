@@ -12,14 +12,14 @@ pub mod webdav;
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::caller::PublicCaller;
 use crate::http::api::json::{Query, read};
-use crate::http::api::upload::{FormTarget, store_form};
+use crate::http::api::upload::{FormFailure, FormTarget, store_form};
 use crate::http::api::{files, zip};
 use crate::http::body::Download;
 use crate::http::content_disposition::disposition;
 use crate::http::multipart::MultipartForm;
 use crate::http::{cookie, thumbnails};
 use crate::model::{Error, Result, Rights, VPath};
-use answers::{failed, shown};
+use answers::{failed, failed_form, shown};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
@@ -190,7 +190,7 @@ async fn upload(
         let drops = visitor.link.record.rights == Rights::Drop;
         let path = if drops { VPath::root() } else { below.path()? };
         if visitor.link.record.rights == Rights::View {
-            return Err(Error::Forbidden("This link is for viewing."));
+            return Err(Error::Forbidden("This link is for viewing.").into());
         }
         let into = FormTarget {
             folder: path.clone(),
@@ -202,13 +202,15 @@ async fn upload(
             return Ok(html::drop(&visitor, Some(&results)));
         }
         let rows = match files::page(&visitor.drive, &path, None, html::MAX_ROWS).await {
-            Err(error) if !results.iter().any(ItemResult::is_done) => return Err(error),
+            Err(error) if !results.iter().any(ItemResult::is_done) => return Err(error.into()),
             // What was stored is told, also where the folder cannot be listed now.
             rows => rows.unwrap_or_default(),
         };
         Ok(html::folder(&visitor, &path, &rows, Some(&results)))
     };
-    outcome.await.map_or_else(|error| failed(&error), shown)
+    outcome
+        .await
+        .map_or_else(|failure: FormFailure| failed_form(&failure), shown)
 }
 
 /// `POST /s/<token>/password`, from the form that asks for it.

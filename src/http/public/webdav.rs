@@ -50,7 +50,8 @@ async fn enter(
     drop(drive);
     check_basic(app, &link, origin, parts).await?;
     app.links.touch(&link).await;
-    let prefix = format!("/s/{token}/dav").into();
+    let before = app.config.server.path_prefix();
+    let prefix = format!("{before}/s/{token}/dav").into();
     let single_file = !link.record.target.folder;
     Ok((
         link,
