@@ -17,9 +17,9 @@ pub(super) struct OwnPage;
 
 /// A page of the server's own.
 #[derive(Debug)]
-pub(super) struct Page(pub String);
+pub(super) struct HtmlPage(pub String);
 
-impl IntoResponse for Page {
+impl IntoResponse for HtmlPage {
     fn into_response(self) -> Response {
         let mut response = Html(self.0).into_response();
         response.extensions_mut().insert(OwnPage);
@@ -29,14 +29,14 @@ impl IntoResponse for Page {
 
 /// A whole page around `content`, which is HTML. Its own forms must say where they come from, though nothing else hears its
 /// address: with `no-referrer`, the policy of the header, browsers send `Origin: null` (Fetch section 3.2).
-pub(super) fn page(title: &str, content: &str) -> Page {
+pub(super) fn page(title: &str, content: &str) -> HtmlPage {
     page_with(title, content, "")
 }
 
 /// As [`page`], with more in its head.
-pub(super) fn page_with(title: &str, content: &str, head: &str) -> Page {
+pub(super) fn page_with(title: &str, content: &str, head: &str) -> HtmlPage {
     let assets = assets::prefix();
-    Page(format!(
+    HtmlPage(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
          <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\">\
          <link rel=\"icon\" href=\"{assets}icons.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"{assets}app.css\">{head}</head>\

@@ -6,7 +6,7 @@ use super::api::setup;
 use super::assets::{self, short_hash};
 use super::body::Body;
 use super::conditional::{ReadCondition, evaluate};
-use super::html::{Page, escape, welcome, with_policy};
+use super::html::{HtmlPage, escape, welcome, with_policy};
 use super::reply;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -96,7 +96,7 @@ async fn shell(
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Page(text).into_response()
+        HtmlPage(text).into_response()
     };
     response
         .headers_mut()

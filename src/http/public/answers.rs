@@ -1,7 +1,7 @@
 //! Pages that several handlers of links answer with: nothing is here, a failure, a page with scripts.
 
 use crate::http::api::upload::FormFailure;
-use crate::http::html::{POLICY, Page, escape, page};
+use crate::http::html::{HtmlPage, POLICY, escape, page};
 use crate::http::reply;
 use crate::model::Error;
 use axum::response::{IntoResponse, Response};
@@ -37,7 +37,7 @@ fn failed_with(error: &Error, text: &str) -> Response {
     response
 }
 
-pub(super) fn shown(html: Page) -> Response {
+pub(super) fn shown(html: HtmlPage) -> Response {
     let mut response = html.into_response();
     response
         .headers_mut()

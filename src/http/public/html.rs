@@ -3,7 +3,7 @@
 use super::address::{address, encoded};
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, ResourceKind, Row};
-use crate::http::html::{Page, escape, page_with, script};
+use crate::http::html::{HtmlPage, escape, page_with, script};
 use crate::http::media_type;
 use crate::http::public::visitor::Visitor;
 use crate::model::names::is_balanced;
@@ -16,18 +16,18 @@ use std::fmt::Write;
 pub const MAX_ROWS: usize = 1000;
 
 /// The page of a link for uploads.
-pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Page {
+pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> HtmlPage {
     let content = results.map(told).unwrap_or_default() + &upload_form(visitor, &VPath::root());
     shown(visitor.name(), &content)
 }
 
 /// A page that scripts make better: they know what is marked with `data-`.
-fn shown(name: &str, content: &str) -> Page {
+fn shown(name: &str, content: &str) -> HtmlPage {
     page_with(&escape(name), content, &script("public.js"))
 }
 
 /// The page of a file.
-pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Page {
+pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> HtmlPage {
     let name = escape(visitor.name_at(path));
     let media = media_type::media_type(Some(visitor.name_at(path)), false);
     let mut content = up(visitor, path);
@@ -66,7 +66,7 @@ pub fn folder(
     path: &VPath,
     rows: &FolderPage,
     results: Option<&[ItemResult]>,
-) -> Page {
+) -> HtmlPage {
     let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
     content.push_str("<table><thead><tr><th data-t=\"name.file\">Name<th data-t=\"size\">Size<th data-t=\"modified\">Modified</thead><tbody>");
     for Row(name, kind, len, modified, _) in &rows.items {

@@ -2,7 +2,7 @@
 
 use super::address::address;
 use crate::app::App;
-use crate::http::html::{Page, page};
+use crate::http::html::{HtmlPage, page};
 use crate::http::reply;
 use crate::links::Link;
 use crate::model::{Error, Result, VPath};
@@ -41,7 +41,7 @@ pub(super) fn ask_password(token: &str, wrong: Option<&Error>) -> Response {
 }
 
 /// The form that asks for the password.
-fn password_page(token: &str, wrong: Option<&Error>) -> Page {
+fn password_page(token: &str, wrong: Option<&Error>) -> HtmlPage {
     let wrong = wrong.map_or(
         "",
         |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>",
