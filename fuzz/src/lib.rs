@@ -16,6 +16,7 @@ pub const ORIGIN: ServerOrigin<'static> = ServerOrigin {
     host: HOST,
     also: &[],
     prefix: PREFIX,
+    path_prefix: "",
 };
 
 /// The address of a path.
