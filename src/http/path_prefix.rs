@@ -64,7 +64,7 @@ fn rewrite(page: &str, prefix: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::html::Page;
+    use crate::http::html::HtmlPage;
 
     #[test]
     fn prefix_is_stripped_only_as_a_whole() {
@@ -97,7 +97,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_pages_of_the_server_itself_are_rewritten() {
-        let own = restore(Page("<a href=\"/\">".into()).into_response(), "/n").await;
+        let own = restore(HtmlPage("<a href=\"/\">".into()).into_response(), "/n").await;
         let body = axum::body::to_bytes(own.into_body(), 100).await.unwrap();
         assert_eq!(body, "<a href=\"/n/\">");
         let file = axum::response::Html("<a href=\"/\">").into_response();
