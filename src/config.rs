@@ -1,6 +1,7 @@
 //! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
 
 mod acme;
+mod host_name;
 mod load;
 mod metrics;
 mod mode;
@@ -13,6 +14,7 @@ mod tls;
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
 pub use acme::AcmeConfig;
+pub use host_name::is_host_name;
 pub use metrics::{MetricsConfig, is_public};
 pub use mode::Mode;
 pub use network::IpNetwork;
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use service_manager::ManagerEnv;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-pub use tls::{CertificateFiles, PlainHttp, TlsConfig, is_host_name};
+pub use tls::{CertificateFiles, PlainHttp, TlsConfig};
 
 /// All settings. Unknown keys are errors.
 #[derive(Clone, Debug, Serialize, Deserialize)]

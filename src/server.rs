@@ -5,6 +5,7 @@ mod handler;
 mod http1;
 mod http1_framing;
 mod http2;
+mod http2_frames;
 mod idle_timeout;
 mod listeners;
 mod metrics_listener;

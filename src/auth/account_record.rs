@@ -1,7 +1,7 @@
 //! What is stored of an account.
 
 use super::password::random_bytes;
-use super::two_factor::TwoFactor;
+use super::second_factor::TwoFactor;
 use crate::model::{Error, Result, Role};
 use crate::state::table::{self, new_id};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,19 @@ pub enum EmailSource {
     Administrator,
     /// The account confirmed it with its password.
     Owner,
+}
+
+/// What an account says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that people see.
+    pub display_name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// Who vouches for the address; `None` for a mere claim, which lets nobody in.
+    pub email_source: Option<EmailSource>,
+    /// When the address last changed, in milliseconds since 1970; `None` when it did not since that is noted.
+    pub email_since: Option<i64>,
 }
 
 /// The record of one account. Version 1 had no display name, e-mail address and second factor; version 2 neither

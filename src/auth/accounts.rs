@@ -4,9 +4,10 @@ mod emails;
 mod removal;
 
 use super::AccountView;
-use super::access::Revocation;
 pub use super::account_record::AccountRecord;
-use super::profile::Profile;
+use super::account_record::Profile;
+use super::revocation::Revocation;
+use super::run_to_completion::run_to_completion;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::state::{Batch, CommitHook, StateStore, table};
 use parking_lot::RwLock;
@@ -459,14 +460,6 @@ impl Accounts {
         }
         self.changes.fetch_add(1, Ordering::Release);
     }
-}
-
-/// Runs a change to its end even when whoever asked goes away: store and memory must not part.
-pub async fn run_to_completion<T: Send + 'static>(
-    change: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::spawn(change).await;
-    done.unwrap_or_else(|e| Err(Error::io("change the account", std::io::Error::other(e))))
 }
 
 fn key_of(name: &AccountName) -> String {

@@ -1,14 +1,17 @@
 //! App passwords: a secret for one device or program, confined to a folder and to rights, found by its hash without argon2.
 //! They are of one generation of the account's credentials: a new password or disabling ends them too.
 
-use super::access::AppPasswordAccess;
+mod access;
+
 use super::accounts::{Account, Accounts};
+use super::clock::{LAST_USE_RESOLUTION, now};
 use super::grants::{Grant, GrantsById};
 use super::password_sign_in::account_in;
-use super::sessions::{COARSE, SessionClient, now};
+use super::sessions::SessionClient;
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, ScopeTarget, Via};
 use crate::state::table::Record;
+use access::AppPasswordAccess;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -169,7 +172,7 @@ impl Auth {
         if found
             .last_use
             .as_ref()
-            .is_none_or(|last| now >= last.at + COARSE)
+            .is_none_or(|last| now >= last.at + LAST_USE_RESOLUTION)
         {
             self.note_app_use(
                 &id,
@@ -247,7 +250,7 @@ impl Auth {
                 let is_late = found
                     .last_use
                     .as_ref()
-                    .is_none_or(|last| present.at >= last.at + COARSE);
+                    .is_none_or(|last| present.at >= last.at + LAST_USE_RESOLUTION);
                 if is_late {
                     found.last_use = Some(present);
                 }

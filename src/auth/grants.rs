@@ -1,7 +1,7 @@
 //! What lets somebody in by a secret (a session, an app password, an invite): records in the state store and all of them
 //! in memory, found by the hash of the secret. What they mean is their owners' business.
 
-use super::accounts::run_to_completion;
+use super::run_to_completion::run_to_completion;
 use super::token;
 use crate::model::{Error, Result};
 use crate::state::table::{Record, Table};

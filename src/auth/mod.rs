@@ -1,11 +1,11 @@
 //! Who is asking: accounts, passwords, and the checks between a credential and an [`Identity`].
 
-mod access;
 mod account_record;
 mod accounts;
 mod app_passwords;
 mod attempt_limiter;
 mod bearer;
+mod clock;
 mod connection;
 mod credential_cache;
 mod failures;
@@ -17,6 +17,9 @@ mod password_sign_in;
 mod people;
 mod profile;
 mod registration;
+mod revocation;
+mod run_to_completion;
+mod second_factor;
 mod sessions;
 mod sign_in_metrics;
 mod single_flight;
@@ -31,7 +34,7 @@ use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
 use crate::state::{Batch, CommitHook, StateStore};
-pub use account_record::EmailSource;
+pub use account_record::{EmailSource, Profile};
 pub use accounts::AccountCleanup;
 use accounts::{AccountRecord, Accounts};
 pub use app_passwords::{AppPassword, NewAppPassword};
@@ -44,7 +47,7 @@ pub use openid::{Assertion, CredentialSnapshot, OpenIdLink, OpenIdSignIn, Pendin
 use password::{HashPriority, HashQueue, Secret};
 pub use password_sign_in::PasswordCredentials;
 use password_sign_in::PasswordSignIn;
-pub use profile::{FieldChange, Profile, ProfileChange};
+pub use profile::{FieldChange, ProfileChange};
 pub use registration::{Applicant, Invite, NewInvite, RegisteredAccount};
 pub use sessions::{LIFE as SESSION_LIFE, NewSession, Session, SessionClient};
 use sign_in_metrics::CredentialKind;
@@ -140,7 +143,7 @@ impl Auth {
         let door = PasswordSignIn::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
         let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = BearerSigner::open(store.clone()).await?;
-        let now = sessions::now();
+        let now = clock::now();
         let stands = |session: &Session| session.is_valid(&accounts, now);
         let sessions = Grants::open(store.clone(), sessions::PREFIX, stands).await?;
         let stands = |found: &AppPassword| found.is_valid(&accounts, now);
@@ -150,7 +153,7 @@ impl Auth {
         let stands = |link: &OpenIdLink| link.is_valid(&accounts);
         let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
         let (half_open, config) = (
-            AttemptLimiter::new(two_factor::WRONG_CODES, openid::OWING),
+            AttemptLimiter::new(second_factor::WRONG_CODES, openid::OWING),
             config.clone(),
         );
         Ok(Arc::new(Self {
@@ -384,7 +387,7 @@ impl Auth {
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
     async fn purge_revoked(&self, name: &AccountName) {
-        let (accounts, own, now) = (self.accounts.clone(), name.clone(), sessions::now());
+        let (accounts, own, now) = (self.accounts.clone(), name.clone(), clock::now());
         let sessions = self
             .sessions
             .remove(move |_, it| it.account == own && !it.is_valid(&accounts, now));

@@ -3,11 +3,11 @@
 
 use super::account_record::AccountRecord;
 use super::accounts::Accounts;
+use super::clock::now;
 use super::grants::{Grant, GrantsById};
 use super::password::HashPriority;
 use super::password_sign_in::VerifiedAccount;
 use super::profile::{FieldChange, ProfileChange};
-use super::sessions::now;
 use super::sign_in_metrics::CredentialKind;
 use super::two_factor::SecondFactorCheck;
 use super::{Auth, NewSession, SessionClient, token};

@@ -1,7 +1,7 @@
 //! What an account says of itself and changes by itself: display name, e-mail address, password. An e-mail address may let
 //! somebody in (`link_by_email`), so it changes only with the password.
 
-use super::account_record::{AccountRecord, EmailSource};
+use super::account_record::{AccountRecord, EmailSource, Profile};
 use super::{Auth, PasswordCredentials, Session};
 use crate::model::{AccountName, Error, Identity, Result, Via};
 use serde::{Deserialize, Deserializer};
@@ -9,19 +9,6 @@ use std::net::IpAddr;
 
 const MAX_DISPLAY_NAME: usize = 100;
 const MAX_EMAIL: usize = 254;
-
-/// What an account says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// The name that people see.
-    pub display_name: Option<String>,
-    /// The e-mail address.
-    pub email: Option<String>,
-    /// Who vouches for the address; `None` for a mere claim, which lets nobody in.
-    pub email_source: Option<EmailSource>,
-    /// When the address last changed, in milliseconds since 1970; `None` when it did not since that is noted.
-    pub email_since: Option<i64>,
-}
 
 /// What becomes of one field.
 #[derive(Clone, Debug, Default)]

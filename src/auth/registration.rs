@@ -2,10 +2,10 @@
 
 use super::account_record::AccountRecord;
 use super::accounts::Accounts;
+use super::clock::now;
 use super::grants::{Grant, GrantsById};
 use super::password::HashPriority;
 use super::profile::{ProfileChange, at};
-use super::sessions::now;
 use super::{AccountView, Auth, token};
 use crate::config::Registration;
 use crate::model::{AccountName, Error, Identity, Result, Role};

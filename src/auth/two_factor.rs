@@ -2,14 +2,12 @@
 //! The account's password alone then opens neither the drive nor the API; programs use app passwords.
 
 use super::account_record::AccountRecord;
+use super::clock::now;
 use super::password::random_bytes;
 use super::password_sign_in::VerifiedAccount;
-use super::sessions::now;
-use super::{Auth, token, totp};
+use super::second_factor::TwoFactor;
+use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Instant;
 use zeroize::Zeroizing;
@@ -17,19 +15,8 @@ use zeroize::Zeroizing;
 const SECRET_LEN: usize = 20;
 const RECOVERY_CODES: usize = 10;
 const RECOVERY_LEN: usize = 10;
-/// Wrong codes a minute on one account, from wherever they come: six digits are soon guessed.
-pub const WRONG_CODES: u32 = 5;
 const VOID: Error =
     Error::Forbidden("There were too many wrong codes: this sign-in is over. Start again.");
-
-/// The second factor of an account, from its beginning on.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct TwoFactor {
-    secret: Zeroizing<String>,
-    confirmed: bool,
-    last_step: u64,
-    recovery: Vec<String>,
-}
 
 /// What an authenticator app needs to know.
 pub struct Enrolment {
@@ -54,40 +41,6 @@ pub(super) struct SecondFactorCheck<'a> {
     pub half_open: Option<&'a str>,
     /// Where it comes from.
     pub from: IpAddr,
-}
-
-impl TwoFactor {
-    /// Whether sign-in asks for a code.
-    pub fn is_on(&self) -> bool {
-        self.confirmed
-    }
-
-    fn begin(secret: &[u8]) -> Self {
-        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret));
-        Self {
-            secret,
-            confirmed: false,
-            last_step: 0,
-            recovery: Vec::new(),
-        }
-    }
-
-    /// Uses a code up; whether it was a good one.
-    fn spend(&mut self, code: &str, now: i64) -> bool {
-        let code = token::as_made(code);
-        if let Some(step) = self.step_of(&code, now) {
-            self.last_step = step;
-            return true;
-        }
-        let hash = token::digest(&code);
-        let at = self.recovery.iter().position(|kept| *kept == hash);
-        at.map(|at| self.recovery.remove(at)).is_some()
-    }
-
-    fn step_of(&self, code: &str, now: i64) -> Option<u64> {
-        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(self.secret.as_bytes()).ok()?);
-        totp::step_of(&secret, code, now, self.last_step)
-    }
 }
 
 impl Auth {

@@ -1,6 +1,6 @@
 //! `[tls.acme]`: certificates from an ACME server (RFC 8555), such as Let's Encrypt.
 
-use super::tls::is_host_name;
+use super::host_name::is_host_name;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

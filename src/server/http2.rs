@@ -2,7 +2,6 @@
 //! stream, and for all streams of a connection together what one of HTTP/1.1 may take.
 
 mod bodies;
-mod frames;
 mod stream_timeout;
 mod streams;
 
@@ -15,7 +14,6 @@ use crate::http::body::Body;
 use crate::http::reply;
 use crate::http::request_body::RequestBody;
 use bodies::{StreamRequestBody, StreamResponseBody};
-pub(super) use frames::FrameTracker;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;

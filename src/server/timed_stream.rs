@@ -2,7 +2,7 @@
 //! readers could read differently are noticed here, since hyper resolves them silently.
 
 use super::http1_framing::{Http1Framing, Phase};
-use super::http2::FrameTracker;
+use super::http2_frames::FrameTracker;
 use super::idle_timeout::IdleTimeout;
 use super::proxy;
 use crate::metrics::Metrics;

@@ -1,8 +1,7 @@
 //! Whose an e-mail address is.
 
 use super::{Account, Accounts};
-use crate::auth::account_record::EmailSource;
-use crate::auth::profile::Profile;
+use crate::auth::account_record::{EmailSource, Profile};
 use crate::model::AccountName;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,6 +1,7 @@
 //! How an account goes, and what its name and its credentials must still be for what was begun under them to complete.
 
-use super::{AccountRecord, Accounts, key_of, run_to_completion};
+use super::{AccountRecord, Accounts, key_of};
+use crate::auth::run_to_completion::run_to_completion;
 use crate::model::{AccountName, Error, Result};
 use crate::state::Batch;
 use async_trait::async_trait;

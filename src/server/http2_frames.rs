@@ -2,7 +2,7 @@
 //! asks for nothing and costs the server work than any client needs. The HTTP library reads the frames; what it bounds itself
 //! (streams at once, header lists, CONTINUATION, resets before a request was read) is not bounded here again.
 
-use crate::server::http1_framing::Phase;
+use super::http1_framing::Phase;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -77,7 +77,7 @@ impl TokenBucket {
 
 /// The state of one connection's frames.
 #[derive(Debug)]
-pub(in crate::server) struct FrameTracker {
+pub(super) struct FrameTracker {
     /// Bytes of the preface still to come.
     preface: usize,
     head: [u8; HEAD],
@@ -114,7 +114,7 @@ impl Default for FrameTracker {
 
 impl FrameTracker {
     /// What the next byte belongs to. DATA is as no byte at all: who waits for it knows how long.
-    pub(in crate::server) fn phase(&self) -> Phase {
+    pub(super) fn phase(&self) -> Phase {
         let is_frame = self.filled > 0 || (self.left > 0 && self.kind != DATA);
         if !self.has_begun || self.in_list || is_frame {
             Phase::Head
@@ -124,12 +124,12 @@ impl FrameTracker {
     }
 
     /// Counts what was sent.
-    pub(in crate::server) fn sent(&mut self, bytes: usize) {
+    pub(super) fn sent(&mut self, bytes: usize) {
         self.sent = (self.sent + bytes as u64).min(REMEMBERED);
     }
 
     /// Follows the next bytes; `false` when the client does more than it may.
-    pub(in crate::server) fn read(&mut self, mut bytes: &[u8]) -> bool {
+    pub(super) fn read(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let taken = if self.preface > 0 {
                 let taken = self.preface.min(bytes.len());
