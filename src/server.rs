@@ -1,5 +1,6 @@
 //! Connections: accepting them within limits, serving HTTP/1.1 or HTTP/2 on each, and ending them at shutdown.
 
+mod connection_flags;
 mod connection_limiter;
 mod handler;
 mod http1;
@@ -24,7 +25,6 @@ use crate::model::Result;
 pub use connection_limiter::ConnectionLimits;
 use connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use handler::RequestHandler;
-use hyper::server::conn::http1::Builder;
 pub use listeners::ActivatedSockets;
 use listeners::open;
 use proxy::TrustedProxies;
@@ -221,18 +221,17 @@ impl Listeners {
         let proxies = Arc::new(TrustedProxies::new(&self.config.proxy_protocol));
         let mut accepting = JoinSet::new();
         for (listener, tls) in self.sockets {
-            let (answers, config, proxies) =
-                (answers.clone(), self.config.clone(), Arc::clone(&proxies));
-            let (stopping, metrics) = (stopping.clone(), Arc::clone(&self.metrics));
-            let door = ConnectionAcceptor {
-                answers,
-                config,
+            let acceptor = Arc::new(ConnectionAcceptor {
+                http1: http1::builder(keep_alive(&self.config)),
+                answers: answers.clone(),
+                config: self.config.clone(),
                 tls,
-                proxies,
-                stopping,
-                metrics,
-            };
-            accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
+                proxies: Arc::clone(&proxies),
+                stopping: stopping.clone(),
+                metrics: Arc::clone(&self.metrics),
+            });
+            let workers = Arc::clone(&self.cores);
+            accepting.spawn(acceptor.accept(listener, workers, Arc::clone(&admission)));
         }
         drop(stopping);
         shutdown.await;
@@ -242,7 +241,6 @@ impl Listeners {
 }
 
 /// One listener's connections.
-#[derive(Clone)]
 struct ConnectionAcceptor<A> {
     answers: A,
     config: ServerConfig,
@@ -251,16 +249,16 @@ struct ConnectionAcceptor<A> {
     /// Closed when the server is to stop.
     stopping: watch::Receiver<()>,
     metrics: Arc<Metrics>,
+    http1: hyper::server::conn::http1::Builder,
 }
 
 impl<A: RequestHandler> ConnectionAcceptor<A> {
     async fn accept(
-        self,
+        self: Arc<Self>,
         listener: TcpListener,
         cores: Arc<WorkerPool>,
         admission: Arc<ConnectionLimiter>,
     ) {
-        let builder = self.builder();
         let mut connections = JoinSet::new();
         let mut complained: Option<Instant> = None;
         let mut stopping = self.stopping.clone();
@@ -277,10 +275,7 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
                         let Ok(stream) = stream.into_std() else {
                             continue;
                         };
-                        connections.spawn_on(
-                            self.clone().serve(builder.clone(), stream, peer, ticket),
-                            core,
-                        );
+                        connections.spawn_on(Arc::clone(&self).serve(stream, peer, ticket), core);
                     }
                     // One attempt: a client that is over its limit gets no more of our time.
                     None => drop(stream.try_write(FULL)),
@@ -308,8 +303,7 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
     }
 
     async fn serve(
-        self,
-        builder: Builder,
+        self: Arc<Self>,
         stream: std::net::TcpStream,
         mut peer: SocketAddr,
         mut ticket: ConnectionPermit,
@@ -332,10 +326,10 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
             }
         }
         match &self.tls {
-            None => self.serve_http1(&builder, stream, peer).await,
+            None => self.serve_http1(stream, peer).await,
             // In a box: connections without TLS need no room for it.
             Some(tls) => {
-                return Box::pin(self.serve_over_tls(tls, &builder, (stream, peer), ticket)).await;
+                return Box::pin(self.serve_over_tls(tls, stream, peer, ticket)).await;
             }
         }
         drop(ticket);
@@ -344,8 +338,8 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
     async fn serve_over_tls(
         &self,
         tls: &Tls,
-        builder: &Builder,
-        (stream, peer): (TcpStream, SocketAddr),
+        stream: TcpStream,
+        peer: SocketAddr,
         ticket: ConnectionPermit,
     ) {
         let patience = Duration::from_secs(self.config.header_timeout);
@@ -357,7 +351,7 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
             Ok(stream) if tls::is_http2(&stream) => {
                 Box::pin(self.serve_http2(stream, peer, ticket)).await;
             }
-            Ok(stream) => Box::pin(self.serve_http1(builder, stream, peer)).await,
+            Ok(stream) => Box::pin(self.serve_http1(stream, peer)).await,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a TLS handshake failed");
                 if error.kind() == io::ErrorKind::InvalidInput {
@@ -394,11 +388,6 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
         )
     }
 
-    /// How long a connection may lie idle.
-    fn keep_alive(&self) -> Duration {
-        Duration::from_secs(self.config.keep_alive.max(self.config.header_timeout))
-    }
-
     /// Where the requests of a connection come from. Those of HTTP/2 are of one connection, too: what one of them tries ends what another
     /// has proven, whichever comes first.
     fn origin(&self, peer: SocketAddr) -> RequestOrigin {
@@ -415,6 +404,11 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
         let _ = self.stopping.clone().changed().await;
         tokio::time::sleep(LAST_WORD).await;
     }
+}
+
+/// How long a connection may lie idle.
+fn keep_alive(config: &ServerConfig) -> Duration {
+    Duration::from_secs(config.keep_alive.max(config.header_timeout))
 }
 
 /// Whether accepting failed for this one connection only.

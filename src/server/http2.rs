@@ -5,10 +5,11 @@ mod bodies;
 mod stream_timeout;
 mod streams;
 
+use super::connection_flags::ConnectionFlags;
 use super::connection_limiter::ConnectionPermit;
 use super::handler::RequestHandler;
-use super::timed_stream::{ConnectionFlags, ProtocolTracker, TimedStream};
-use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS};
+use super::timed_stream::{ProtocolTracker, TimedStream};
+use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS, keep_alive};
 use crate::auth::RequestOrigin;
 use crate::http::body::Body;
 use crate::http::reply;
@@ -56,7 +57,7 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
         );
         let wire = TokioIo::new(wire);
         let (header_timeout, body_timeout) = self.read_timeouts();
-        let (mut streams, begin) = Streams::new(self.keep_alive(), body_timeout);
+        let (mut streams, begin) = Streams::new(keep_alive(&self.config), body_timeout);
         let builder = builder(begin.clone());
         let (origin, answers) = (self.origin(peer), self.answers.clone());
         let service = service_fn(move |request| {

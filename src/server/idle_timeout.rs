@@ -47,6 +47,11 @@ impl IdleTimeout {
         (self.spent, self.bytes, self.since) = (Duration::ZERO, 0, None);
     }
 
+    /// Gives back the memory of its timer.
+    pub(super) fn release(&mut self) {
+        self.alarm = None;
+    }
+
     /// Whether the budget is spent, asked when nothing moves; wakes the task when it will be.
     pub(super) fn has_expired(&mut self, cx: &mut Context<'_>) -> bool {
         let since = *self.since.get_or_insert_with(Instant::now);

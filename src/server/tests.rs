@@ -258,6 +258,94 @@ async fn ordinary_requests_keep_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_is_served_again_after_it_lay_idle() {
+    let server = Running::start(|_| {}).await;
+    let mut stream = server.connect().await;
+    let put = |body: &str| {
+        let length = body.len();
+        format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let long = "x".repeat(100_000);
+    for round in 0..3 {
+        // In pieces, at once, and more than what is read ahead.
+        let head = put("one");
+        for piece in head.as_bytes().chunks(7) {
+            stream.write_all(piece).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        read_until(&mut stream, "one").await;
+        tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+        let pipelined = format!("\r\n{}{}{}", put("two"), put(&long), put("end"));
+        stream.write_all(pipelined.as_bytes()).await.unwrap();
+        let text = read_until(&mut stream, "end").await;
+        assert_eq!(text.matches("HTTP/1.1 200").count(), 3, "round {round}");
+        assert!(
+            text.contains("two") && text.contains(&long),
+            "round {round}"
+        );
+        tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+    }
+    drop(stream);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_coding_is_unknown_also_after_the_connection_lay_idle() {
+    let server = Running::start(|_| {}).await;
+    let mut stream = server.connect().await;
+    let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    stream.write_all(good.as_bytes()).await.unwrap();
+    read_until(&mut stream, "\r\n\r\n").await;
+    tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+    for piece in [
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Enc",
+        "oding: gzip\r\n\r\n",
+    ] {
+        stream.write_all(piece.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(status(&read_all(&mut stream).await), 501);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn connections_that_lie_idle_end_with_the_server_and_their_time() {
+    let server = Running::start(|config| {
+        (config.keep_alive, config.header_timeout) = (2, 1);
+    })
+    .await;
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut old = server.connect().await;
+    old.write_all(request).await.unwrap();
+    read_until(&mut old, "\r\n\r\n").await;
+    let began = Instant::now();
+    assert_eq!(read_all(&mut old).await, "");
+    let lay_idle = began.elapsed();
+    assert!(
+        (Duration::from_millis(1900)..Duration::from_secs(4)).contains(&lay_idle),
+        "{lay_idle:?}"
+    );
+    let mut slow = server.connect().await;
+    let mut idle = server.connect().await;
+    for stream in [&mut slow, &mut idle] {
+        stream.write_all(request).await.unwrap();
+        read_until(stream, "\r\n\r\n").await;
+    }
+    tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+    slow.write_all(&request[..10]).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(read_all(&mut slow).await, "", "a head has its own time");
+    assert!(began.elapsed() < Duration::from_millis(1900));
+    idle.write_all(request).await.unwrap();
+    read_until(&mut idle, "\r\n\r\n").await;
+    tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+    let began = Instant::now();
+    server.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(read_all(&mut idle).await, "");
+}
+
+#[tokio::test]
 async fn heads_have_a_limit() {
     let server = Running::start(|_| {}).await;
     let head = |bytes: usize| {
@@ -537,16 +625,16 @@ async fn a_connection_that_does_nothing_holds_little() {
     let (_stop, stopping) = watch::channel(());
     let answer = answer_size(&answers);
     let (proxies, metrics) = (Arc::new(TrustedProxies::new(&[])), Arc::default());
-    let door = ConnectionAcceptor {
+    let acceptor = Arc::new(ConnectionAcceptor {
+        http1: http1::builder(keep_alive(&config)),
         answers,
         config,
         tls: None,
         proxies,
         stopping,
         metrics,
-    };
-    let builder = door.builder();
-    let connection = size_of_val(&door.serve(builder, stream, peer, ticket));
+    });
+    let connection = size_of_val(&acceptor.serve(stream, peer, ticket));
     assert!(
         answer <= 6 << 10 && connection <= 3 << 10,
         "{connection} bytes, {answer} for answers"

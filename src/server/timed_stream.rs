@@ -1,15 +1,18 @@
 //! A connection's bytes on their way to and from hyper: patience with slow clients ends here, and heads that two
 //! readers could read differently are noticed here, since hyper resolves them silently.
 
+use super::connection_flags::ConnectionFlags;
 use super::http1_framing::{Http1Framing, Phase};
 use super::http2_frames::FrameTracker;
 use super::idle_timeout::IdleTimeout;
 use super::proxy;
 use crate::metrics::Metrics;
+use bytes::{Buf, Bytes};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,17 +22,8 @@ use tokio::time::Instant;
 /// connection, and the client may never see the answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
-
-/// What is noticed on a connection before hyper sees it.
-#[derive(Debug, Default)]
-pub(super) struct ConnectionFlags {
-    /// Something came.
-    pub began: AtomicBool,
-    /// A head could be read in two ways.
-    pub ambiguous: AtomicBool,
-    /// It began like a header of the PROXY protocol, which hyper cannot read.
-    pub proxy: AtomicBool,
-}
+/// Bytes that are read before a request is served again: the head of most.
+const READ_AHEAD: usize = 1 << 10;
 
 /// What follows the bytes of a client, by the version of HTTP that it speaks.
 #[derive(Debug)]
@@ -59,6 +53,12 @@ pub(super) struct TimedStream<S> {
     body: IdleTimeout,
     answer: IdleTimeout,
     linger: Option<Linger>,
+    /// What was read already and followed, and comes again.
+    unread: Bytes,
+    /// Everything that was written has been flushed.
+    is_flushed: bool,
+    /// The last answer has been given.
+    is_closing: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -86,8 +86,37 @@ impl<S> TimedStream<S> {
             body: IdleTimeout::new(body, Some(1024)),
             answer: IdleTimeout::new(body, Some(1024)),
             linger: None,
+            unread: Bytes::new(),
+            is_flushed: true,
+            is_closing: false,
             metrics,
         }
+    }
+
+    /// Gives back what was read and not used: it is what the next read brings.
+    pub(super) fn unread(&mut self, bytes: Bytes) {
+        self.unread = bytes;
+        self.note_state();
+    }
+
+    /// Gives back the memory that a connection needs only while a request is under way.
+    pub(super) fn release_buffers(&mut self) {
+        self.held = Vec::new();
+        for timeout in [&mut self.head, &mut self.body, &mut self.answer] {
+            timeout.release();
+        }
+    }
+
+    /// Tells whether this is the time between two requests.
+    fn note_state(&self) {
+        let is_between = self.is_flushed
+            && !self.is_closing
+            && self.unread.is_empty()
+            && self.held.is_empty()
+            && self.tracker.phase() == Phase::Idle;
+        self.flags
+            .is_between_requests
+            .store(is_between, Ordering::Relaxed);
     }
 
     /// Whether the client had its time for what is to come next.
@@ -139,6 +168,7 @@ impl<S> TimedStream<S> {
         if self.tracker.phase() != Phase::Head {
             self.head.renew();
         }
+        self.note_state();
         Ok(seen)
     }
 }
@@ -154,6 +184,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.unread.is_empty() {
+            let length = this.unread.len().min(buf.remaining());
+            buf.put_slice(&this.unread.split_to(length));
+            this.note_state();
+            return Poll::Ready(Ok(()));
+        }
         loop {
             let start = buf.filled().len();
             if buf.remaining() <= this.held.len() {
@@ -186,12 +222,32 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> TimedStream<S> {
+    /// Waits for bytes, which the next read brings; `false` at the end.
+    pub(super) async fn read_ahead(&mut self) -> io::Result<bool> {
+        if self.unread.has_remaining() {
+            return Ok(true);
+        }
+        // The buffer is there only while the stream is looked at.
+        poll_fn(|cx| {
+            let mut buffer = [0_u8; READ_AHEAD];
+            let mut buf = ReadBuf::new(&mut buffer);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
+            self.unread(Bytes::copy_from_slice(buf.filled()));
+            Poll::Ready(Ok(!buf.filled().is_empty()))
+        })
+        .await
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> TimedStream<S> {
     fn check_write(
         &mut self,
         cx: &mut Context<'_>,
         wrote: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        self.is_flushed = false;
+        self.note_state();
         match wrote {
             Poll::Ready(Ok(length)) => {
                 self.metrics.sent.add(length as u64);
@@ -257,11 +313,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.is_flushed = true;
+        this.note_state();
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.is_closing = true;
+        this.note_state();
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
