@@ -140,7 +140,8 @@ impl Server {
     /// Serves until `shutdown` resolves; returns when every connection has ended.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
         let scrape = metrics_listener::answers(&self.app, self.certificates());
-        let (app, metrics) = (Arc::clone(&self.app), Arc::clone(&self.app.metrics));
+        let app = Arc::clone(&self.app);
+        let metrics = Arc::clone(&self.app.metrics);
         let answer = move |peer, request| {
             let app = Arc::clone(&app);
             async move { crate::http::handle(&app, peer, request).await }
@@ -191,7 +192,8 @@ impl Listeners {
             .map(|certificates| certificates.acceptor(tls.http2))
             .transpose()?;
         handed.check(acceptor.is_some())?;
-        let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+        let mut sockets = Vec::new();
+        let mut addresses = Vec::new();
         for (listener, address) in open(&config.listen, handed.plain).await? {
             sockets.push((listener, None));
             addresses.push(address);
@@ -201,7 +203,8 @@ impl Listeners {
             sockets.push((listener, acceptor.clone()));
             tls_addresses.push(address);
         }
-        let (limits, config) = (Arc::new(ConnectionLimits::new(config)), config.clone());
+        let limits = Arc::new(ConnectionLimits::new(config));
+        let config = config.clone();
         Ok(Self {
             sockets,
             addresses,

@@ -60,7 +60,8 @@ pub(super) struct AuditLog {
 
 impl AuditLog {
     pub fn new(dir: &Path, room: AuditLimits) -> Self {
-        let (failures, repeats) = (FailedSignInCounter::default(), RepeatCounter::default());
+        let failures = FailedSignInCounter::default();
+        let repeats = RepeatCounter::default();
         Self {
             dir: dir.to_owned(),
             room,
@@ -137,7 +138,8 @@ impl AuditLog {
 
     fn write(&mut self, event: AuditEvent, count: u64, at: SystemTime) {
         let Some(id) = self.next_id() else { return };
-        let (series, durable) = (event.series(), !event.kind.is_sign_in());
+        let series = event.series();
+        let durable = !event.kind.is_sign_in();
         let entry = event.into_entry(id, iso_date(at), count);
         let line = serde_json::to_vec(&entry).map_err(io::Error::other);
         match line.and_then(|line| self.opened(series).append(id, line, durable)) {

@@ -56,13 +56,11 @@ impl Audit {
 
     /// Counts a failed sign-in: the first of an account from an address gets an entry at once, more of them one entry together.
     pub fn count_failure(&self, name: Option<&AccountName>, from: IpAddr) {
-        let (log, key) = (
-            Arc::clone(&self.log),
-            FailedSignIn {
-                name: name.cloned(),
-                from: from.to_canonical(),
-            },
-        );
+        let log = Arc::clone(&self.log);
+        let key = FailedSignIn {
+            name: name.cloned(),
+            from: from.to_canonical(),
+        };
         drop(
             self.counting
                 .spawn_blocking(move || log.lock().record_failure(&key, Instant::now())),

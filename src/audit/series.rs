@@ -218,7 +218,8 @@ impl SeriesFiles {
         let mut found = Vec::new();
         let mut after = u64::MAX;
         for (first, path) in self.list()?.into_iter().rev() {
-            let (begins, ends) = (first, std::mem::replace(&mut after, first));
+            let begins = first;
+            let ends = std::mem::replace(&mut after, first);
             if begins >= below {
                 continue;
             }

@@ -22,7 +22,8 @@ fn here() -> IpAddr {
 }
 
 fn all_of(limits: SeriesLimits) -> AuditLimits {
-    let (own_sign_ins, own_visitors) = (limits, limits);
+    let own_sign_ins = limits;
+    let own_visitors = limits;
     AuditLimits {
         administration: limits,
         sign_ins: limits,
@@ -272,7 +273,8 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
 
 #[test]
 fn failures_are_counted_within_bounds() {
-    let (mut tally, now) = (FailedSignInCounter::default(), Instant::now());
+    let mut tally = FailedSignInCounter::default();
+    let now = Instant::now();
     let key = |n: u32| FailedSignIn {
         name: Some(name("ana")),
         from: IpAddr::from(n.to_be_bytes()),
@@ -370,7 +372,8 @@ async fn nobody_washes_away_what_others_did() {
                 .record(AuditEvent::new(evil(), kind, "evil").with_note(&target))
                 .await;
         }
-        let (id, owner) = (target.clone(), name("evil"));
+        let id = target.clone();
+        let owner = name("evil");
         audit
             .record(AuditEvent::new(
                 Actor::Link { id, owner },
@@ -463,7 +466,8 @@ async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
         .record(AuditEvent::new(evil(), AuditKind::LinkCreated, "first"))
         .await;
     for n in 0..300 {
-        let (id, owner) = (format!("l{n}"), name("evil"));
+        let id = format!("l{n}");
+        let owner = name("evil");
         audit
             .record(AuditEvent::new(
                 Actor::Link { id, owner },

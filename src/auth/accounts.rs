@@ -139,7 +139,8 @@ impl Account {
             email_since,
             ..
         } = &present.record;
-        let (email_source, email_since) = (*email_source, *email_since);
+        let email_source = *email_source;
+        let email_since = *email_since;
         Profile {
             display_name: display_name.clone(),
             email: email.clone(),
@@ -181,7 +182,8 @@ impl AccountState {
         by_password: Arc<Revocation>,
     ) -> Self {
         let whole = Identity::whole(name.clone(), record.role, record.quota, by_password.clone());
-        let (account_id, generation) = (record.id.as_str().into(), record.generation);
+        let account_id = record.id.as_str().into();
+        let generation = record.generation;
         let identity = Arc::new(Identity {
             account_id,
             generation,
@@ -249,12 +251,11 @@ impl Accounts {
                 by_name.insert(name.clone(), Account::new(name, record, text));
             }
         }
-        let (by_name, changing, changes) = (
-            RwLock::new(by_name),
-            tokio::sync::Mutex::default(),
-            AtomicU64::new(0),
-        );
-        let (leaving, vacate) = (RwLock::default(), OnceLock::new());
+        let by_name = RwLock::new(by_name);
+        let changing = tokio::sync::Mutex::default();
+        let changes = AtomicU64::new(0);
+        let leaving = RwLock::default();
+        let vacate = OnceLock::new();
         Ok(Arc::new(Self {
             store,
             by_name,
@@ -310,7 +311,8 @@ impl Accounts {
 
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.
     pub fn check_free(&self, name: &AccountName) -> Result<()> {
-        let (by_name, leaving) = (self.by_name.read(), self.leaving.read());
+        let by_name = self.by_name.read();
+        let leaving = self.leaving.read();
         if by_name.contains_key(name) || leaving.contains(name) {
             return Err(Error::Exists);
         }
@@ -339,7 +341,8 @@ impl Accounts {
         record: AccountRecord,
         along: impl Into<CommitHook>,
     ) -> Result<AccountView> {
-        let (accounts, name) = (Arc::clone(self), name.clone());
+        let accounts = Arc::clone(self);
+        let name = name.clone();
         let (along, stored) = along.into().into_parts();
         run_to_completion(async move {
             let reserved = accounts.reserve(&name).await?;
@@ -392,7 +395,8 @@ impl Accounts {
         kept: Option<KeptSession>,
         edit: impl FnOnce(&mut AccountRecord) -> Result<()> + Send + 'static,
     ) -> Result<()> {
-        let (accounts, name) = (Arc::clone(self), name.clone());
+        let accounts = Arc::clone(self);
+        let name = name.clone();
         run_to_completion(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;

@@ -137,7 +137,8 @@ impl Auth {
         identity: &Identity,
         new: NewAppPassword,
     ) -> Result<(String, Zeroizing<String>)> {
-        let (id, secret) = (token::public_id()?, token::readable_secret::<SECRET_LEN>()?);
+        let id = token::public_id()?;
+        let secret = token::readable_secret::<SECRET_LEN>()?;
         let app_password = AppPassword {
             hash: token::digest(&token::as_made(&secret)),
             account: identity.account.clone(),
@@ -183,11 +184,11 @@ impl Auth {
                 },
             );
         }
-        let (scope, target, rights) = (found.scope(), found.target, found.rights);
-        let (app_passwords, account) = (
-            Arc::clone(&self.app_passwords),
-            self.accounts.find(&found.account)?,
-        );
+        let scope = found.scope();
+        let target = found.target;
+        let rights = found.rights;
+        let app_passwords = Arc::clone(&self.app_passwords);
+        let account = self.accounts.find(&found.account)?;
         let access = Arc::new(AppPasswordAccess {
             app_passwords,
             account,
@@ -231,7 +232,8 @@ impl Auth {
 
     /// Revokes an app password of an account, from the next request on. `NotFound`.
     pub async fn revoke_app_password(&self, account: &AccountName, id: &str) -> Result<()> {
-        let (account, wanted) = (account.clone(), id.to_owned());
+        let account = account.clone();
+        let wanted = id.to_owned();
         let revoked = self
             .app_passwords
             .remove(move |id, found| id == wanted && found.account == account)
@@ -244,7 +246,8 @@ impl Auth {
     }
 
     fn note_app_use(&self, id: &str, present: LastUse) {
-        let (app_passwords, id) = (Arc::clone(&self.app_passwords), id.to_owned());
+        let app_passwords = Arc::clone(&self.app_passwords);
+        let id = id.to_owned();
         tokio::spawn(async move {
             let late = move |found: &mut AppPassword| {
                 let is_late = found

@@ -249,7 +249,8 @@ mod tests {
         let judged = AtomicU64::new(0);
         std::thread::scope(|scope| {
             for thread in 0..8 {
-                let (budget, judged) = (&budget, &judged);
+                let budget = &budget;
+                let judged = &judged;
                 scope.spawn(move || {
                     for n in 0..100 {
                         let let_in = budget.reserve(&1, Some(thread * 1000 + n), now).is_ok();

@@ -125,7 +125,8 @@ impl<G: Grant> Grants<G> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (grants, id) = (Arc::clone(self), id.to_owned());
+        let grants = Arc::clone(self);
+        let id = id.to_owned();
         run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             let displaced = grant.evicted_by(&grants.index.read().by_id)?;
@@ -155,7 +156,8 @@ impl<G: Grant> Grants<G> {
         id: &str,
         edit: impl FnOnce(&mut G) -> bool + Send + 'static,
     ) -> Result<()> {
-        let (grants, id) = (Arc::clone(self), id.to_owned());
+        let grants = Arc::clone(self);
+        let id = id.to_owned();
         run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             let mut grant = grants.get(&id).ok_or(Error::NotFound)?.as_ref().clone();
@@ -208,7 +210,8 @@ impl<G: Grant> Grants<G> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (grants, id) = (Arc::clone(self), id.to_owned());
+        let grants = Arc::clone(self);
+        let id = id.to_owned();
         run_to_completion(async move {
             let _alone = grants.changing.lock().await;
             grants.get(&id).ok_or(Error::NotFound)?;

@@ -53,11 +53,10 @@ impl Auth {
         password: &[u8],
         from: IpAddr,
     ) -> Result<()> {
-        let (network, account) = (ClientNetwork::from(from), AccountName::parse(key).ok());
-        let (print, changes) = (
-            self.door.fingerprint(key.as_bytes(), password),
-            self.door.changes(),
-        );
+        let network = ClientNetwork::from(from);
+        let account = AccountName::parse(key).ok();
+        let print = self.door.fingerprint(key.as_bytes(), password);
+        let changes = self.door.changes();
         // By its hash, as what was wrong can be the next one.
         let wrong = self
             .door

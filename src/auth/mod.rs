@@ -136,10 +136,8 @@ pub struct Auth {
 impl Auth {
     /// Reads every account into memory; `Corrupt` when a record cannot be read.
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
-        let (accounts, hasher) = (
-            Accounts::open(store.clone()).await?,
-            HashQueue::for_this_machine(),
-        );
+        let accounts = Accounts::open(store.clone()).await?;
+        let hasher = HashQueue::for_this_machine();
         let door = PasswordSignIn::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
         let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = BearerSigner::open(store.clone()).await?;
@@ -152,10 +150,8 @@ impl Auth {
         let invites = Grants::open(store.clone(), registration::PREFIX, stands).await?;
         let stands = |link: &OpenIdLink| link.is_valid(&accounts);
         let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
-        let (half_open, config) = (
-            AttemptLimiter::new(second_factor::WRONG_CODES, openid::OWING),
-            config.clone(),
-        );
+        let half_open = AttemptLimiter::new(second_factor::WRONG_CODES, openid::OWING);
+        let config = config.clone();
         Ok(Arc::new(Self {
             accounts,
             door,
@@ -193,10 +189,8 @@ impl Auth {
         password: &[u8],
         origin: impl Into<RequestOrigin>,
     ) -> Result<Arc<Identity>> {
-        let (attempted, device) = (
-            PasswordCredentials { user, password },
-            self.expired_app_password(user, password),
-        );
+        let attempted = PasswordCredentials { user, password };
+        let device = self.expired_app_password(user, password);
         let signed_in = self
             .door
             .sign_in(header, attempted, &origin.into(), device)
@@ -314,7 +308,8 @@ impl Auth {
         what: AccountUpdate,
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
-        let (accounts, account) = (Arc::clone(&self.accounts), name.clone());
+        let accounts = Arc::clone(&self.accounts);
+        let account = name.clone();
         let edit = move |record: &mut AccountRecord| {
             if let Some(tags) = only_at {
                 let at = accounts.view(&account).map(|view| view.revision());
@@ -387,15 +382,19 @@ impl Auth {
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
     async fn purge_revoked(&self, name: &AccountName) {
-        let (accounts, own, now) = (self.accounts.clone(), name.clone(), clock::now());
+        let accounts = self.accounts.clone();
+        let own = name.clone();
+        let now = clock::now();
         let sessions = self
             .sessions
             .remove(move |_, it| it.account == own && !it.is_valid(&accounts, now));
-        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let accounts = self.accounts.clone();
+        let own = name.clone();
         let app_passwords = self
             .app_passwords
             .remove(move |_, it| it.is_of(&own) && !it.is_valid(&accounts, now));
-        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let accounts = self.accounts.clone();
+        let own = name.clone();
         let invites = self
             .invites
             .remove(move |_, it| it.by == own && !it.is_valid(&accounts, now));
@@ -412,8 +411,10 @@ impl Auth {
         &self,
         identity: &Identity,
     ) -> impl FnOnce(Batch) -> CommitFuture + Send + 'static {
-        let (accounts, name) = (Arc::clone(&self.accounts), identity.account.clone());
-        let (id, generation) = (identity.account_id.clone(), identity.generation);
+        let accounts = Arc::clone(&self.accounts);
+        let name = identity.account.clone();
+        let id = identity.account_id.clone();
+        let generation = identity.generation;
         move |batch| {
             Box::pin(async move {
                 let check = move |record: &AccountRecord| record.check_same(&id, generation);

@@ -97,7 +97,9 @@ impl OpenIdLink {
             });
         }
         let hash = token::digest(&secret_of(issuer, subject));
-        let (issuer, subject, account_id) = (issuer.into(), subject.into(), account_id.into());
+        let issuer = issuer.into();
+        let subject = subject.into();
+        let account_id = account_id.into();
         Ok(Self {
             hash,
             issuer,
@@ -416,7 +418,8 @@ impl Auth {
             },
         };
         let found = self.accounts.find(&account).ok_or(STRANGER)?;
-        let (of, generation) = (found.id().to_string(), found.generation().ok_or(STRANGER)?);
+        let of = found.id().to_string();
+        let generation = found.generation().ok_or(STRANGER)?;
         let standing = CredentialSnapshot {
             account,
             id: of,
@@ -515,7 +518,8 @@ impl Auth {
             &name,
             (record.created, &record.id),
         )?;
-        let (accounts, new) = (Arc::clone(&self.accounts), name.clone());
+        let accounts = Arc::clone(&self.accounts);
+        let new = name.clone();
         let make = move |along| async move { accounts.insert(&new, record, along).await };
         self.openid_links
             .insert_with(&token::public_id()?, link, make)
@@ -559,41 +563,4 @@ fn secret_of(issuer: &str, subject: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::AccountsConfig;
-    use crate::state::memory::MemoryStore;
-    use crate::state::table::encode;
-    use crate::state::{Batch, StateStore};
-
-    #[tokio::test]
-    async fn a_link_is_to_the_account_it_was_made_for_and_to_no_namesake() {
-        let (store, ana) = (MemoryStore::new(), AccountName::parse("ana").unwrap());
-        let open = async || {
-            Auth::open(store.clone(), &AccountsConfig::default())
-                .await
-                .unwrap()
-        };
-        let auth = open().await;
-        let made = auth
-            .create(&ana, b"blue kettle 77", Role::User, None)
-            .await
-            .unwrap()
-            .created;
-        for (of, stands) in [(made, 1), (made - 1, 0)] {
-            let id = auth.accounts.find(&ana).unwrap().id();
-            let link = OpenIdLink::new("https://id.example", "s1", &ana, (of, &id)).unwrap();
-            store
-                .commit(Batch::new().put("openid/x", encode(&link).unwrap()))
-                .await
-                .unwrap();
-            let auth = open().await;
-            assert_eq!(auth.openid_links_of(&ana).len(), stands);
-            assert_eq!(
-                store.get("openid/x").await.unwrap().is_some(),
-                stands == 1,
-                "what is void is cleared away"
-            );
-        }
-    }
-}
+mod tests;

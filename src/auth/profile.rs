@@ -143,7 +143,8 @@ impl Auth {
     /// vouched for it as another account's.
     pub async fn set_email(&self, name: &AccountName, email: Option<String>) -> Result<()> {
         let email = email.map(|email| check_email(&email)).transpose()?;
-        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let accounts = self.accounts.clone();
+        let own = name.clone();
         let edit = move |record: &mut AccountRecord| {
             let other = email
                 .as_deref()
@@ -179,7 +180,8 @@ impl Auth {
             .hash_new(name, new)
             .await
             .map_err(|error| at("/new", error))?;
-        let (before, after) = (entry.generation, entry.generation + 1);
+        let before = entry.generation;
+        let after = entry.generation + 1;
         let edit = move |record: &mut AccountRecord| {
             record.check_same(&entry.account.id(), before)?;
             record.password = hash;

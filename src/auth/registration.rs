@@ -137,7 +137,9 @@ impl Auth {
         by: &Identity,
         new: NewInvite,
     ) -> Result<(String, Zeroizing<String>)> {
-        let (id, secret, created) = (token::public_id()?, token::long_secret()?, now());
+        let id = token::public_id()?;
+        let secret = token::long_secret()?;
+        let created = now();
         let invite = Invite {
             hash: token::digest(&secret),
             by: by.account.clone(),

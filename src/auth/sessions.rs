@@ -184,7 +184,9 @@ impl Auth {
         entry: &VerifiedAccount,
         caller: SessionClient<'_>,
     ) -> Result<NewSession> {
-        let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
+        let id = token::public_id()?;
+        let secret = token::long_secret()?;
+        let now = now();
         let identity = entry
             .account
             .identity_at(entry.generation)
@@ -269,7 +271,8 @@ impl Auth {
 
     /// Ends a session of an account, from the next request on. `NotFound`.
     pub async fn revoke_session(&self, account: &AccountName, id: &str) -> Result<()> {
-        let (account, wanted) = (account.clone(), id.to_owned());
+        let account = account.clone();
+        let wanted = id.to_owned();
         let ended = self
             .sessions
             .remove(move |id, session| id == wanted && session.account == account)
@@ -287,7 +290,8 @@ impl Auth {
         account: &AccountName,
         kept: Option<&str>,
     ) -> Result<usize> {
-        let (account, kept) = (account.clone(), kept.map(str::to_owned));
+        let account = account.clone();
+        let kept = kept.map(str::to_owned);
         let other = move |id: &str, session: &Session| {
             session.account == account && kept.as_deref() != Some(id)
         };
@@ -305,10 +309,8 @@ impl Auth {
         if now >= session.used + LAST_USE_RESOLUTION {
             self.note_use(&id, now);
         }
-        let (sessions, account) = (
-            Arc::clone(&self.sessions),
-            self.accounts.find(&session.account)?,
-        );
+        let sessions = Arc::clone(&self.sessions);
+        let account = self.accounts.find(&session.account)?;
         let access = Arc::new(SessionAccess {
             sessions,
             account,
@@ -323,7 +325,8 @@ impl Auth {
     }
 
     fn note_use(&self, id: &str, now: i64) {
-        let (sessions, id) = (Arc::clone(&self.sessions), id.to_owned());
+        let sessions = Arc::clone(&self.sessions);
+        let id = id.to_owned();
         tokio::spawn(async move {
             let late = move |session: &mut Session| {
                 let is_late = now >= session.used + LAST_USE_RESOLUTION;

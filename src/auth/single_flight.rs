@@ -47,11 +47,9 @@ mod tests {
     #[test]
     fn flights_are_shared_and_cleared_away() {
         let flights = SingleFlight::default();
-        let (one, two, other) = (
-            flights.join([1; 32]),
-            flights.join([1; 32]),
-            flights.join([2; 32]),
-        );
+        let one = flights.join([1; 32]);
+        let two = flights.join([1; 32]);
+        let other = flights.join([2; 32]);
         assert!(Arc::ptr_eq(&one.mutex, &two.mutex) && !Arc::ptr_eq(&one.mutex, &other.mutex));
         drop(one);
         assert_eq!(flights.0.lock().len(), 2);

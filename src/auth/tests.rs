@@ -200,7 +200,8 @@ async fn begin_sign_in(
     auth: &Arc<Auth>,
     password: &'static [u8],
 ) -> tokio::task::JoinHandle<Result<Arc<Identity>>> {
-    let (hashes, at) = (auth.hashes(), Arc::clone(auth));
+    let hashes = auth.hashes();
+    let at = Arc::clone(auth);
     let sign_in = tokio::spawn(async move { at.sign_in(b"h", "ana", password, HERE).await });
     while auth.hashes() == hashes {
         tokio::task::yield_now().await;
@@ -246,7 +247,8 @@ async fn a_client_that_leaves_has_still_made_its_try() {
 #[tokio::test]
 async fn beyond_the_budget_a_connection_that_had_signed_in_goes_on_and_nothing_else_is_told() {
     let auth = auth_with_ana().await;
-    let (active, other) = (over_a_connection(), over_a_connection());
+    let active = over_a_connection();
+    let other = over_a_connection();
     auth.ask_over(&active, "ana", GOOD).await.unwrap();
     for n in 0..5 {
         let guess = format!("guess number {n}");
@@ -339,10 +341,8 @@ async fn of_many_guesses_at_once_five_are_judged_and_so_many_a_network_has_for_a
         let before = auth.hashes();
         let tries: Vec<_> = (0..40)
             .map(|n| {
-                let (auth, user) = (
-                    Arc::clone(&auth),
-                    account.map_or_else(|| format!("ana{n}"), str::to_owned),
-                );
+                let auth = Arc::clone(&auth);
+                let user = account.map_or_else(|| format!("ana{n}"), str::to_owned);
                 tokio::spawn(async move {
                     let password = format!("guess number {n}");
                     if n % 2 == 0 {
@@ -459,7 +459,8 @@ async fn signing_in_renews_an_old_hash() {
 async fn refused_accounts_leave_nothing_behind() {
     let auth = auth_with_ana().await;
     let make = |text: &str, password: &'static [u8]| {
-        let (auth, name) = (Arc::clone(&auth), name(text));
+        let auth = Arc::clone(&auth);
+        let name = name(text);
         async move { auth.create(&name, password, Role::User, None).await }
     };
     assert!(matches!(make("ana", GOOD).await, Err(Error::Exists)));

@@ -59,10 +59,8 @@ pub struct Throttle {
 impl Throttle {
     /// Limits of failures a minute; a limit of 0 counts as 1.
     pub fn new(per_network: u32, per_account: u32) -> Self {
-        let (networks, accounts) = (
-            AttemptLimiter::new(per_network, WINDOW),
-            AttemptLimiter::new(per_account, WINDOW),
-        );
+        let networks = AttemptLimiter::new(per_network, WINDOW);
+        let accounts = AttemptLimiter::new(per_account, WINDOW);
         Self {
             networks,
             accounts,
@@ -157,7 +155,8 @@ impl Throttle {
 
     /// Remembers a success.
     pub fn prove(&self, network: ClientNetwork, account: AccountName, now: Instant) {
-        let (mut proofs, key) = (self.proofs.lock(), (network, account));
+        let mut proofs = self.proofs.lock();
+        let key = (network, account);
         if proofs.len() >= MAX_KEYS && !proofs.contains_key(&key) {
             proofs.retain(|_, since| now.saturating_duration_since(*since) < PROOF);
         }
@@ -217,7 +216,9 @@ mod tests {
     #[test]
     fn an_account_is_closed_to_one_network_until_the_minute_is_over() {
         let throttle = Throttle::new(10, 3);
-        let (now, here, ana) = (Instant::now(), net("192.0.2.1"), name("ana"));
+        let now = Instant::now();
+        let here = net("192.0.2.1");
+        let ana = name("ana");
         for _ in 0..3 {
             assert!(guess(&throttle, here, Some(&ana), now));
         }
@@ -238,7 +239,9 @@ mod tests {
     #[test]
     fn a_network_that_guesses_names_is_closed_except_to_those_who_belong() {
         let throttle = Throttle::new(4, 3);
-        let (now, here, ana) = (Instant::now(), net("2001:db8::1"), name("ana"));
+        let now = Instant::now();
+        let here = net("2001:db8::1");
+        let ana = name("ana");
         throttle.prove(here, ana.clone(), now);
         for _ in 0..2 {
             assert!(
@@ -270,7 +273,8 @@ mod tests {
     #[test]
     fn those_who_wait_for_a_turn_take_nothing_from_their_network_yet() {
         let throttle = Throttle::new(2, 5);
-        let (now, here) = (Instant::now(), net("192.0.2.1"));
+        let now = Instant::now();
+        let here = net("192.0.2.1");
         let tried: Vec<_> = (0..9)
             .map(|n| {
                 throttle
@@ -291,7 +295,9 @@ mod tests {
     #[test]
     fn a_right_try_is_given_back_to_both_budgets() {
         let throttle = Throttle::new(1, 1);
-        let (now, here, ana) = (Instant::now(), net("192.0.2.1"), name("ana"));
+        let now = Instant::now();
+        let here = net("192.0.2.1");
+        let ana = name("ana");
         for _ in 0..3 {
             let tried = throttle.reserve(here, Some(&ana), Some(5), now).unwrap();
             throttle.charge(&tried, now).unwrap();

@@ -52,8 +52,9 @@ pub fn digest(secret: &str) -> String {
 
 /// RFC 4648 section 6, in small letters and without padding.
 pub fn base32(bytes: &[u8]) -> String {
-    let (mut text, mut held, mut bits) =
-        (String::with_capacity(bytes.len() * 8 / 5 + 1), 0_u32, 0_u32);
+    let mut text = String::with_capacity(bytes.len() * 8 / 5 + 1);
+    let mut held = 0_u32;
+    let mut bits = 0_u32;
     for byte in bytes {
         held = (held << 8) | u32::from(*byte);
         bits += 8;

@@ -91,8 +91,10 @@ impl Auth {
             .map(|code| token::digest(&token::as_made(code)))
             .collect();
         let tried = self.door.reserve_code(name)?;
-        let (given, now) = (Zeroizing::new(code.to_owned()), now());
-        let (id, generation) = (identity.account_id.clone(), identity.generation);
+        let given = Zeroizing::new(code.to_owned());
+        let now = now();
+        let id = identity.account_id.clone();
+        let generation = identity.generation;
         let edit = move |record: &mut AccountRecord| {
             record.check_same(&id, generation)?;
             let begun = record.two_factor.as_mut().ok_or(Error::NotFound)?;
@@ -185,7 +187,9 @@ impl Auth {
             self.door.refund_code(name, tried);
             return Err(VOID);
         };
-        let (id, generation, now) = (entry.account.id(), entry.generation, now());
+        let id = entry.account.id();
+        let generation = entry.generation;
+        let now = now();
         let edit = move |record: &mut AccountRecord| {
             let is_present = record.check_same(&id, generation).is_ok();
             let is_right = record
@@ -227,10 +231,8 @@ mod tests {
         let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default())
             .await
             .unwrap();
-        let (ana, from) = (
-            AccountName::parse("ana").unwrap(),
-            IpAddr::from([192, 0, 2, 1]),
-        );
+        let ana = AccountName::parse("ana").unwrap();
+        let from = IpAddr::from([192, 0, 2, 1]);
         auth.create(&ana, b"blue kettle 77", Role::User, None)
             .await
             .unwrap();

@@ -44,7 +44,8 @@ impl Authority {
         let issuer =
             Issuer::from_ca_cert_der(&root.der().to_vec().into(), key).map_err(io::Error::other)?;
         let file = folder_in(&config.data_dir).join(FILE);
-        let (server, tls) = (config.server.clone(), config.tls.clone());
+        let server = config.server.clone();
+        let tls = config.tls.clone();
         Ok(Self {
             root,
             issuer,
@@ -102,10 +103,8 @@ impl Authority {
             return false;
         };
         let validity = certificate.validity();
-        let (from, until) = (
-            validity.not_before.timestamp(),
-            validity.not_after.timestamp(),
-        );
+        let from = validity.not_before.timestamp();
+        let until = validity.not_after.timestamp();
         let due = from_unix_seconds(from + (until - from) / 3 * 2);
         self.root.has_signed(&certificate)
             && (from_unix_seconds(from)..due).contains(&now)

@@ -99,7 +99,8 @@ fn host_part(host: &str) -> &str {
 fn interfaces() -> impl Iterator<Item = IpAddr> {
     let read =
         |name: &str| std::fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
-    let (v4, v6) = (ipv4(&read("fib_trie")), ipv6(&read("if_inet6")));
+    let v4 = ipv4(&read("fib_trie"));
+    let v6 = ipv6(&read("if_inet6"));
     v4.into_iter()
         .map(IpAddr::from)
         .chain(v6.into_iter().map(IpAddr::from))
@@ -107,7 +108,8 @@ fn interfaces() -> impl Iterator<Item = IpAddr> {
 
 /// The host's own addresses in the kernel's table of routes.
 fn ipv4(fib_trie: &str) -> BTreeSet<Ipv4Addr> {
-    let (mut found, mut last) = (BTreeSet::new(), None);
+    let mut found = BTreeSet::new();
+    let mut last = None;
     for line in fib_trie.lines().map(str::trim) {
         if let Some(address) = line.strip_prefix("|-- ") {
             last = address.parse::<Ipv4Addr>().ok();

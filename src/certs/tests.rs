@@ -62,10 +62,8 @@ fn takes(root: &RootCertificate, leaf: &[u8], name: &str, at: SystemTime) -> Res
     .build()
     .unwrap();
     let now = UnixTime::since_unix_epoch(at.duration_since(UNIX_EPOCH).unwrap());
-    let (leaf, name) = (
-        CertificateDer::from(leaf.to_vec()),
-        ServerName::try_from(name.to_owned()).unwrap(),
-    );
+    let leaf = CertificateDer::from(leaf.to_vec());
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     verifier
         .verify_server_cert(&leaf, &[], &name, &[], now)
         .map(drop)

@@ -132,7 +132,8 @@ pub(super) fn exported(answer: Response, config: &Config) -> Result<TemporaryExp
 pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
     process::raise_open_files();
     let to = args.to.unwrap_or(config.data_dir);
-    let (dir, target) = (args.dir, to.clone());
+    let dir = args.dir;
+    let target = to.clone();
     let restored = blocking(move || {
         let mut progress = Progress::new("restored");
         Ok(backup::restore(&dir, &target, &mut |tally| {

@@ -28,7 +28,8 @@ impl DataOwner {
 
     /// Makes the calling thread, and every thread that it starts from now on, act as this user with no other groups.
     fn become_on_this_thread(self) -> Result<()> {
-        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        let uid = Uid::from_raw(self.uid);
+        let gid = Gid::from_raw(self.gid);
         set_thread_groups(&[gid])
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))

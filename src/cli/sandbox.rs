@@ -31,7 +31,8 @@ pub(super) fn confine(config: &Config, file: &Path) -> String {
     if !config.server.sandbox {
         return "no sandbox, as server.sandbox = false says".into();
     }
-    let (written, read) = (written(config), read(config, file));
+    let written = written(config);
+    let read = read(config, file);
     match enforce(&written, &read) {
         Ok(RulesetStatus::NotEnforced) => "no sandbox: this kernel has no Landlock".into(),
         Ok(RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced) => {

@@ -53,10 +53,8 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
             .open_homes
             .min((limit / DESCRIPTORS_A_HOME).max(1));
     }
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
     // From here on it ends nothing, however long the start takes.
     let hangup = signal(SignalKind::hangup())?;
     let cores = Arc::new(WorkerPool::start().context("The threads that serve cannot be started")?);
@@ -114,8 +112,11 @@ async fn serve(
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
     let stopped_hearing = stopped();
-    let (certificates, limits, pulse) = (server.certificates(), server.limits(), server.watchdog());
-    let (told, its_app) = (Arc::clone(&outside), Arc::clone(app));
+    let certificates = server.certificates();
+    let limits = server.limits();
+    let pulse = server.watchdog();
+    let told = Arc::clone(&outside);
+    let its_app = Arc::clone(app);
     beside.spawn(async move {
         tokio::select! {
             () = read_again(hangup, certificates, &told, &limits, &its_app) => {}
@@ -207,7 +208,8 @@ async fn read_again(
         };
         if asked {
             outside.manager.reloading();
-            let (outside, limits) = (Arc::clone(outside), Arc::clone(limits));
+            let outside = Arc::clone(outside);
+            let limits = Arc::clone(limits);
             let _ = tokio::task::spawn_blocking(move || outside.read_settings(&limits)).await;
         }
         if let Some(certificates) = certificates.clone() {
@@ -308,10 +310,8 @@ mod tests {
         assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
         assert!(text.contains("https://0.0.0.0:443/dav/") && text.lines().count() <= 6);
         assert!(!greeting(&addresses, &[], None, None).contains("setup"));
-        let (lan, tls) = (
-            ["192.0.2.1:80".parse().unwrap()],
-            ["192.0.2.1:443".parse().unwrap()],
-        );
+        let lan = ["192.0.2.1:80".parse().unwrap()];
+        let tls = ["192.0.2.1:443".parse().unwrap()];
         let text = greeting(&lan, &tls, Some("AB:CD"), Some("secret"));
         assert!(
             text.contains("https://192.0.2.1:443/setup")

@@ -17,7 +17,8 @@ pub fn parse(text: &str) -> Result<u64> {
 
 /// Writes a size with one decimal at most.
 pub fn show(bytes: u64) -> String {
-    let (mut scale, mut whole) = (None, u128::from(bytes) * 10);
+    let mut scale = None;
+    let mut whole = u128::from(bytes) * 10;
     for unit in UNITS {
         if whole < 10_240 {
             break;
@@ -50,7 +51,8 @@ fn scale_of(unit: &str) -> Option<u32> {
 /// `number` times 1024 to the power of `scale`, exactly, rounded down to bytes.
 fn scaled(number: &str, scale: u32) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let (digits, places) = (format!("{whole}{fraction}"), fraction.len());
+    let digits = format!("{whole}{fraction}");
+    let places = fraction.len();
     if whole.is_empty() || places > 6 || (scale == 0 && places > 0) {
         return None;
     }

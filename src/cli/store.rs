@@ -22,7 +22,8 @@ pub(super) async fn run(
     StoreCommand::Restore { file }: StoreCommand,
     config: &Config,
 ) -> Result<()> {
-    let (dir, export) = (config.data_dir.join("state"), file.clone());
+    let dir = config.data_dir.join("state");
+    let export = file.clone();
     let restore = async move || Ok(SledStore::restore(&dir, &export)?);
     process::as_owner_of(&config.data_dir, restore)
         .await

@@ -96,7 +96,8 @@ pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
         }
         TeamCommand::List { .. } => (Request::TeamList, String::new()),
         TeamCommand::Remove { name, files } => {
-            let (report, files) = (format!("Removed the team folder {name}.\n"), files.into());
+            let report = format!("Removed the team folder {name}.\n");
+            let files = files.into();
             (Request::TeamRemove { name, files }, report)
         }
     };

@@ -400,7 +400,8 @@ async fn remove_account(
     work: &Administrator,
     (name, files): (AccountName, FilesDisposal),
 ) -> Response {
-    let (kept, purged) = (files == FilesDisposal::Keep, files.is_purge());
+    let kept = files == FilesDisposal::Keep;
+    let purged = files.is_purge();
     match work.remove(&name, files).await {
         Ok(RemovalOutcome { aside, .. }) if kept => Response::Aside(aside),
         Ok(_) if purged => Response::Done,

@@ -294,8 +294,9 @@ mod tests {
 
     #[test]
     fn what_rustls_says_of_a_certificate_has_its_fix() {
-        let (time, not_before, not_after) =
-            (UnixTime::since_unix_epoch(Duration::from_secs(9)), 20, 5);
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(9));
+        let not_before = 20;
+        let not_after = 5;
         let at = |secs| UnixTime::since_unix_epoch(Duration::from_secs(secs));
         let expected = ServerName::try_from("nest.example").unwrap();
         for (error, fix) in [

@@ -216,7 +216,8 @@ impl FailureLog {
 
     /// The failures of an account, newest first, with those of clients without a name at an address.
     pub fn of(&self, owner: &FailureOwner, near: Option<IpAddr>) -> Vec<Failure> {
-        let (kept, near) = (self.0.lock(), near.map(|near| near.to_canonical()));
+        let kept = self.0.lock();
+        let near = near.map(|near| near.to_canonical());
         let own = kept
             .lists
             .get(owner)

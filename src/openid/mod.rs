@@ -177,7 +177,8 @@ impl OpenId {
             .add_scope(Scope::new("email".into()))
             .add_scope(Scope::new("profile".into()));
         let (location, state, nonce) = request.set_pkce_challenge(challenge).url();
-        let (state, nonce) = (state.into_secret(), nonce.secret().clone());
+        let state = state.into_secret();
+        let nonce = nonce.secret().clone();
         let errand = SignInState {
             state,
             nonce,
@@ -448,11 +449,10 @@ fn verify<'t>(
     let Some(expected) = claims.access_token_hash() else {
         return Ok(claims);
     };
-    let (algorithm, key) = (token.signing_alg(), token.signing_key(&verifier));
-    let (algorithm, key) = (
-        algorithm.map_err(|e| error_chain(&e))?,
-        key.map_err(|e| error_chain(&e))?,
-    );
+    let algorithm = token.signing_alg();
+    let key = token.signing_key(&verifier);
+    let algorithm = algorithm.map_err(|e| error_chain(&e))?;
+    let key = key.map_err(|e| error_chain(&e))?;
     let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
         .map_err(|e| error_chain(&e))?;
     if found == *expected {

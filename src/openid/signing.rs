@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn only_what_was_sealed_here_for_this_is_opened_and_only_in_time() {
-        let (ours, other) = (StateSigner::new().unwrap(), StateSigner::new().unwrap());
+        let ours = StateSigner::new().unwrap();
+        let other = StateSigner::new().unwrap();
         let sealed = ours.sign("a", "kettle".to_owned(), 100);
         let open = |by: &StateSigner, kind, text: &str, now| by.verify::<String>(kind, text, now);
         assert_eq!(open(&ours, "a", &sealed, 99).as_deref(), Some("kettle"));

@@ -71,10 +71,8 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        let (far, near) = (
-            Transport::to("https://id.example"),
-            Transport::to("http://127.0.0.1:4"),
-        );
+        let far = Transport::to("https://id.example");
+        let near = Transport::to("http://127.0.0.1:4");
         assert!(
             far.admits("https://other.example/keys") && near.admits("https://other.example/keys")
         );

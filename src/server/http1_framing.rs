@@ -186,7 +186,8 @@ impl Http1Framing {
         } else {
             CODING.len().min(line.len())
         };
-        let (head, name) = (line.get(..length), CODING.get(..length));
+        let head = line.get(..length);
+        let name = CODING.get(..length);
         is_at_start
             && !line.is_empty()
             && head
@@ -291,7 +292,9 @@ mod tests {
 
     /// What comes of a stream in pieces: the state after it, and the bytes that hyper sees.
     fn pass(stream: &str, size: usize) -> (Http1Framing, String) {
-        let (mut framing, mut held, mut seen) = (Http1Framing::default(), Vec::new(), Vec::new());
+        let mut framing = Http1Framing::default();
+        let mut held = Vec::new();
+        let mut seen = Vec::new();
         for piece in stream.as_bytes().chunks(size) {
             held.extend_from_slice(piece);
             let read = framing.read(&mut held);

@@ -59,7 +59,8 @@ impl<A: RequestHandler> ConnectionAcceptor<A> {
         let (header_timeout, body_timeout) = self.read_timeouts();
         let (mut streams, begin) = Streams::new(keep_alive(&self.config), body_timeout);
         let builder = builder(begin.clone());
-        let (origin, answers) = (self.origin(peer), self.answers.clone());
+        let origin = self.origin(peer);
+        let answers = self.answers.clone();
         let service = service_fn(move |request| {
             let answer = answer(&answers, &origin, request, begin.stream(&ticket));
             async { Ok::<_, Infallible>(answer.await) }
@@ -105,7 +106,8 @@ fn answer<A: RequestHandler>(
     request: Request<Incoming>,
     stream: Option<Arc<Http2Stream>>,
 ) -> impl Future<Output = Response<StreamResponseBody>> + Send + use<A> {
-    let (answers, origin) = (answers.clone(), origin.clone());
+    let answers = answers.clone();
+    let origin = origin.clone();
     async move {
         let is_head = request.method() == Method::HEAD;
         let response = match &stream {

@@ -29,10 +29,8 @@ fn limits(config: &MetricsConfig) -> ServerConfig {
 
 /// Takes the addresses of the metrics. They are answered on the runtime that this is called on.
 pub(super) async fn bind(config: &MetricsConfig) -> Result<Listeners> {
-    let (tls, here) = (
-        TlsConfig::default(),
-        Arc::new(WorkerPool::current_runtime()),
-    );
+    let tls = TlsConfig::default();
+    let here = Arc::new(WorkerPool::current_runtime());
     let listeners = Listeners::bind(
         &limits(config),
         &tls,
@@ -60,7 +58,8 @@ pub(super) fn answers(
 ) -> impl RequestHandler + use<> {
     let app = Arc::clone(app);
     move |_, request| {
-        let (app, certificates) = (Arc::clone(&app), certificates.clone());
+        let app = Arc::clone(&app);
+        let certificates = certificates.clone();
         async move { answer(&app, certificates.as_deref(), request).await }
     }
 }

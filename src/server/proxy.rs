@@ -129,7 +129,8 @@ pub(super) fn is_header(bytes: &[u8]) -> bool {
 
 /// Whether a proxy at `proxy` can mean this: that it talks to itself says nothing about this machine.
 fn may_be_a_client(client: IpAddr, proxy: IpAddr) -> bool {
-    let (client, proxy) = (client.to_canonical(), proxy.to_canonical());
+    let client = client.to_canonical();
+    let proxy = proxy.to_canonical();
     !client.is_unspecified()
         && !client.is_multicast()
         && (!client.is_loopback() || proxy.is_loopback())

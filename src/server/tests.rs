@@ -423,7 +423,8 @@ async fn a_client_that_does_not_read_is_closed() {
 #[tokio::test]
 async fn connections_from_one_address_have_a_limit() {
     let server = Running::start(|config| config.max_connections_per_address = 2).await;
-    let (mut one, two) = (server.connect().await, server.connect().await);
+    let mut one = server.connect().await;
+    let two = server.connect().await;
     one.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")
         .await
         .unwrap();
@@ -453,7 +454,8 @@ async fn connections_from_one_address_have_a_limit() {
 #[tokio::test]
 async fn a_request_in_flight_ends_before_the_server_does() {
     let server = Running::start(|_| {}).await;
-    let (mut busy, mut idle) = (server.connect().await, server.connect().await);
+    let mut busy = server.connect().await;
+    let mut idle = server.connect().await;
     for stream in [&mut busy, &mut idle] {
         stream
             .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")
@@ -624,7 +626,8 @@ async fn a_connection_that_does_nothing_holds_little() {
     let ticket = admission.acquire(peer.ip()).unwrap();
     let (_stop, stopping) = watch::channel(());
     let answer = answer_size(&answers);
-    let (proxies, metrics) = (Arc::new(TrustedProxies::new(&[])), Arc::default());
+    let proxies = Arc::new(TrustedProxies::new(&[]));
+    let metrics = Arc::default();
     let acceptor = Arc::new(ConnectionAcceptor {
         http1: http1::builder(keep_alive(&config)),
         answers,

@@ -91,7 +91,8 @@ impl Certificates {
         });
         let sources: Vec<CertificateSource> = own.chain(awaited).chain(local).collect();
         let stamps = stamps(&sources);
-        let (mut current, mut complained) = (Vec::new(), None);
+        let mut current = Vec::new();
+        let mut complained = None;
         for source in &sources {
             match source.read() {
                 Ok(certificate) => current.push(certificate),

@@ -157,7 +157,8 @@ mod tests {
                 .map(|_| cores.next().unwrap().id())
                 .collect::<Vec<_>>()
         };
-        let (first, second) = (cores.cores[0].runtime.id(), cores.cores[1].runtime.id());
+        let first = cores.cores[0].runtime.id();
+        let second = cores.cores[1].runtime.id();
         assert_eq!(ids(), [first, second].repeat(3));
         let (disk, waits) = mpsc::channel::<()>();
         cores.cores[0].runtime.spawn(async move { waits.recv() });

@@ -97,7 +97,8 @@ impl<R: Record> Table<R> {
     /// The ids that begin with `start` and their records, in byte order of the ids.
     pub async fn with_prefix(&self, start: &str) -> Result<Vec<(String, R)>> {
         let prefix = self.key(start);
-        let (mut found, mut after) = (Vec::new(), String::new());
+        let mut found = Vec::new();
+        let mut after = String::new();
         loop {
             let page = self.store.scan(&prefix, &after, PAGE).await?;
             let full = page.len() == PAGE;

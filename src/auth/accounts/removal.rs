@@ -61,7 +61,8 @@ impl Accounts {
         check: impl FnOnce(&AccountRecord) -> Result<()> + Send + 'static,
         batch: Batch,
     ) -> Result<()> {
-        let (accounts, name) = (Arc::clone(self), name.clone());
+        let accounts = Arc::clone(self);
+        let name = name.clone();
         run_to_completion(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;
@@ -79,7 +80,8 @@ impl Accounts {
 
     /// Removes an account, in one step with what else is in the batch; its name stays taken. `NotFound`.
     pub async fn remove(self: &Arc<Self>, name: &AccountName, along: Batch) -> Result<()> {
-        let (accounts, name) = (Arc::clone(self), name.clone());
+        let accounts = Arc::clone(self);
+        let name = name.clone();
         run_to_completion(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;

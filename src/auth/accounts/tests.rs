@@ -73,10 +73,8 @@ async fn names_that_look_alike_are_refused() {
 #[tokio::test]
 async fn a_change_made_elsewhere_is_a_conflict_once_and_then_seen() {
     let store = MemoryStore::new();
-    let (here, there) = (
-        Accounts::open(store.clone()).await.unwrap(),
-        Accounts::open(store.clone()).await.unwrap(),
-    );
+    let here = Accounts::open(store.clone()).await.unwrap();
+    let there = Accounts::open(store.clone()).await.unwrap();
     here.insert(&name("ana"), record(), Batch::new())
         .await
         .unwrap();

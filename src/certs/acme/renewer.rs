@@ -109,10 +109,8 @@ impl<D: CertificateIssuer, C: Fn() -> SystemTime + Send + Sync> CertificateRenew
 
     /// What an earlier run has left.
     async fn load_state(&self, name: &mut ManagedDomain) {
-        let (certificate, note) = (
-            certificate_in(&self.folder, &name.domain),
-            note_in(&self.folder, &name.domain),
-        );
+        let certificate = certificate_in(&self.folder, &name.domain);
+        let note = note_in(&self.folder, &name.domain);
         let domain = name.domain.clone();
         let read = move || {
             let stamp = file::stamp(&certificate);
@@ -142,11 +140,9 @@ impl<D: CertificateIssuer, C: Fn() -> SystemTime + Send + Sync> CertificateRenew
 
     /// Looks whether the certificate is still there: one that is lost or damaged is due.
     async fn check_files(&self, name: &mut ManagedDomain) {
-        let (path, domain, before) = (
-            certificate_in(&self.folder, &name.domain),
-            name.domain.clone(),
-            name.stamp,
-        );
+        let path = certificate_in(&self.folder, &name.domain);
+        let domain = name.domain.clone();
+        let before = name.stamp;
         let read = blocking(move || {
             let stamp = file::stamp(&path);
             if stamp.is_some() && stamp == before {
@@ -228,20 +224,16 @@ impl<D: CertificateIssuer, C: Fn() -> SystemTime + Send + Sync> CertificateRenew
     }
 
     async fn write_note(&self, name: &ManagedDomain) -> io::Result<()> {
-        let (path, text) = (
-            note_in(&self.folder, &name.domain),
-            serde_json::to_vec(&name.note).map_err(io::Error::other)?,
-        );
+        let path = note_in(&self.folder, &name.domain);
+        let text = serde_json::to_vec(&name.note).map_err(io::Error::other)?;
         blocking(move || file::put(&path, &text)).await
     }
 
     /// Stores a certificate, if it is one for this name, and lets it be used.
     async fn store(&self, name: &ManagedDomain, pem: String) -> io::Result<(i64, i64)> {
         let valid = validity(pem.as_bytes(), &name.domain)?;
-        let (path, note) = (
-            certificate_in(&self.folder, &name.domain),
-            note_in(&self.folder, &name.domain),
-        );
+        let path = certificate_in(&self.folder, &name.domain);
+        let note = note_in(&self.folder, &name.domain);
         let changed = self.changed.clone();
         blocking(move || {
             file::put(&path, pem.as_bytes())?;

@@ -74,13 +74,11 @@ async fn keep_from<A>(
 where
     A: Fn(&str, u64) -> Result<String, IssueError> + Send + Sync,
 {
-    let (asked, domains) = (
-        Arc::default(),
-        domains
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect::<Vec<_>>(),
-    );
+    let asked = Arc::default();
+    let domains = domains
+        .iter()
+        .map(|name| (*name).to_owned())
+        .collect::<Vec<_>>();
     let now = clock.clone();
     let played = FakeIssuer {
         asked: Arc::clone(&asked),
@@ -131,7 +129,8 @@ async fn a_directory_that_is_away_for_thirty_days_costs_nothing_but_tries() {
 #[tokio::test(start_paused = true)]
 async fn restarts_are_no_way_around_the_limits() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut asked, clock) = (Vec::new(), clock());
+    let mut asked = Vec::new();
+    let clock = clock();
     for _ in 0..180 {
         asked.extend(
             keep_from(clock.clone(), dir.path(), &["nest.example"], 60, |_, _| {
@@ -214,7 +213,8 @@ async fn what_is_no_certificate_for_the_name_is_not_stored() {
 async fn who_has_put_it_right_need_not_wait_for_long() {
     let dir = tempfile::tempdir().unwrap();
     let domains = ["nest.example".to_owned()];
-    let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let clock = clock();
     let now = clock.clone();
     let played = FakeIssuer {
         asked: asked.clone(),
@@ -239,11 +239,10 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_is_lost_or_damaged_is_ordered_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let (domains, path) = (
-        ["nest.example".to_owned()],
-        certificate_in(dir.path(), "nest.example"),
-    );
-    let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
+    let domains = ["nest.example".to_owned()];
+    let path = certificate_in(dir.path(), "nest.example");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let clock = clock();
     let now = clock.clone();
     let answer = |name: &str, now| Ok(certificate(name, now));
     let played = FakeIssuer {
@@ -279,7 +278,8 @@ async fn a_certificate_that_is_lost_or_damaged_is_ordered_anew() {
 async fn a_clock_that_is_ahead_orders_no_certificate_after_the_other() {
     // At once due, and due within a minute.
     for ahead in [70 * DAY, 60 * DAY - 60] {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), clock());
+        let dir = tempfile::tempdir().unwrap();
+        let clock = clock();
         let clock = move || clock() + Duration::from_secs(ahead);
         let answer = move |name: &str, now| Ok(certificate(name, now - ahead));
         let asked = keep_from(clock, dir.path(), &["nest.example"], 3600, answer).await;

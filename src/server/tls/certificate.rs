@@ -33,7 +33,8 @@ pub(super) struct Certificate {
 impl Certificate {
     /// Reads the files; the error names the one that is wrong.
     pub(super) fn read(files: &CertificateFiles) -> io::Result<Self> {
-        let (path, key_path) = (files.certificate.display(), files.key.display());
+        let path = files.certificate.display();
+        let key_path = files.key.display();
         let chain = CertificateDer::pem_slice_iter(&read(&files.certificate)?)
             .collect::<Result<Vec<_>, _>>();
         let chain =
@@ -45,11 +46,9 @@ impl Certificate {
         };
         let unreadable = || wrong(format!("the certificate in {path} cannot be read"));
         let (_, parsed) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
-        let (names, has_addresses, validity) = (
-            names(&parsed),
-            has_addresses(&parsed),
-            parsed.validity().clone(),
-        );
+        let names = names(&parsed);
+        let has_addresses = has_addresses(&parsed);
+        let validity = parsed.validity().clone();
         let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|_| {
             wrong(format!(
                 "{key_path} holds no private key in PEM form (BEGIN PRIVATE KEY)"
@@ -65,10 +64,8 @@ impl Certificate {
                 )),
             },
         )?;
-        let (from, until) = (
-            time(validity.not_before.timestamp()),
-            time(validity.not_after.timestamp()),
-        );
+        let from = time(validity.not_before.timestamp());
+        let until = time(validity.not_after.timestamp());
         Ok(Self {
             key: Arc::new(key),
             names,
@@ -80,11 +77,10 @@ impl Certificate {
 
     /// Says in the log what it is for and until when, as a warning when clients will not take it.
     pub(super) fn log_details(&self) {
-        let (names, now) = (self.names.join(", "), SystemTime::now());
-        let (from, until) = (
-            crate::model::time::iso_date(self.from),
-            crate::model::time::iso_date(self.until),
-        );
+        let names = self.names.join(", ");
+        let now = SystemTime::now();
+        let from = crate::model::time::iso_date(self.from);
+        let until = crate::model::time::iso_date(self.until);
         if now < self.from {
             tracing::error!(
                 names,

@@ -32,7 +32,8 @@ impl SledBase {
         keys: &HashSet<String>,
         records: &RwLock<Option<RecordMap>>,
     ) -> WriteResult {
-        let (mut batch, mut size) = (::sled::Batch::default(), 0);
+        let mut batch = ::sled::Batch::default();
+        let mut size = 0;
         for key in keys {
             let value = records
                 .read()

@@ -33,8 +33,10 @@ impl SledFiles {
             let file = File::options().read(true).write(writable).open(path);
             file.map_err(|e| Error::io("open the state store's files", e))
         };
-        let (log, blobs) = (open(&db.join("db"), true)?, open(&blobs_path, false)?);
-        let (synced_blobs, dir) = (HashSet::new(), dir.to_owned());
+        let log = open(&db.join("db"), true)?;
+        let blobs = open(&blobs_path, false)?;
+        let synced_blobs = HashSet::new();
+        let dir = dir.to_owned();
         let mut disk = Self {
             log,
             blobs,
@@ -112,7 +114,8 @@ impl SledFiles {
     /// Allocates what the next checkpoint may append to sled's log. Another program may fill the disk after the look at
     /// its free space, and sled cannot be used again after a write that failed.
     fn allocate_log(&self) -> io::Result<()> {
-        let (needed, log) = (self.settings.min_free / 4, self.log.metadata()?);
+        let needed = self.settings.min_free / 4;
+        let log = self.log.metadata()?;
         // What sled cuts off its log loses what was allocated behind it.
         if needed == 0 || log.blocks().saturating_mul(512) >= log.len() + needed {
             return Ok(());

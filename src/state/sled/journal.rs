@@ -83,7 +83,8 @@ impl Journal {
     /// Makes an empty journal of `len` bytes at `path`, which is durably whole or not there.
     pub(super) fn create(path: &Path, len: usize, fsync: bool) -> io::Result<Self> {
         let fresh = path.with_extension("new");
-        let (before, generation) = (Generation::new(0)?, Generation::new(1)?);
+        let before = Generation::new(0)?;
+        let generation = Generation::new(1)?;
         let mut image = vec![0; len.max(START)];
         for slot in [before, generation] {
             image
@@ -232,7 +233,8 @@ impl Generation {
     }
 
     fn slot(&self) -> [u8; 48] {
-        let (number, mut slot) = (self.number.to_le_bytes(), [0; 48]);
+        let number = self.number.to_le_bytes();
+        let mut slot = [0; 48];
         let sum = sum(&[MAGIC, &number, &self.epoch]);
         let bytes = MAGIC.iter().chain(&number).chain(&self.epoch).chain(&sum);
         slot.iter_mut()
@@ -302,13 +304,12 @@ impl JournalEntry {
     fn seal(self, generation: &Generation, seq: u64) -> Vec<u8> {
         let mut record = self.0;
         let content = record.get(HEAD..).unwrap_or_default();
-        let (seq, len) = (
-            seq.to_le_bytes(),
-            u32::try_from(content.len())
-                .unwrap_or(DELETED)
-                .to_le_bytes(),
-        );
-        let (tag, sum) = (generation.tag(), generation.sum(seq, len, content));
+        let seq = seq.to_le_bytes();
+        let len = u32::try_from(content.len())
+            .unwrap_or(DELETED)
+            .to_le_bytes();
+        let tag = generation.tag();
+        let sum = generation.sum(seq, len, content);
         let head = tag.iter().chain(&seq).chain(&len).chain(&sum);
         record
             .iter_mut()
@@ -340,7 +341,8 @@ pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
         .flatten()
         .max_by_key(|generation| generation.number);
     let generation = newest.ok_or("neither of its headers can be read")?;
-    let (mut changes, mut end) = (Vec::new(), START);
+    let mut changes = Vec::new();
+    let mut end = START;
     while let Some(record) = generation.record(image, end)
         && record.seq == changes.len() as u64
     {
@@ -376,7 +378,8 @@ fn unpack(mut content: &[u8]) -> Option<JournalChanges> {
     while !content.is_empty() {
         let (key_len, rest) = content.split_first_chunk()?;
         let (value_len, rest) = rest.split_first_chunk()?;
-        let (key_len, value_len) = (u32::from_le_bytes(*key_len), u32::from_le_bytes(*value_len));
+        let key_len = u32::from_le_bytes(*key_len);
+        let value_len = u32::from_le_bytes(*value_len);
         let (key, rest) = rest.split_at_checked(usize::try_from(key_len).ok()?)?;
         let deleted = value_len == DELETED;
         let (value, rest) = rest.split_at_checked(if deleted {

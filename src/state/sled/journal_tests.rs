@@ -12,7 +12,8 @@ use std::time::Instant;
 const LEN: usize = 8192 + 200;
 
 fn changes(n: usize) -> JournalChanges {
-    let (key, value) = (format!("k{n}"), "é".repeat(n % 7));
+    let key = format!("k{n}");
+    let value = "é".repeat(n % 7);
     if n % 3 == 2 {
         vec![(key, Some(value)), (format!("k{}", n - 1), None)]
     } else {
@@ -61,15 +62,11 @@ fn torn<'a>(before: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Vec<u8>> 
             .filter(|(_, (b, a))| b != a)
             .map(|(at, _)| at)
     };
-    let (first, last) = (
-        differing().next().unwrap(),
-        differing().next_back().unwrap(),
-    );
+    let first = differing().next().unwrap();
+    let last = differing().next_back().unwrap();
     (first..=last + 1).flat_map(move |cut| {
-        let (head, tail) = (
-            [&after[..cut], &before[cut..]].concat(),
-            [&before[..cut], &after[cut..]].concat(),
-        );
+        let head = [&after[..cut], &before[cut..]].concat();
+        let tail = [&before[..cut], &after[cut..]].concat();
         [head, tail]
     })
 }
@@ -77,9 +74,13 @@ fn torn<'a>(before: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Vec<u8>> 
 #[test]
 fn a_torn_write_is_done_or_not_done() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, copy) = (dir.path().join("journal"), dir.path().join("copy"));
+    let path = dir.path().join("journal");
+    let copy = dir.path().join("copy");
     let mut journal = Journal::create(&path, LEN, true).unwrap();
-    let (mut held, mut image, mut anew, mut tears) = (Vec::new(), fs::read(&path).unwrap(), 0, 0);
+    let mut held = Vec::new();
+    let mut image = fs::read(&path).unwrap();
+    let mut anew = 0;
+    let mut tears = 0;
     for n in 0..12 {
         let next = changes(n);
         let before = held.clone();
@@ -126,7 +127,8 @@ fn a_torn_write_is_done_or_not_done() {
 #[test]
 fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, copy) = (dir.path().join("journal"), dir.path().join("copy"));
+    let path = dir.path().join("journal");
+    let copy = dir.path().join("copy");
     let all: Vec<_> = (0..7).map(changes).collect();
     let mut journal = Journal::create(&path, 2 * LEN, true).unwrap();
     append(&mut journal, &all[0]);
@@ -366,10 +368,8 @@ async fn a_checkpoint_may_be_repeated() {
             };
             store.commit(batch).await.unwrap();
         }
-        let (expected, journal) = (
-            all(&store).await,
-            fs::read(journal_path(dir.path())).unwrap(),
-        );
+        let expected = all(&store).await;
+        let journal = fs::read(journal_path(dir.path())).unwrap();
         assert_eq!(expected.len(), 4);
         assert!(
             fs::read(dir.path().join("db/db")).unwrap() == before,

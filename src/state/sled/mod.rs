@@ -131,7 +131,8 @@ impl SledStore {
             .name("state-store".into())
             .spawn(move || writer.run(&waiting))
             .map_err(|e| Error::io("start the state store's thread", e))?;
-        let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
+        let jobs = Mutex::new(Some(jobs));
+        let thread = Mutex::new(Some(thread));
         let commits = Default::default();
         Ok(Arc::new(Self {
             dir: dir.to_owned(),

@@ -111,7 +111,8 @@ pub(super) fn replace(dir: &Path, records: &RecordMap, version: u32) -> Result<(
 /// Ends a replacement that was cut between its two renames: the records that were chosen are the ones that open, and not those of
 /// another export. One that was cut before them was never made: what is there stays.
 fn finish_replacement(dir: &Path) -> Result<()> {
-    let (db, fresh) = (dir.join("db"), dir.join(REPLACEMENT));
+    let db = dir.join("db");
+    let fresh = dir.join(REPLACEMENT);
     if !fresh.exists() {
         return Ok(());
     }

@@ -131,7 +131,8 @@ impl StoreWriter {
             }
             return;
         }
-        let (mut staged, mut sync) = (Staged::new(), Fsync::Later);
+        let mut staged = Staged::new();
+        let mut sync = Fsync::Later;
         let judged: Vec<_> = group
             .into_iter()
             .map(|(batch, wanted, reply)| {
@@ -310,7 +311,9 @@ impl StoreWriter {
 
 /// All batches that wait already, up to a size that always fits into the journal, and a wish to close after them.
 fn gather(first: WriterJob, jobs: &Receiver<WriterJob>) -> (Vec<QueuedBatch>, Option<Reply>) {
-    let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    let mut next = Some(first);
     while let Some(job) = next {
         match job {
             WriterJob::Close(reply) => return (group, Some(reply)),

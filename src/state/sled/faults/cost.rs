@@ -19,7 +19,8 @@ fn cost_of_a_commit() {
                 .block_on(store.commit(Batch::new().put(format!("share/{n:06}"), "x".repeat(200))))
                 .unwrap();
         }
-        let (started, cpu) = (Instant::now(), cpu_time());
+        let started = Instant::now();
+        let cpu = cpu_time();
         let tasks: Vec<_> = (0..committers)
             .map(|who| {
                 let store = Arc::clone(&store);
@@ -39,12 +40,11 @@ fn cost_of_a_commit() {
             runtime.block_on(task).unwrap();
         }
         let commits = f64::from(COMMITS * committers);
-        let (wall, cpu) = (
-            started.elapsed().as_secs_f64(),
-            cpu_time().saturating_sub(cpu).as_secs_f64(),
-        );
+        let wall = started.elapsed().as_secs_f64();
+        let cpu = cpu_time().saturating_sub(cpu).as_secs_f64();
         let size = fs::metadata(dir.path().join("db/db")).unwrap().len() >> 10;
-        let (cpu_us, wall_us) = (cpu / commits * 1e6, wall / commits * 1e6);
+        let cpu_us = cpu / commits * 1e6;
+        let wall_us = wall / commits * 1e6;
         println!(
             "{committers} committers: {cpu_us:.1} us CPU, {wall_us:.1} us wall per commit; log {size} KiB"
         );

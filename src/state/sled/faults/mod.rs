@@ -191,7 +191,8 @@ fn a_checkpoint_survives_a_disk_filled_at_once(kind: &str) {
     let Some(mount) = TestMount::new(kind, 320) else {
         return;
     };
-    let (dir, settings) = (mount.path().join("state"), sufferer::settings(""));
+    let dir = mount.path().join("state");
+    let settings = sufferer::settings("");
     disk::create_durably(&dir).unwrap();
     let opened = recovery::open(&dir, settings).unwrap();
     let mut base = SledBase::new(opened.db, disk::SledFiles::open(&dir, settings).unwrap());
@@ -271,7 +272,8 @@ fn a_crash_at_any_step_of_a_checkpoint_loses_nothing() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
-    let (mut acks, mut checkpoints) = (HashMap::new(), 0);
+    let mut acks = HashMap::new();
+    let mut checkpoints = 0;
     let last = rounds("SARANG_CRASHES", 30);
     for (call, last) in [
         ("pwrite64", last),
@@ -280,10 +282,8 @@ fn a_crash_at_any_step_of_a_checkpoint_loses_nothing() {
     ] {
         for n in 1..=last {
             let before = journal::number_of_generation(&journal_path(dir.path()));
-            let (trace, inject) = (
-                format!("trace={call}"),
-                format!("inject={call}:signal=KILL:when={n}"),
-            );
+            let trace = format!("trace={call}");
+            let inject = format!("inject={call}:signal=KILL:when={n}");
             // without --seccomp-bpf, with which strace 6.1 sends no signal
             let strace = [
                 "strace",

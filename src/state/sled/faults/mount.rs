@@ -87,7 +87,8 @@ impl TestMount {
     pub(super) fn fill_at_once(&self) -> PathBuf {
         let path = self.path().join("filler");
         let filler = fs::File::create(&path).unwrap();
-        let (mut end, mut piece) = (0, 32 << 20);
+        let mut end = 0;
+        let mut piece = 32 << 20;
         while piece >= 4096 {
             match rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), end, piece) {
                 Ok(()) => end += piece,

@@ -24,7 +24,8 @@ pub(super) fn settings(mode: &str) -> Settings {
 /// locking and unlocking do.
 fn batch(who: usize, n: usize) -> Batch {
     let key = |k: usize| format!("c{who}/k{:02}", k % 50);
-    let (seq, one) = (format!("c{who}/seq"), format!("c{who}/one"));
+    let seq = format!("c{who}/seq");
+    let one = format!("c{who}/one");
     let batch = Batch::new().put(&seq, n.to_string());
     let long = "é".repeat((n * 37) % 300);
     match n % 4 {
@@ -123,8 +124,9 @@ async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
                 // reads go on with exactly what was acknowledged
                 let seen = progress(&store, who).await;
                 let again = store.commit(batch(who, n + 1)).await;
-                let (again, reads, writable) =
-                    (again.unwrap_err(), seen == Ok(n), store.is_writable());
+                let again = again.unwrap_err();
+                let reads = seen == Ok(n);
+                let writable = store.is_writable();
                 println!("\nfailed {error:?} {again:?} reads {reads} writable {writable}");
                 return;
             }
@@ -255,7 +257,8 @@ impl CrashOutput {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
             [what @ ("ack" | "seen"), who, n] => {
-                let (who, n) = (who.parse().unwrap(), n.parse().unwrap());
+                let who = who.parse().unwrap();
+                let n = n.parse().unwrap();
                 self.seen.insert(who, n);
                 if what == "ack" {
                     self.acks.insert(who, n);

@@ -1,0 +1,202 @@
+//! Tests of load.
+
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../config.toml.example");
+
+fn with(variables: &[(&str, &str)]) -> Result<Config> {
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+        .collect();
+    Config::assemble("[log]\nlevel = \"warn\"\n", &variables)
+}
+
+fn refusal(text: &str) -> String {
+    format!("{:#}", Config::assemble(text, &[]).unwrap_err())
+}
+
+#[test]
+fn the_example_documents_every_key_with_its_default() {
+    let defaults = Config::default().to_text().unwrap();
+    assert_eq!(
+        Config::assemble(EXAMPLE, &[]).unwrap().to_text().unwrap(),
+        defaults
+    );
+    let example: Table = EXAMPLE.parse().unwrap();
+    for (section, value) in defaults.parse::<Table>().unwrap() {
+        let documented = example
+            .get(&section)
+            .unwrap_or_else(|| panic!("{section} is missing"));
+        for (key, value) in value.as_table().into_iter().flatten() {
+            assert_eq!(documented.get(key), Some(value), "{section}.{key}");
+        }
+    }
+    assert!(EXAMPLE.contains("# default_quota = ") && EXAMPLE.contains("# trash_folder = "));
+}
+
+#[test]
+fn mistakes_in_the_file_name_their_line() {
+    assert!(refusal("[log]\nlevel = \"info\"\nlevle = 1\n").contains("line 3"));
+    assert!(refusal("\n\n[server]\nkeep_alive = \"x\"\n").contains("line 4"));
+    assert!(refusal("[nonsense]\n").contains("nonsense"));
+    assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
+    assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
+    assert!(
+        refusal("[server]\nproxy_protocol = [\"10.0.0.1/8\"]").contains("write \"10.0.0.0/8\"")
+    );
+    assert!(refusal("[server]\nlisten = []").contains("server.listen"));
+    assert!(refusal("[storage]\nallowed = [\"srv\"]").contains("storage.allowed"));
+    assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
+    for name in [
+        "",
+        "a/b",
+        "..",
+        ".sarang",
+        ".Sarang-x",
+        ".hidden",
+        "a ",
+        "a\\u0007",
+        "a\\u202Eb",
+    ] {
+        let sentence = refusal(&format!("[drive]\nteam_folder = \"{name}\""));
+        assert!(
+            sentence.contains("line 2") && sentence.to_lowercase().contains("name"),
+            "{sentence}"
+        );
+    }
+    assert!(refusal("[drive]\nshared_folder = \"TEAM folders\"").contains("drive.team_folder"));
+    assert!(
+        refusal("[drive]\ntrash_folder = \"team Folders\"")
+            .contains("drive.team_folder and drive.trash_folder")
+    );
+    assert!(
+        refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"")
+            .contains("drive.shared_folder")
+    );
+    assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
+    assert!(refusal("[tls]\nlisten = [\"0.0.0.0:443\"]").contains("tls.certificates = ["));
+    assert!(
+        refusal("[tls]\ncertificates = [{ certificate = \"a\", key = \"b\" }]")
+            .contains("tls.listen = [")
+    );
+    assert!(refusal("[tls]\nplain_http = \"sometimes\"").contains("line 2"));
+    assert!(refusal("[tls]\nlocal = true").contains("tls.local needs an address"));
+    let tls = |more: &str| refusal(&format!("[tls]\nlisten = [\"0.0.0.0:443\"]\n{more}"));
+    assert!(tls("local = true\nlocal_names = [\"a b\"]").contains("tls.local_names: \"a b\""));
+    let acme =
+        |domain: &str, more: &str| tls(&format!("[tls.acme]\ndomains = [\"{domain}\"]\n{more}"));
+    for domain in [
+        "*.nest.example",
+        "192.0.2.1",
+        "nest",
+        "nas.local",
+        "-a.example",
+        "a..example",
+        "",
+    ] {
+        let sentence = acme(domain, "agree_terms = true");
+        assert!(
+            sentence.contains(&format!("tls.acme.domains: {domain:?}")),
+            "{sentence}"
+        );
+    }
+    let twice = acme("nest.example\", \"Nest.EXAMPLE", "agree_terms = true");
+    assert!(twice.contains("\"Nest.EXAMPLE\" is there twice"), "{twice}");
+    let sentence = acme("nest.example", "");
+    assert!(
+        sentence.contains("agree_terms = true")
+            && sentence.contains("acme-v02.api.letsencrypt.org"),
+        "{sentence}"
+    );
+    assert!(acme("nest.example", "directory = \"staging\"").contains("acme-staging-v02"));
+    assert!(
+        acme("nest.example", "directory = \"http://ca.example\"").contains("begins with https://")
+    );
+    assert!(
+        acme("nest.example", "agree_terms = true\ncontact = \"ana\"").contains("tls.acme.contact")
+    );
+    assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
+    for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
+        let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));
+        assert!(
+            sentence.contains("line 2") && sentence.contains("such as \"0640\""),
+            "{sentence}"
+        );
+    }
+    assert!(refusal("[storage]\nfile_mode = 640").contains("line 2"));
+    assert!(refusal("[storage]\nfile_mode = \"0440\"").contains("storage.file_mode"));
+    assert!(refusal("[storage]\nfolder_mode = \"640\"").contains("storage.folder_mode is 0640"));
+}
+
+#[test]
+fn the_environment_overrides_the_file_by_kind() {
+    let config = with(&[
+        ("SARANG_DATA_DIR", "/srv/123"),
+        ("SARANG_SERVER__LISTEN", "127.0.0.1:80, [::1]:80"),
+        ("SARANG_SERVER__KEEP_ALIVE", "5"),
+        ("SARANG_STORAGE__FILE_MODE", "0640"),
+        ("SARANG_DRIVE__PORTABLE_NAMES", "true"),
+        ("SARANG_DRIVE__HIDE_QUOTA_FROM", "[\"a,b\"]"),
+        ("SARANG_ACCOUNTS__DEFAULT_QUOTA", "1000"),
+        ("SARANG_CONFIG", "elsewhere.toml"),
+    ])
+    .unwrap();
+    assert_eq!(config.data_dir, Path::new("/srv/123"));
+    assert_eq!(config.server.listen.len(), 2);
+    assert_eq!(config.server.keep_alive, 5);
+    assert_eq!(config.storage.file_mode.bits(), 0o640);
+    assert!(config.drive.portable_names);
+    assert_eq!(config.drive.hide_quota_from, ["a,b"]);
+    assert_eq!(config.accounts.default_quota, Some(1000));
+    assert_eq!(config.log.level, "warn");
+    assert_eq!(
+        with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level,
+        "debug"
+    );
+}
+
+#[test]
+fn differences_name_the_keys() {
+    let read = |text: &str| Config::assemble(text, &[]).unwrap();
+    let changed = read(
+        "data_dir = \"x\"\n[log]\nlevel = \"warn\"\n[accounts]\ndefault_quota = 5\n[server]\nhosts = [\"a\"]",
+    );
+    let both = [
+        "accounts.default_quota",
+        "data_dir",
+        "log.level",
+        "server.hosts",
+    ];
+    for (one, other) in [
+        (&changed, &Config::default()),
+        (&Config::default(), &changed),
+    ] {
+        let mut found = one.differences(other).unwrap();
+        found.sort();
+        assert_eq!(found, both);
+    }
+    assert!(changed.differences(&changed).unwrap().is_empty());
+}
+
+#[test]
+fn unknown_variables_are_named() {
+    for name in ["SARANG_LOG__LEVLE", "SARANG_X__Y", "SARANG_DATA_DIR__X"] {
+        let message = format!("{:#}", with(&[(name, "1")]).unwrap_err());
+        assert!(message.contains(name), "{message}");
+    }
+    assert!(
+        with(&[("SARANG_BIN", "target/release/sarang")]).is_ok(),
+        "not the form of a setting"
+    );
+}
+
+#[test]
+fn printed_settings_read_back_the_same() {
+    let config = with(&[("SARANG_ACCOUNTS__DEFAULT_QUOTA", "7")]).unwrap();
+    let text = config.to_text().unwrap();
+    assert_eq!(
+        Config::assemble(&text, &[]).unwrap().to_text().unwrap(),
+        text
+    );
+}
