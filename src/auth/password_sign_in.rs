@@ -2,12 +2,13 @@
 //! Unknown and disabled accounts take the same path as wrong passwords, at the same cost.
 
 mod failure_reports;
+mod verification;
 
 use super::accounts::{Account, Accounts};
 use super::attempt_limiter::{AttemptLimiter, SecretFingerprint};
 use super::connection::RequestOrigin;
 use super::credential_cache::{CredentialCache, CredentialKey};
-use super::password::{self, HashPermit, HashPriority, HashQueue, Secret};
+use super::password::{self, HashQueue, Secret};
 use super::second_factor::WRONG_CODES;
 use super::single_flight::{FlightGuard, SingleFlight};
 use super::throttle::{AttemptReservation, ClientNetwork, Throttle, WINDOW};
@@ -323,125 +324,6 @@ impl PasswordSignIn {
         )
     }
 
-    /// Waits for a turn to hash, but not for what is known to be wrong.
-    async fn wait_for_permit(
-        &self,
-        attempt: &SignInAttempt,
-        reserved: Option<&AttemptReservation>,
-        deadline: tokio::time::Instant,
-    ) -> Result<HashPermit> {
-        self.refuse_wrong(&attempt.key)?;
-        let is_known =
-            self.throttle
-                .is_proven(attempt.network, attempt.name.as_ref(), Instant::now());
-        let turn = self
-            .hash_queue
-            .acquire(
-                if is_known {
-                    HashPriority::Known
-                } else {
-                    HashPriority::Stranger
-                },
-                deadline,
-            )
-            .await?;
-        reserved.map_or(Ok(()), |reserved| {
-            self.throttle.charge(reserved, Instant::now())
-        })?;
-        // Once more: others may have tried the same meanwhile.
-        self.refuse_wrong(&attempt.key)?;
-        Ok(turn)
-    }
-
-    async fn verify(
-        self: Arc<Self>,
-        turn: HashPermit,
-        key: CredentialKey,
-        attempt: SignInAttempt,
-        reserved: Option<AttemptReservation>,
-    ) -> Result<Arc<Identity>> {
-        // Read before the account: a change during the hash must void the verdict.
-        let changes = self.accounts.changes();
-        if let Some(VerifiedAccount {
-            account,
-            generation,
-        }) = self.compare(turn, &attempt).await?
-            && let Some(identity) = account.identity_by_password(generation)
-        {
-            self.cache
-                .remember_right(&key, account, generation, Instant::now());
-            if let Some(reserved) = reserved {
-                self.throttle.refund(reserved);
-            }
-            self.record_success(identity.account.clone(), attempt.from);
-            return Ok(identity);
-        }
-        if reserved.is_none() {
-            self.throttle.count(
-                attempt.network,
-                attempt.name.as_ref(),
-                Some(attempt.print),
-                Instant::now(),
-            );
-        }
-        if !self.remember_wrong(&attempt.key, changes) {
-            self.note_failure(attempt.name.as_ref(), attempt.from);
-            self.explain(&attempt);
-        }
-        Err(Error::Unauthenticated)
-    }
-
-    async fn verify_once(
-        self: Arc<Self>,
-        turn: HashPermit,
-        attempt: SignInAttempt,
-        reserved: AttemptReservation,
-    ) -> Result<VerifiedAccount> {
-        let changes = self.accounts.changes();
-        let entry = self.compare(turn, &attempt).await?;
-        let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            if !self.remember_wrong(&attempt.key, changes) {
-                self.note_failure(attempt.name.as_ref(), attempt.from);
-            }
-            return Err(Error::Unauthenticated);
-        };
-        self.throttle.refund(reserved);
-        if !entry.account.wants_code() {
-            self.record_success(name, attempt.from);
-        }
-        Ok(entry)
-    }
-
-    /// The account, if the password is the right one and it may sign in; costs the same for every name.
-    async fn compare(
-        &self,
-        turn: HashPermit,
-        attempt: &SignInAttempt,
-    ) -> Result<Option<VerifiedAccount>> {
-        let account = attempt
-            .name
-            .as_ref()
-            .and_then(|name| self.accounts.find(name));
-        let present =
-            account.and_then(|account| account.credentials().map(|(at, hash)| (account, at, hash)));
-        let (account, stored) = match present {
-            Some((account, generation, hash)) => (Some((account, generation)), hash),
-            None => (None, self.dummy.clone()),
-        };
-        let verdict = turn.verify(stored, attempt.password.clone()).await?;
-        let Some((account, generation)) = account.filter(|_| verdict.matches) else {
-            return Ok(None);
-        };
-        if let (Some(renewed), Some(identity)) = (verdict.renewed, account.identity_at(generation))
-        {
-            self.renew(&identity.account, generation, renewed).await;
-        }
-        Ok(account.identity_at(generation).map(|_| VerifiedAccount {
-            account,
-            generation,
-        }))
-    }
-
     /// Notes a sign-in: which network it came from, and in the audit log, when it is the first from there.
     pub fn record_success(&self, name: AccountName, from: IpAddr) {
         let network = ClientNetwork::from(from);
@@ -474,18 +356,6 @@ impl PasswordSignIn {
         self.note_failure(Some(name), from);
         self.throttle
             .count(ClientNetwork::from(from), Some(name), None, Instant::now());
-    }
-
-    /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
-    async fn renew(&self, name: &AccountName, generation: u64, hash: String) {
-        let outcome = self.accounts.change(name, move |record| {
-            if record.generation == generation {
-                record.password = hash;
-            }
-        });
-        if let Err(error) = outcome.await {
-            tracing::warn!(account = %name, %error, "could not renew a password hash");
-        }
     }
 }
 

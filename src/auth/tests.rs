@@ -3,6 +3,7 @@
 use super::accounts::AccountRecord;
 use super::password::old_hash;
 use super::*;
+use crate::model::Role;
 use crate::state::Batch;
 use crate::state::memory::MemoryStore;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,9 @@
 //! The OpenID Connect provider that people may sign in by: authorization code with PKCE, state and nonce; discovery when it is
 //! first needed. What an account has to do with it is in `auth`.
 
+mod claims;
+mod id_token;
+mod provider;
 mod signing;
 mod transport;
 
@@ -8,21 +11,20 @@ use crate::auth::{Assertion, CredentialSnapshot, PendingSignIn};
 use crate::config::{NameClaim, OpenIdConfig};
 use crate::http_client::error_chain;
 use crate::model::{Error, Result, time};
+use claims::UserClaims;
+use id_token::{lacks_key, verify};
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims,
-    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse,
-    CoreUserInfoClaims,
+    CoreAuthenticationFlow, CoreClient, CoreIdTokenClaims, CoreTokenResponse, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
-    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    Scope, SignatureVerificationError, TokenResponse,
+    AuthorizationCode, ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RequestTokenError, Scope, TokenResponse,
 };
+use provider::ProviderCache;
 use serde::{Deserialize, Serialize};
 use signing::StateSigner;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 use subtle::ConstantTimeEq;
 use transport::Transport;
 use zeroize::Zeroizing;
@@ -31,10 +33,6 @@ use zeroize::Zeroizing;
 pub const SIGN_IN_TIMEOUT: i64 = 600;
 /// Where the provider sends browsers back to.
 pub const CALLBACK: &str = "/api/v1/openid/callback";
-/// How long what the provider says of itself is believed.
-const METADATA_TTL: Duration = Duration::from_secs(3600);
-/// How long a provider that failed is left alone.
-const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 const UNCONFIRMED: Error =
     Error::Forbidden("The provider did not confirm this sign-in. Start again.");
@@ -42,19 +40,6 @@ const UNCONFIRMED: Error =
 pub const STATE_MISMATCH: Error = Error::Forbidden(
     "This sign-in was not begun in this browser, or took too long. Start again from this server's address.",
 );
-
-/// The algorithms that only the provider can sign with: never `none`, never one whose key is the client's secret.
-const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
-    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha384,
-    CoreJwsSigningAlgorithm::RsaSsaPssSha512,
-    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
-    CoreJwsSigningAlgorithm::EcdsaP384Sha384,
-    CoreJwsSigningAlgorithm::EdDsa,
-];
 
 type ProviderClient = CoreClient<
     EndpointSet,
@@ -75,13 +60,6 @@ pub struct OpenId {
     transport: Transport,
     sealer: StateSigner,
     known: tokio::sync::Mutex<ProviderCache>,
-}
-
-/// What is known of the provider.
-#[derive(Debug, Default)]
-struct ProviderCache {
-    found: Option<(Arc<CoreProviderMetadata>, Instant)>,
-    failed: Option<Instant>,
 }
 
 /// What somebody goes to the provider for.
@@ -107,7 +85,7 @@ pub struct SignInState {
 
 impl std::fmt::Debug for SignInState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Errand")
+        f.debug_struct("SignInState")
             .field("purpose", &self.purpose)
             .finish_non_exhaustive()
     }
@@ -283,198 +261,6 @@ impl OpenId {
             name,
             display_name: said.display_name,
         })
-    }
-
-    fn client(&self, provider: &CoreProviderMetadata) -> ProviderClient {
-        let id = ClientId::new(self.config.client_id.clone());
-        let methods = provider.token_endpoint_auth_methods_supported();
-        let takes = |method| methods.is_some_and(|known| known.contains(&method));
-        let in_body = takes(CoreClientAuthMethod::ClientSecretPost)
-            && !takes(CoreClientAuthMethod::ClientSecretBasic);
-        let client = CoreClient::from_provider_metadata(provider.clone(), id, self.secret.clone());
-        let client = client.set_redirect_uri(self.redirect.clone());
-        if in_body {
-            client.set_auth_type(AuthType::RequestBody)
-        } else {
-            client
-        }
-    }
-
-    /// What the provider says of itself and its keys, learned after `since` where that is given. `ProviderDown`.
-    async fn provider(&self, since: Option<Instant>) -> Result<Arc<CoreProviderMetadata>> {
-        let mut known = self.known.lock().await;
-        let is_new =
-            |at: &Instant| at.elapsed() < METADATA_TTL && since.is_none_or(|since| *at > since);
-        if let Some((provider, _)) = known.found.as_ref().filter(|(_, at)| is_new(at)) {
-            return Ok(provider.clone());
-        }
-        let stale = || {
-            known
-                .found
-                .as_ref()
-                .filter(|_| since.is_none())
-                .map(|(provider, _)| provider.clone())
-        };
-        if known.failed.is_some_and(|at| at.elapsed() < RETRY_DELAY) {
-            return stale().ok_or(Error::ProviderDown);
-        }
-        match self.discover().await {
-            Ok(provider) => {
-                let provider = Arc::new(provider);
-                *known = ProviderCache {
-                    found: Some((provider.clone(), Instant::now())),
-                    failed: None,
-                };
-                Ok(provider)
-            }
-            Err(why) => {
-                let stale = stale();
-                known.failed = Some(Instant::now());
-                stale.ok_or_else(|| down(&why))
-            }
-        }
-    }
-
-    async fn discover(&self) -> Result<CoreProviderMetadata, String> {
-        let found =
-            CoreProviderMetadata::discover_async(self.issuer.clone(), &self.transport).await;
-        let found = found.map_err(|error| error_chain(&error))?;
-        let page = found.authorization_endpoint().as_str();
-        if self.transport.admits(page) {
-            Ok(found)
-        } else {
-            Err(format!("its page {page} is not on https"))
-        }
-    }
-}
-
-/// What the provider says of somebody, beyond who it is.
-#[derive(Default)]
-struct UserClaims {
-    email: Option<String>,
-    is_verified: bool,
-    preferred: Option<String>,
-    nickname: Option<String>,
-    display_name: Option<String>,
-}
-
-macro_rules! said_by {
-    ($claims:ty) => {
-        impl From<&$claims> for UserClaims {
-            fn from(claims: &$claims) -> Self {
-                Self {
-                    email: claims.email().map(|email| email.as_str().to_owned()),
-                    is_verified: claims.email_verified() == Some(true),
-                    preferred: claims
-                        .preferred_username()
-                        .map(|name| name.as_str().to_owned()),
-                    nickname: claims
-                        .nickname()
-                        .and_then(|name| name.get(None))
-                        .map(|name| name.as_str().to_owned()),
-                    display_name: claims
-                        .name()
-                        .and_then(|name| name.get(None))
-                        .map(|name| name.as_str().to_owned()),
-                }
-            }
-        }
-    };
-}
-
-said_by!(CoreIdTokenClaims);
-said_by!(CoreUserInfoClaims);
-
-impl UserClaims {
-    fn name(&self, claim: NameClaim) -> Option<&str> {
-        match claim {
-            NameClaim::PreferredUsername => self.preferred.as_deref(),
-            NameClaim::Nickname => self.nickname.as_deref(),
-            // An address that is not theirs would be somebody else's name.
-            NameClaim::Email => self
-                .email
-                .as_deref()
-                .filter(|_| self.is_verified)
-                .and_then(|email| email.split_once('@'))
-                .map(|(name, _)| name),
-            NameClaim::Sub => Some(""),
-        }
-    }
-
-    /// This, and what it lacks from `more`; an address and whether it is verified belong together.
-    fn or(self, more: Self) -> Self {
-        let (email, is_verified) = if self.email.is_some() {
-            (self.email, self.is_verified)
-        } else {
-            (more.email, more.is_verified)
-        };
-        Self {
-            email,
-            is_verified,
-            preferred: self.preferred.or(more.preferred),
-            nickname: self.nickname.or(more.nickname),
-            display_name: self.display_name.or(more.display_name),
-        }
-    }
-}
-
-fn verifier_of(client: &ProviderClient) -> CoreIdTokenVerifier<'_> {
-    client.id_token_verifier().set_allowed_algs(ALGORITHMS)
-}
-
-/// Whether an ID token is signed with a key that is not known.
-fn lacks_key(client: &ProviderClient, token: &CoreIdToken, nonce: &Nonce) -> bool {
-    let verdict = token.claims(&verifier_of(client), nonce);
-    let Err(ClaimsVerificationError::SignatureVerification(error)) = verdict else {
-        return false;
-    };
-    matches!(
-        error,
-        SignatureVerificationError::NoMatchingKey | SignatureVerificationError::CryptoError(_)
-    )
-}
-
-/// The claims of an ID token: signature, issuer, audience, expiry, nonce and the access token that it came with.
-fn verify<'t>(
-    client: &ProviderClient,
-    tokens: &CoreTokenResponse,
-    token: &'t CoreIdToken,
-    nonce: &Nonce,
-) -> Result<&'t CoreIdTokenClaims, String> {
-    let verifier = verifier_of(client);
-    let claims = token
-        .claims(&verifier, nonce)
-        .map_err(|error| error_chain(&error))?;
-    check_party(claims, client.client_id())?;
-    let Some(expected) = claims.access_token_hash() else {
-        return Ok(claims);
-    };
-    let algorithm = token.signing_alg();
-    let key = token.signing_key(&verifier);
-    let algorithm = algorithm.map_err(|e| error_chain(&e))?;
-    let key = key.map_err(|e| error_chain(&e))?;
-    let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
-        .map_err(|e| error_chain(&e))?;
-    if found == *expected {
-        Ok(claims)
-    } else {
-        Err("the ID token is of another access token".into())
-    }
-}
-
-/// Refuses an ID token that was issued to another client (OpenID Connect Core 3.1.3.7, steps 4 and 5): `azp` must be ours, and
-/// there where several audiences are named. Step 3, that none of these is another's, the crate has checked.
-fn check_party(claims: &CoreIdTokenClaims, own: &ClientId) -> Result<(), String> {
-    match claims.authorized_party() {
-        Some(party) if party == own => Ok(()),
-        Some(party) => Err(format!(
-            "the ID token was issued to another client, {:?}",
-            party.as_str()
-        )),
-        None if claims.audiences().len() > 1 => {
-            Err("the ID token has several audiences and no authorized party".into())
-        }
-        None => Ok(()),
     }
 }
 

@@ -3,11 +3,12 @@
 
 mod in_flight;
 
+use super::acceptor::ConnectionAcceptor;
 use super::connection_flags::ConnectionFlags;
 use super::handler::RequestHandler;
 use super::idle_timeout::IdleTimeout;
 use super::timed_stream::{ProtocolTracker, TimedStream};
-use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS, MAX_READ, keep_alive};
+use super::{LAST_WORD, MAX_HEAD, MAX_HEADERS, MAX_READ, keep_alive};
 use crate::auth::RequestOrigin;
 use crate::http::framing::Ambiguous;
 use http::Request;

@@ -5,11 +5,12 @@ mod bodies;
 mod stream_timeout;
 mod streams;
 
+use super::acceptor::ConnectionAcceptor;
 use super::connection_flags::ConnectionFlags;
 use super::connection_limiter::ConnectionPermit;
 use super::handler::RequestHandler;
 use super::timed_stream::{ProtocolTracker, TimedStream};
-use super::{ConnectionAcceptor, LAST_WORD, MAX_HEAD, MAX_HEADERS, keep_alive};
+use super::{LAST_WORD, MAX_HEAD, MAX_HEADERS, keep_alive};
 use crate::auth::RequestOrigin;
 use crate::http::body::Body;
 use crate::http::reply;

@@ -1,13 +1,16 @@
 //! Raw bytes over loopback against a server whose answers are made here.
 
 use super::*;
+use crate::auth::RequestOrigin;
 use crate::http::body::Body;
 use crate::http::request_body::RequestBody;
 use crate::http::{drain, framing, login};
 use crate::model::Error;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 fn cores() -> Arc<WorkerPool> {
     Arc::new(WorkerPool::start().unwrap())

@@ -1,6 +1,7 @@
 //! Accounts in memory and in the store stay the same, whatever fails.
 
 use super::*;
+use crate::auth::Profile;
 use crate::model::Role;
 use crate::state::memory::MemoryStore;
 

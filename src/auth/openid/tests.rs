@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::AccountsConfig;
+use crate::model::Role;
 use crate::state::memory::MemoryStore;
 use crate::state::table::encode;
 use crate::state::{Batch, StateStore};
