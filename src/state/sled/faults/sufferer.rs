@@ -178,7 +178,7 @@ impl CrashProcess {
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args([
             "--exact",
-            "store::sled::faults::sufferer::committing_process",
+            "state::sled::faults::sufferer::committing_process",
             "--ignored",
             "--nocapture",
         ]);
