@@ -3,6 +3,8 @@
 
 mod inspect;
 mod props;
+#[cfg(test)]
+mod tests;
 mod trash;
 mod versions;
 
@@ -21,7 +23,6 @@ const DOING: &str = "look the files over";
 const FILES: &str = ".sarang/trash/files";
 const INFO: &str = ".sarang/trash/info";
 const VERSIONS: &str = ".sarang/versions";
-const OWN: &str = ".sarang";
 /// What is younger may be a change under way.
 const UNDER_WAY: Duration = Duration::from_secs(60);
 

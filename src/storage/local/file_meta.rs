@@ -7,6 +7,7 @@ use super::root::map_errno;
 use super::sys::{self, Errno, SysResult};
 use crate::model::Result;
 use crate::storage::{Digest, FileId, Node};
+use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 use std::time::UNIX_EPOCH;
 
@@ -60,6 +61,13 @@ impl FileMeta {
     /// Of a name in a folder, as [`of_file`](Self::of_file).
     pub fn of_name(dir: BorrowedFd<'_>, name: &str) -> SysResult<Self> {
         Ok(sys::meta_at::<MAX_STORED>(dir, name)?
+            .map(|stored| Self::decode(&stored))
+            .unwrap_or_default())
+    }
+
+    /// Of a name in a folder as the kernel gave it, as [`of_file`](Self::of_file).
+    pub fn of_raw_name(dir: BorrowedFd<'_>, name: &CStr) -> SysResult<Self> {
+        Ok(sys::meta_at_raw::<MAX_STORED>(dir, name)?
             .map(|stored| Self::decode(&stored))
             .unwrap_or_default())
     }

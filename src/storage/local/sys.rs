@@ -30,8 +30,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) use access::{InheritedAccess, clear_access, clear_default, copy_access};
 pub(super) use attributes::{
-    clear_meta, is_adopted, meta_at, meta_fd, meta_path, props_at, props_fd, set_adopted, set_meta,
-    set_props, set_synced_len, small_props_at, synced_len,
+    clear_meta, is_adopted, meta_at, meta_at_raw, meta_fd, meta_path, props_at, props_fd,
+    set_adopted, set_meta, set_props, set_synced_len, small_props_at, synced_len,
 };
 pub(super) use disk::{
     disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at, nlink_counts_folders,

@@ -546,3 +546,24 @@ async fn a_scrub_finds_what_has_rotted_and_passes_over_what_was_changed_by_hand(
     assert_eq!(found.damaged, [version, "rotten"]);
     assert_eq!((found.files, found.new), (5, 1));
 }
+
+/// As docs/backup.md tells to bring a file back over the one that is there, and why not by `cp -a`.
+#[tokio::test]
+async fn a_file_that_is_copied_back_keeps_its_versions_unless_its_attributes_come_along() {
+    for (how, versions) in [("-p", 1), ("-a", 0)] {
+        let (tree, dir) = relaxed();
+        put(&tree, "file", b"1").await;
+        let backup = dir.path().join("backup");
+        let copy = |how: &str, from: &Path, to: &Path| {
+            let mut copied = std::process::Command::new("cp");
+            assert!(copied.arg(how).args([from, to]).status().unwrap().success());
+        };
+        let file = dir.path().join("home/file");
+        copy("-a", &file, &backup);
+        put(&tree, "file", b"2").await;
+        copy(how, &backup, &file);
+        assert_eq!(content(&tree, "file").await, b"1");
+        let kept = tree.versions(&path("file")).await.unwrap().len();
+        assert_eq!(kept, versions, "{how}");
+    }
+}

@@ -102,7 +102,7 @@ pub(super) fn files<E: From<Errno>>(
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM
         )
     };
-    through(top, look, is_passed_over)
+    through(top, look, |_, e| is_passed_over(e))
 }
 
 /// Shows everything to `visit`, which says whether to go on below a folder. What goes away meanwhile is passed over; what may
@@ -111,15 +111,33 @@ pub(super) fn everything<E: From<Errno>>(
     top: OwnedFd,
     visit: impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
-    through(top, visit, |e| {
-        matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
+    through(top, visit, |_, e| is_gone(e))
+}
+
+/// As [`everything`], but a folder that may not be read is shown to `denied` and passed over.
+pub(super) fn everything_readable<E: From<Errno>>(
+    top: OwnedFd,
+    visit: impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
+    mut denied: impl FnMut(&WalkEntry<'_>),
+) -> Result<(), E> {
+    through(top, visit, |met, e| {
+        let is_denied = matches!(e, Errno::ACCESS | Errno::PERM);
+        if is_denied {
+            denied(met);
+        }
+        is_denied || is_gone(e)
     })
+}
+
+/// Whether a folder was removed or replaced since its name was read.
+fn is_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
 }
 
 fn through<E: From<Errno>>(
     top: OwnedFd,
     mut visit: impl FnMut(&WalkEntry<'_>) -> Result<bool, E>,
-    is_passed_over: impl Fn(Errno) -> bool,
+    mut is_passed_over: impl FnMut(&WalkEntry<'_>, Errno) -> bool,
 ) -> Result<(), E> {
     let mut buffer = Vec::new();
     let mut levels = vec![WalkFolder {
@@ -133,13 +151,21 @@ fn through<E: From<Errno>>(
             levels.pop();
             continue;
         };
-        match sys::open_folder_raw(fd(&level.dir), &name) {
+        let opened = sys::open_folder_raw(fd(&level.dir), &name);
+        let Some(level) = levels.last() else { break };
+        let met = WalkEntry {
+            dir: fd(&level.dir),
+            raw: &name,
+            kind: FileKind::Folder,
+            above: &levels,
+        };
+        match opened {
             Ok(dir) => levels.push(WalkFolder {
                 dir,
                 name,
                 folders: Vec::new(),
             }),
-            Err(e) if is_passed_over(e) => continue,
+            Err(e) if is_passed_over(&met, e) => continue,
             Err(e) => return Err(e.into()),
         }
         visit_level(&mut levels, &mut buffer, &mut visit)?;

@@ -31,7 +31,14 @@ impl TreeChecker {
             suspects.push(path.to_owned());
         });
         let mounts = match read {
-            Err(Error::Forbidden(_)) => return Ok(()),
+            Err(Error::Forbidden(_)) => {
+                if !orphans.is_empty() {
+                    self.notes.push(format!(
+                        "the files in {PROPS} were not checked, and all are kept: something in the drive cannot be read by this user."
+                    ));
+                }
+                return Ok(());
+            }
             other => other?,
         };
         for away in inner_mounts::missing_mounts(fd(&self.root), &mounts)? {

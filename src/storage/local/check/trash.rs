@@ -83,7 +83,9 @@ impl TreeChecker {
         let (Some(dir), Some(name)) = (self.folder(parent.as_str())?, path.name()) else {
             return Ok(());
         };
-        if stat_name(fd(&dir), name)?.is_none_or(|living| living.inode != trashed.inode) {
+        // With the time of birth: another disk may be mounted there now, and have a file of this number.
+        let trashed = trashed.node.inode();
+        if stat_name(fd(&dir), name)?.is_none_or(|living| living.node.inode() != trashed) {
             return Ok(());
         }
         let repaired = self.is_repairing()

@@ -1,49 +1,66 @@
 //! Version folders: each must belong to a file, live or in the trash, that names it.
 
-use super::{DOING, FILES, INFO, OWN, TreeChecker, VERSIONS, entries, names_in, write};
+use super::{DOING, FILES, INFO, TreeChecker, VERSIONS, names_in, write};
 use crate::model::Result;
 use crate::storage::local::file_meta::FileMeta;
+use crate::storage::local::overflow::inner_mounts::{self, InnerMount, InnerMounts};
 use crate::storage::local::relocated::{self, TreeLocation};
 use crate::storage::local::root::{TMP, map_errno};
-use crate::storage::local::sys::{self, Errno, FileKind, fd};
+use crate::storage::local::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::storage::local::trash::trashinfo_of;
 use crate::storage::local::trash_items::TRASHINFO;
 use crate::storage::local::versions;
+use crate::storage::local::walk::{self, WalkEntry};
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 impl TreeChecker {
-    /// Versions must have a file, live or in the trash, that they are versions of.
+    /// Each version folder must belong to a file, live or in the trash. None is judged while anything in the tree cannot be looked at:
+    /// its file may be there.
     pub(super) fn check_versions(&mut self) -> Result<()> {
-        let Some(shelves) = self.folder(VERSIONS)? else {
+        let Some(version_dirs) = self.folder(VERSIONS)? else {
             return Ok(());
         };
-        let mut histories = names_in(fd(&shelves))?;
+        let mut histories = names_in(fd(&version_dirs))?;
+        let mut unseen = None;
         // A file that is moved meanwhile may be missed once.
         for _ in 0..if self.options.served { 2 } else { 1 } {
             if histories.is_empty() {
                 return Ok(());
             }
-            let named = self.named_histories()?;
-            histories.retain(|history| !named.contains(history));
+            let owners = self.version_owners()?;
+            histories.retain(|history| !owners.histories.contains(history));
+            unseen = unseen.or(owners.unseen);
         }
+        let mut kept = 0_usize;
         for history in histories {
-            if self.is_in_progress(fd(&shelves), &history) {
+            if self.is_in_progress(fd(&version_dirs), &history) {
                 continue;
             }
-            if versions::of_history(fd(&shelves), &history)?.is_empty() {
+            if versions::of_history(fd(&version_dirs), &history)?.is_empty() {
                 // What a crash has left there: nothing that anybody has saved.
                 if self.is_repairing() {
-                    versions::sweep_leftovers(fd(&shelves), &history)?;
+                    versions::sweep_leftovers(fd(&version_dirs), &history)?;
                 }
                 continue;
             }
-            let repaired = self.is_repairing() && self.move_to_trash(fd(&shelves), &history)?;
+            if unseen.is_some() {
+                kept += 1;
+                continue;
+            }
+            let repaired =
+                self.is_repairing() && self.move_to_trash(fd(&version_dirs), &history)?;
             self.add(
                 format!("the versions in .sarang/versions/{history} are of no file that is there"),
                 repaired,
             );
+        }
+        if let Some(unseen) = unseen.filter(|_| kept > 0) {
+            self.notes.push(format!(
+                "{kept} folders in {VERSIONS} are of no file that could be looked at. They are kept, since {unseen}: the versions may be of \
+                 files there."
+            ));
         }
         Ok(())
     }
@@ -67,41 +84,103 @@ impl TreeChecker {
         Ok(sys::rename_over((versions, history), (fd(&files), &name)).is_ok())
     }
 
-    /// The histories that files name, wherever they lie.
-    fn named_histories(&self) -> Result<HashSet<String>> {
-        let lies = relocated::locate(fd(&self.root))
+    /// Which version folders the files of the tree name, wherever they lie and whatever they are called.
+    fn version_owners(&self) -> Result<VersionOwners> {
+        let location = relocated::locate(fd(&self.root))
             .map_err(|e| map_errno(DOING, e))?
             .unwrap_or(TreeLocation::Unmoved);
-        let mut named = HashSet::new();
-        let mut waiting = vec![String::new(), FILES.to_owned(), TMP.to_owned()];
-        while let Some(path) = waiting.pop() {
-            let Some(dir) = self.folder(&path)? else {
-                continue;
-            };
-            for (name, kind) in entries(fd(&dir))? {
-                let below = if path.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{path}/{name}")
-                };
-                match kind {
-                    FileKind::Folder if below != OWN => waiting.push(below),
-                    FileKind::File => match history_of(fd(&dir), &name, lies) {
-                        Ok(history) => drop(named.insert(history)),
-                        Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {}
-                        Err(e) => return Err(map_errno(DOING, e)),
-                    },
-                    _ => {}
+        let mut owners = VersionOwners::default();
+        let mut mounts = InnerMounts::default();
+        for top in ["", FILES, TMP] {
+            let opened = match sys::open_folder(fd(&self.root), top, Lookup::Full) {
+                Ok(opened) => opened,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                Err(Errno::ACCESS | Errno::PERM) => {
+                    owners.note_denied(top);
+                    continue;
                 }
+                Err(e) => return Err(map_errno(DOING, e)),
+            };
+            let below = |met: &WalkEntry<'_>| match top {
+                "" => met.path(),
+                top => format!("{top}/{}", met.path()),
+            };
+            let mut denied = None;
+            let visit = |met: &WalkEntry<'_>| {
+                if top.is_empty() && met.is_internal_dir() {
+                    return Ok(false);
+                }
+                owners.visit(met, location, &mut mounts)?;
+                Ok::<_, Errno>(met.kind == FileKind::Folder)
+            };
+            let walked = walk::everything_readable(opened, visit, |met| {
+                denied.get_or_insert_with(|| below(met));
+            });
+            if let Some(path) = denied {
+                owners.note_denied(&path);
+            }
+            match walked {
+                Err(Errno::ACCESS | Errno::PERM) => owners.note_denied(top),
+                walked => walked.map_err(|e| map_errno(DOING, e))?,
             }
         }
-        Ok(named)
+        let missing = inner_mounts::missing_mounts(fd(&self.root), &mounts)?;
+        if let Some(missing) = missing.first() {
+            owners
+                .unseen
+                .get_or_insert_with(|| format!("what was mounted at {:?} is away", missing.path));
+        }
+        Ok(owners)
     }
 }
 
-/// The history of a file.
-fn history_of(dir: BorrowedFd<'_>, name: &str, lies: TreeLocation) -> sys::SysResult<String> {
-    let label = FileMeta::of_name(dir, name)?;
-    let node = sys::stat_at(dir, name)?.node;
-    Ok(label.for_tree_copy(lies, &node, &node).history(&node))
+/// Which version folders belong to files, as far as these could be looked at.
+#[derive(Default)]
+struct VersionOwners {
+    histories: HashSet<String>,
+    /// Why not all could be: files there may own any of the others.
+    unseen: Option<String>,
+}
+
+impl VersionOwners {
+    fn visit(
+        &mut self,
+        met: &WalkEntry<'_>,
+        location: TreeLocation,
+        mounts: &mut InnerMounts,
+    ) -> sys::SysResult<()> {
+        match sys::mounted_at(met.dir, met.raw) {
+            Ok(id) => mounts.present.extend(id.map(|id| InnerMount {
+                path: met.path(),
+                id,
+            })),
+            Err(Errno::NOENT) => return Ok(()),
+            // A folder that may be read and not searched.
+            Err(Errno::ACCESS | Errno::PERM) => self.note_denied(&met.path()),
+            Err(e) => return Err(e),
+        }
+        if met.kind != FileKind::File {
+            return Ok(());
+        }
+        match history_of(met, location) {
+            Ok(history) => drop(self.histories.insert(history)),
+            Err(Errno::OPNOTSUPP | Errno::NOENT) => {}
+            // Attributes of the user namespace may be read by whoever may read the file, xattr(7).
+            Err(Errno::ACCESS | Errno::PERM) => self.note_denied(&met.path()),
+            Err(e) => return Err(e),
+        }
+        Ok(())
+    }
+
+    fn note_denied(&mut self, path: &str) {
+        self.unseen
+            .get_or_insert_with(|| format!("{path:?} cannot be read by this user"));
+    }
+}
+
+/// The version folder that a file names.
+fn history_of(met: &WalkEntry<'_>, location: TreeLocation) -> sys::SysResult<String> {
+    let meta = FileMeta::of_raw_name(met.dir, met.raw)?;
+    let node = sys::stat_entry(met.dir, met.raw)?.node;
+    Ok(meta.for_tree_copy(location, &node, &node).history(&node))
 }

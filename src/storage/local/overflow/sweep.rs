@@ -170,11 +170,14 @@ pub(in crate::storage::local) fn references(
             mounts.note_reference(&path);
             visit(&path, name);
         }
-        // A file system keeps `lost+found` for itself, and from everybody but root.
+        // A file system keeps `lost+found` for itself, and from everybody but root, who must see what fsck has put there.
+        let is_closed = met.is_at(&[c"lost+found"])
+            && sys::open_folder_raw(met.dir, met.raw)
+                .is_err_and(|e| matches!(e, Errno::ACCESS | Errno::PERM));
         Ok::<_, Errno>(
             !met.is_at(&[c".sarang", c"props"])
                 && !met.is_at(&[c".sarang", c"thumbnails"])
-                && !met.is_at(&[c"lost+found"]),
+                && !is_closed,
         )
     });
     looked.map_err(|e| map_errno(doing, e))?;

@@ -46,11 +46,7 @@ pub(in crate::storage::local) fn small_props_at<const N: usize>(
 ) -> SysResult<Option<[u8; N]>> {
     #[cfg(test)]
     fake_fs::attributes(dir)?;
-    let path = [
-        format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(),
-        name.to_bytes(),
-    ]
-    .concat();
+    let path = raw_path_at(dir, name);
     fixed(|room| fs::lgetxattr(path.as_slice(), PROPS, room))
 }
 
@@ -73,7 +69,7 @@ pub(in crate::storage::local) fn meta_fd<const N: usize>(
     at_most::<N>(|room| fs::fgetxattr(file, META, room))
 }
 
-/// As [`label_fd`], of a name in a folder.
+/// As [`meta_fd`], of a name in a folder.
 pub(in crate::storage::local) fn meta_at<const N: usize>(
     dir: BorrowedFd<'_>,
     name: &str,
@@ -84,7 +80,18 @@ pub(in crate::storage::local) fn meta_at<const N: usize>(
     at_most::<N>(|room| fs::lgetxattr(&path, META, room))
 }
 
-/// As [`label_fd`], of what is open only to be looked at.
+/// As [`meta_fd`], of a name in a folder as the kernel gave it.
+pub(in crate::storage::local) fn meta_at_raw<const N: usize>(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> SysResult<Option<Vec<u8>>> {
+    #[cfg(test)]
+    fake_fs::attributes(dir)?;
+    let path = raw_path_at(dir, name);
+    at_most::<N>(|room| fs::lgetxattr(path.as_slice(), META, room))
+}
+
+/// As [`meta_fd`], of what is open only to be looked at.
 pub(in crate::storage::local) fn meta_path<const N: usize>(
     file: BorrowedFd<'_>,
 ) -> SysResult<Option<Vec<u8>>> {
@@ -150,6 +157,12 @@ fn path_at(dir: BorrowedFd<'_>, name: &str) -> String {
     #[cfg(test)]
     let name = &*fake_fs::spelled(dir, name);
     format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())
+}
+
+/// As [`path_at`], of a name as the kernel gave it.
+fn raw_path_at(dir: BorrowedFd<'_>, name: &CStr) -> Vec<u8> {
+    let dir = format!("/proc/self/fd/{}/", dir.as_raw_fd());
+    [dir.as_bytes(), name.to_bytes()].concat()
 }
 
 /// Reads an attribute of a known length.
