@@ -1,4 +1,4 @@
-//! What every [`ContentTree`] promises, as one suite: `contract!(make)` runs it on the trees that `make` opens.
+//! What every [`Tree`] promises, as one suite: `contract!(make)` runs it on the trees that `make` opens.
 //! `make` gives a fresh, empty tree and whatever must live as long as it.
 
 pub use super::digest_contract::*;

@@ -1,4 +1,4 @@
-//! What every [`ContentTree`](super::ContentTree) promises about the hashes of contents.
+//! What every [`Tree`](super::Tree) promises about the hashes of contents.
 
 use super::contract::{TestTree, commit, path, put};
 use super::{CopyDepth, InitialContent, SpaceRequest, WriteOptions};

@@ -75,7 +75,7 @@ fn next_draw() -> Result<u64> {
     Ok(next.fetch_add(TRIES, Ordering::Relaxed))
 }
 
-/// As [`draw_time`], where the file system keeps no fraction of a second: later than all that the file had before, by as much as the
+/// As [`unique_mtime`], where the file system keeps no fraction of a second: later than all that the file had before, by as much as the
 /// coarsest tells apart.
 pub fn later_mtime(wanted: Option<SystemTime>, before: Option<SystemTime>) -> SystemTime {
     let (wanted, _) = split(wanted.unwrap_or_else(SystemTime::now));

@@ -47,7 +47,7 @@ pub struct RewindPlan {
     pub steps: Box<dyn RewindSteps>,
     /// How many they are.
     pub count: u64,
-    /// Which of the [`Step::Discard`], counted from 0, a [`Found::Discarded`] names.
+    /// Which of the [`RewindStep::Discard`], counted from 0, a [`RewindSource::Discarded`] names.
     pub needed: HashSet<usize>,
     /// The first of what was there and is not kept any more.
     pub lost: Vec<RelPath>,
@@ -125,7 +125,7 @@ pub enum RewindSource {
     },
     /// In what a step of the same rewind has moved to the trash.
     Discarded {
-        /// Which of the [`Step::Discard`], counted from 0.
+        /// Which of the [`RewindStep::Discard`], counted from 0.
         index: usize,
         /// What in it.
         #[serde(with = "as_text")]
@@ -274,7 +274,7 @@ pub trait History: Send + Sync {
         self.list_trash_below(&RelPath::root(), None, after, limit)
             .await
     }
-    /// As [`trashed`](Self::trashed), of what lay below `folder`, by whomever or by `who` alone.
+    /// As [`list_trash`](Self::list_trash), of what lay below `folder`, by whomever or by `who` alone.
     async fn list_trash_below(
         &self,
         folder: &RelPath,
@@ -288,7 +288,7 @@ pub trait History: Send + Sync {
     async fn trash_item(&self, id: &str) -> Result<TrashedItem>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
     async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<()>;
-    /// As [`untrash`](Self::untrash), for a part of an item: what lies at `inner` in it.
+    /// As [`restore`](Self::restore), for a part of an item: what lies at `inner` in it.
     async fn restore_part(
         &self,
         id: &str,

@@ -1,5 +1,5 @@
 //! Where the bytes are: trees of files and folders that know paths but no accounts, shares or URLs.
-//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes `contract`.
+//! [`Tree`] is the seam; [`local`] keeps plain files, and every implementation passes `contract`.
 
 #[cfg(test)]
 pub mod contract;
@@ -103,11 +103,11 @@ pub trait Reader: Send + Sync {
     async fn cached_thumbnail(&self, _size: u32) -> Result<Option<Bytes>> {
         Ok(None)
     }
-    /// Keeps a small picture of this content, of at most [`MAX_KEPT_PICTURE`] bytes, where it costs no quota, or does without.
+    /// Keeps a small picture of this content, of at most [`MAX_THUMBNAIL_BYTES`] bytes, where it costs no quota, or does without.
     async fn cache_thumbnail(&self, _size: u32, _picture: Bytes) {}
 }
 
-/// What a change must find at its target to happen.
+/// What a change must find at its target to happen: the conditions of RFC 9110 section 13.1, and `Overwrite` of RFC 4918 section 10.6.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expect {
     /// Anything, or nothing.
@@ -143,10 +143,10 @@ impl Expect {
     }
 }
 
-/// Judges a change at the moment it happens, by what content does not know (locks, `If` lists).
+/// Checks a change at the moment it happens, by what storage does not know: locks and `If` lists, RFC 4918 sections 7 and 10.4.
 pub trait PreconditionCheck: Send + Sync {
     /// Runs `change` and returns its result if the change may happen now, given what stands at the target; else says why not.
-    /// Whatever the judgement rests on must not change until `change` has returned. `change` is called at most once.
+    /// What the check rests on must not change until `change` has returned. `change` is called at most once.
     fn check_and_apply(
         &self,
         present: Option<&Node>,
@@ -174,7 +174,7 @@ impl PreconditionCheck for NoPreconditions {
     }
 }
 
-/// Under which conditions, and by whom, a name changes. `expect` and `judge` hold for the path the call names first
+/// Under which conditions, and by whom, a name changes. `expect` and `preconditions` hold for the path the call names first
 /// (for rename and copy: the source), inside the step that changes the name.
 #[derive(Clone)]
 pub struct WriteOptions {
@@ -191,11 +191,11 @@ pub struct WriteOptions {
     /// The most bytes that the tree may hold after the change; where it brings more, `NoSpace`.
     pub limit: Option<u64>,
     /// Whether the name need not be on the disk when the call returns: who makes many changes waits for all of them at once, by
-    /// [`Steps::settle`](history::Steps::settle).
+    /// [`RewindSteps::sync`](history::RewindSteps::sync).
     pub defer_sync: bool,
     /// Whether nothing of what is moved is too deep where it goes, or not for long: so it is not looked over.
     pub skip_depth_check: bool,
-    /// Judges the change under the same guard.
+    /// Checked under the same lock of names as the change itself.
     pub preconditions: Arc<dyn PreconditionCheck>,
 }
 
@@ -271,11 +271,11 @@ pub trait Upload: Send + Sync {
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
     /// Takes back all bytes beyond `len`.
     async fn truncate(&mut self, len: u64) -> Result<()>;
-    /// Puts all bytes that have come on disk and leaves them there; for uploads that were laid aside. Returns how many they are.
+    /// Puts all bytes that have come on disk and leaves them there; for resumable uploads. Returns how many they are.
     async fn persist(self: Box<Self>) -> Result<u64>;
-    /// Publishes the file: length check against `Commit::len` (bytes written, for `Start::Empty`), durable content,
-    /// conditions, limit and judge under the guard, one rename, durable folder. Runs to its end once begun.
-    /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
+    /// Publishes the file: length check against [`WriteOptions::len`] (bytes written, for [`InitialContent::Empty`]), durable content,
+    /// conditions, limit and preconditions under the lock of names, one rename, durable folder. Runs to its end once begun.
+    /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the errors of the preconditions leave all as it was.
     async fn commit(self: Box<Self>, commit: WriteOptions) -> Result<PutOutcome>;
     /// As [`commit`](Self::commit), at the first of these paths that is not refused because of what stands there or is locked:
     /// for whoever must not learn which names are taken. The paths lie in the folder that the upload was begun in.
@@ -294,7 +294,7 @@ pub struct PutOutcome {
     pub created: bool,
 }
 
-/// Bytes in a tree and in reach of it.
+/// Bytes in a tree and in reach of it: `DAV:quota-used-bytes` and the bound of `DAV:quota-available-bytes`, RFC 4331 sections 3 and 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes of live files.
@@ -397,12 +397,12 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
     /// What lies in a folder and no listing shows, for [`copy_unshown`](Self::copy_unshown); `None` when there is nothing.
     async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>>;
     /// Copies what is not shown into a folder that nobody sees yet; `NotCopied` for what cannot be, `NoSpace` beyond the
-    /// commit's limit. Its judge is asked at each step.
+    /// commit's limit. Its preconditions are asked at each step.
     async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: WriteOptions) -> Result<()>;
     /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
     async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<String>;
     /// Takes a file or folder out of sight, whole, in one step, for a move into another tree: nothing is saved into it any more. Returns
-    /// where it can be read until it is moved to the trash by [`bury`](Self::bury) or put back. A crash puts it back when the tree is
+    /// where it can be read until it is moved to the trash by [`finish_delete`](Self::finish_delete) or put back. A crash puts it back when the tree is
     /// opened next.
     async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<RelPath>;
     /// Moves what was taken out of sight to the trash; returns what it is called there.
@@ -422,7 +422,7 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
     async fn create_upload(&self, id: &str, len: u64) -> Result<()>;
-    /// Goes on with an upload that was laid aside, at its end, to be published at `path`; `NotFound`. Unless it is committed,
+    /// Goes on with an resumable upload, at its end, to be published at `path`; `NotFound`. Unless it is committed,
     /// what has come stays.
     async fn resume_upload(
         &self,
@@ -430,9 +430,9 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
         path: &RelPath,
         room: SpaceRequest,
     ) -> Result<Box<dyn Upload>>;
-    /// The ids of all uploads that are laid aside.
+    /// The ids of all resumable uploads.
     async fn list_uploads(&self) -> Result<Vec<String>>;
-    /// Deletes an upload that was laid aside; one that is gone is no error.
+    /// Deletes an resumable upload; one that is gone is no error.
     async fn abort_upload(&self, id: &str) -> Result<()>;
     /// Promises the room below the limit for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a
     /// limit the room is promised in any case.

@@ -1,4 +1,4 @@
-//! What every [`ContentTree`](super::ContentTree) promises about uploads that are laid aside.
+//! What every [`Tree`](super::Tree) promises about uploads that are laid aside.
 
 use super::contract::{TestTree, commit, content, path, put};
 use super::{DeadProp, Expect, InitialContent, PropChange, SpaceRequest, WriteOptions};

@@ -1,4 +1,4 @@
-//! What every [`ContentTree`](super::ContentTree) promises about room: limits hold exactly, and its count of bytes is right.
+//! What every [`Tree`](super::Tree) promises about room: limits hold exactly, and its count of bytes is right.
 
 use super::contract::{TestTree, commit, content, path, put};
 use super::{CopyDepth, InitialContent, PutOutcome, SpaceRequest, WriteOptions};

@@ -103,7 +103,7 @@ pub(super) async fn run_blocking<T: Send + 'static>(
     join(spawn(root, turn, move |root| root.disk_access.call(|| work(root))).await)
 }
 
-/// As [`on_thread`], for what only looks: `Busy` when the disk does not answer, whatever becomes of the call then.
+/// As [`run_blocking`], for what only looks: `Busy` when the disk does not answer, whatever becomes of the call then.
 pub(super) async fn run_read<T: Send + 'static>(
     root: &Arc<TreeRoot>,
     look: impl FnOnce(&Arc<TreeRoot>) -> Result<T> + Send + 'static,

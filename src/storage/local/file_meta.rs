@@ -236,7 +236,7 @@ pub(super) fn digest_of(file: BorrowedFd<'_>, node: &Node) -> Option<Digest> {
     FileMeta::of_file(file).ok()?.digest(node)
 }
 
-/// Keeps the hash of a file that is `node`, with its id; as [`Label::offer`].
+/// Keeps the hash of a file that is `node`, with its id; as [`FileMeta::store_if_supported`].
 pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) -> Result<()> {
     match FileMeta::of_file(file) {
         Ok(label) => label
@@ -256,7 +256,7 @@ pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> SysR
     label.with_digest(Some(&digest), new).store(file)
 }
 
-/// Gives a file that was just made, and is `node`, an id, and its hash, if it is known; as [`Label::offer`].
+/// Gives a file that was just made, and is `node`, an id, and its hash, if it is known; as [`FileMeta::store_if_supported`].
 pub(super) fn assign_new_id(
     file: BorrowedFd<'_>,
     digest: Option<&Digest>,

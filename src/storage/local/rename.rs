@@ -39,7 +39,7 @@ impl TreeRoot {
         }
     }
 
-    /// As [`rename_new`](Self::rename_new), of something in `.sarang/tmp`. What is left of a file there is swept.
+    /// As [`rename_noreplace`](Self::rename_noreplace), of something in `.sarang/tmp`. What is left of a file there is swept.
     pub fn publish_from_tmp(
         &self,
         kind: FileKind,
@@ -55,7 +55,7 @@ impl TreeRoot {
         self.rename_noreplace(from, to)
     }
 
-    /// As [`rename_new`](Self::rename_new), of something that is seen under both names: another program may make the new one in any moment.
+    /// As [`rename_noreplace`](Self::rename_noreplace), of something that is seen under both names: another program may make the new one in any moment.
     pub fn rename_visible(
         &self,
         kind: FileKind,

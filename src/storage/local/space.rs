@@ -24,7 +24,7 @@ impl TreeRoot {
         }
     }
 
-    /// As [`check_room`](Self::check_room), for what is only announced, which lets nothing of the history go: false where the room must be made
+    /// As [`ensure_space`](Self::ensure_space), for what is only announced, which lets nothing of the history go: false where the room must be made
     /// as the bytes come. Fails where all of the history would not be enough.
     pub fn check_announced_space(&self, len: u64) -> Result<bool> {
         if self.missing_space(len)? == 0 {
@@ -38,7 +38,7 @@ impl TreeRoot {
     }
 
     /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
-    /// the file. As [`check_room`](Self::check_room) otherwise. What others have taken is no longer free, whatever tree they are in.
+    /// the file. As [`ensure_space`](Self::ensure_space) otherwise. What others have taken is no longer free, whatever tree they are in.
     pub fn allocate(&self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
         if self.try_allocate(file, len)? {
             return Ok(());
@@ -51,7 +51,7 @@ impl TreeRoot {
         }
     }
 
-    /// As [`take_room`](Self::take_room), for what is only announced: false as for [`expect_room`](Self::expect_room).
+    /// As [`allocate`](Self::allocate), for what is only announced: false as for [`check_announced_space`](Self::check_announced_space).
     pub fn allocate_free(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         if self.try_allocate(file, len)? {
             return Ok(true);

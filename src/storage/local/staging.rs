@@ -238,7 +238,7 @@ pub(super) fn create_staging_dir(root: &TreeRoot) -> Result<RelPath> {
     Ok(RelPath::from_stored(format!("{TMP}/{name}")))
 }
 
-/// Removes a folder of [`workshop`], and what was not moved out of it.
+/// Removes a folder of [`create_staging_dir`], and what was not moved out of it.
 pub(super) fn remove_staging_dir(root: &TreeRoot, workshop: &RelPath) -> Result<()> {
     let is_one = workshop
         .parent()

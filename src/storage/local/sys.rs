@@ -46,6 +46,7 @@ pub(super) use special::{
     copy_other, create_file_raw, make_folder_raw, open_folder_no_xdev, open_folder_raw,
     open_read_raw,
 };
+use stat::{found, nanoseconds};
 pub(super) use stat::{stat_at, stat_entry, stat_fd};
 pub(super) use times::set_modified;
 pub(super) use user::{may_use, own_user};

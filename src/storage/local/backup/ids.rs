@@ -37,7 +37,7 @@ impl CopiedFileIds {
         Ok(label(file)?.map(|label| label.id_where(lies, node)))
     }
 
-    /// As [`hand_over`](Self::hand_over), to a second name of what a former copy holds: only where that was made before files had ids,
+    /// As [`transfer`](Self::transfer), to a second name of what a former copy holds: only where that was made before files had ids,
     /// for its label is that of all its names.
     pub fn transfer_if_missing(
         &mut self,

@@ -54,7 +54,7 @@ impl InheritedAccess {
         }
     }
 
-    /// As [`give_file`](Self::give_file), a folder made with 0700. It hands on the same.
+    /// As [`apply_to_file`](Self::apply_to_file), a folder made with 0700. It hands on the same.
     pub fn apply_to_folder(&self, dir: BorrowedFd<'_>, mode: u16) -> SysResult<()> {
         if let Some(group) = self.group {
             allowed(fs::fchown(dir, None, Some(group)))?;
@@ -96,7 +96,7 @@ pub(in crate::storage::local) fn copy_access(
     }
 }
 
-/// Takes from a file what it had from another by [`take_over_access`].
+/// Takes from a file what it had from another by [`copy_access`].
 pub(in crate::storage::local) fn clear_access(file: BorrowedFd<'_>) -> SysResult<()> {
     remove_acl(file, ACCESS)
 }

@@ -48,7 +48,7 @@ fn statx<P: Arg>(dir: BorrowedFd<'_>, name: P, flags: AtFlags) -> SysResult<File
     Ok(found(&facts))
 }
 
-fn found(facts: &Statx) -> FileStat {
+pub(super) fn found(facts: &Statx) -> FileStat {
     let kind = match FileType::from_raw_mode(facts.stx_mode.into()) {
         FileType::RegularFile => FileKind::File,
         FileType::Directory => FileKind::Folder,
@@ -84,7 +84,7 @@ fn found(facts: &Statx) -> FileStat {
     }
 }
 
-fn nanoseconds(time: StatxTimestamp) -> u64 {
+pub(super) fn nanoseconds(time: StatxTimestamp) -> u64 {
     time.tv_sec
         .cast_unsigned()
         .wrapping_mul(1_000_000_000)
