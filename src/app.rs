@@ -106,7 +106,9 @@ pub struct App {
 impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let (dir, anew, settings) = (config.data_dir.clone(), config.anew, config.clone());
+        let dir = config.data_dir.clone();
+        let anew = config.anew;
+        let settings = config.clone();
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let open = move || {
             LocalTree::check_system()?;
@@ -142,7 +144,9 @@ impl App {
         let sharing = Arc::new(open_sharing(&store).await?);
         let drives = Arc::new(drive_context(&config, &sharing, &audit, &homes));
         locks.set_holder_check(Arc::new(LockCheck::new(&auth, &links, &sharing)));
-        let (metrics, tasks, opened) = (Arc::default(), TaskTracker::new(), Instant::now());
+        let metrics = Arc::default();
+        let tasks = TaskTracker::new();
+        let opened = Instant::now();
         let app = Arc::new(Self {
             config,
             metrics,
@@ -275,7 +279,8 @@ impl App {
 
     /// Bytes that the disk of the homes has left, without the reserve.
     pub async fn free(&self) -> Result<u64> {
-        let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
+        let dir = self.config.data_dir.clone();
+        let reserve = self.config.drive.reserve;
         blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
     }
 
@@ -286,7 +291,8 @@ impl App {
 
     /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.
     pub async fn export_for_backup(&self) -> Result<String> {
-        let (sled, dir) = (self.sled.clone(), self.config.data_dir.join(FOR_BACKUP));
+        let sled = self.sled.clone();
+        let dir = self.config.data_dir.join(FOR_BACKUP);
         let export = move || {
             let file = sled.export(&dir)?;
             // Two who come in the same second must not have, and remove, the same one.

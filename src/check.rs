@@ -55,7 +55,8 @@ pub fn check(order: &CheckOptions, records: &RecordMap) -> Result<CheckReport> {
         records: records.len(),
         ..CheckReport::default()
     };
-    let (existing, lacking) = (BTreeMap::new(), BTreeMap::new());
+    let existing = BTreeMap::new();
+    let lacking = BTreeMap::new();
     let mut check = Checker {
         order,
         records,
@@ -283,12 +284,11 @@ impl Checker<'_> {
         } else {
             TreeKind::Home
         };
-        let (records, mut missing) = (self.records, BTreeSet::new());
+        let records = self.records;
+        let mut missing = BTreeSet::new();
         for name in known {
-            let (key, place) = (
-                format!("{TREES}{}", kind.id(name)),
-                format!("{folder}/{name}"),
-            );
+            let key = format!("{TREES}{}", kind.id(name));
+            let place = format!("{folder}/{name}");
             if let Some(ExistingLocation::Unfit(why)) = self.existing.get(&place) {
                 let why = format!("it is not served: {why}");
                 self.find(place, why);
@@ -412,7 +412,9 @@ impl Checker<'_> {
         };
         let there = inspect(&home, &share.path())?;
         if there.is_none_or(|(_, id, _)| id != share.node) {
-            let (owner, path, id) = (&share.owner, share.path(), &share.id);
+            let owner = &share.owner;
+            let path = share.path();
+            let id = &share.id;
             let path = path.as_str();
             let note = format!(
                 "The share {id} of {owner} shows nothing: what it was made for is not at /{path} any more."
@@ -428,7 +430,8 @@ impl Checker<'_> {
         };
         let there = inspect(&home, &RelPath::from_stored(link.path.clone()))?;
         if there.is_none_or(|(node, id, props)| !link.target.is(&node, id, &props)) {
-            let (owner, path) = (&link.owner, &link.path);
+            let owner = &link.owner;
+            let path = &link.path;
             let note = format!(
                 "The link {id} of {owner} shows nothing: what it was made for is not at /{path} any more."
             );
@@ -440,7 +443,8 @@ impl Checker<'_> {
     /// File systems that lack something are worth knowing.
     fn note_lacking(&mut self) {
         for (lacks, places) in std::mem::take(&mut self.lacking) {
-            let (places, lacks) = (some_of(&places), lacks.join("; "));
+            let places = some_of(&places);
+            let lacks = lacks.join("; ");
             self.report
                 .notes
                 .push(format!("The file system of {places} has no {lacks}."));

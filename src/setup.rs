@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn secrets_differ_and_do_not_show() {
-        let (one, two) = (Setup::open().unwrap(), Setup::open().unwrap());
+        let one = Setup::open().unwrap();
+        let two = Setup::open().unwrap();
         assert_ne!(one.token(), two.token());
         assert!(!format!("{one:?}").contains(one.token().unwrap().as_str()));
         assert!(Setup::done().claim("").is_none());

@@ -346,10 +346,8 @@ impl From<RewindSummary> for RewindReport {
 
 impl From<TrashedItem> for DriveTrashItem {
     fn from(item: TrashedItem) -> Self {
-        let (path, deleted) = (
-            format!("/{}", item.path),
-            item.deleted_at.map(time::iso_date),
-        );
+        let path = format!("/{}", item.path);
+        let deleted = item.deleted_at.map(time::iso_date);
         Self {
             id: item.id,
             path,
@@ -363,10 +361,8 @@ impl From<TrashedItem> for DriveTrashItem {
 
 impl From<Version> for DriveVersion {
     fn from(version: Version) -> Self {
-        let (modified, replaced) = (
-            time::iso_date(version.node.modified),
-            time::iso_date(version.replaced_at),
-        );
+        let modified = time::iso_date(version.node.modified);
+        let replaced = time::iso_date(version.replaced_at);
         Self {
             id: version.id,
             size: version.node.len,

@@ -81,7 +81,9 @@ impl App {
         };
         let existing = self.homes.existing().clone();
         let _alone = existing.adding.lock().await;
-        let (looking, path, leaving) = (existing.clone(), path.to_owned(), self.leaving_folders());
+        let looking = existing.clone();
+        let path = path.to_owned();
+        let leaving = self.leaving_folders();
         let found = with_disk_timeout(blocking(move || {
             Ok(looking.check_new(path.as_ref(), &leaving))
         }))

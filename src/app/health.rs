@@ -77,7 +77,8 @@ impl App {
 
     /// Bytes that can still be stored, as of a second ago; `Busy` soon when the disk of the data folder or of the homes does not answer.
     pub async fn free_disk_space(&self) -> Result<u64> {
-        let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
+        let dir = self.config.data_dir.clone();
+        let reserve = self.config.drive.reserve;
         let look = move || {
             let mut free = LocalTree::free_at(&dir)?;
             // The homes may lie on a disk of their own; before the first of them there is no folder for them.
@@ -110,11 +111,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_disk_that_hangs_keeps_one_thread_however_often_it_is_asked() {
-        let (look, looks) = (DiskProbe::default(), Arc::new(AtomicUsize::new(0)));
+        let look = DiskProbe::default();
+        let looks = Arc::new(AtomicUsize::new(0));
         let (answer, disk) = mpsc::channel();
         let disk = Arc::new(parking_lot::Mutex::new(disk));
         let ask = || {
-            let (disk, looks) = (Arc::clone(&disk), Arc::clone(&looks));
+            let disk = Arc::clone(&disk);
+            let looks = Arc::clone(&looks);
             look.probe(move || {
                 looks.fetch_add(1, Ordering::Relaxed);
                 disk.lock().recv().map_err(|_| Error::NotFound)

@@ -157,7 +157,9 @@ impl Homes {
         name: &str,
         home: &Arc<TreeSlot>,
     ) -> Result<Result<()>> {
-        let (opener, home, name) = (self.opener.clone(), home.clone(), name.to_owned());
+        let opener = self.opener.clone();
+        let home = home.clone();
+        let name = name.to_owned();
         let was_swept = self.trees.was_swept(&kind.id(&name));
         let closed = self.trees.until_closed(&kind.id(&name));
         let opening = tokio::spawn(async move {
@@ -182,8 +184,10 @@ impl Homes {
         if !open.look.is_due() {
             return Ok(false);
         }
-        let (look, dir) = (open.look.clone(), self.opener.own_dir(kind, name));
-        let (existing, tree) = (self.opener.existing.clone(), kind.id(name));
+        let look = open.look.clone();
+        let dir = self.opener.own_dir(kind, name);
+        let existing = self.opener.existing.clone();
+        let tree = kind.id(name);
         let has_moved = move || {
             let found = existing
                 .find(&tree)
@@ -218,7 +222,8 @@ impl Homes {
 
     /// The names of the folders of a kind that there are, and of those that have been made and may be missing.
     pub(super) async fn names(&self, kind: TreeKind) -> Result<HashSet<OsString>> {
-        let (dir, made) = (self.opener.folder_of(kind), self.opener.known.names(kind));
+        let dir = self.opener.folder_of(kind);
+        let made = self.opener.known.names(kind);
         blocking(move || {
             let names = names_in(&dir).map_err(|e| Error::io("list the homes", e))?;
             Ok(names
@@ -323,7 +328,8 @@ impl Homes {
         name: &str,
         (site, id): (FolderLocation, String),
     ) -> Result<CommitHook> {
-        let (opener, tree) = (self.opener.clone(), kind.id(name));
+        let opener = self.opener.clone();
+        let tree = kind.id(name);
         let batch = opener.existing.put_in(Batch::new(), &tree, &site)?;
         let batch = opener.known.put_in(batch, &tree, &id)?;
         Ok(CommitHook::new(batch, move || {

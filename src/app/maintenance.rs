@@ -91,7 +91,8 @@ impl App {
     pub async fn expire_uploads(self: &Arc<Self>) -> Result<()> {
         let mut outcome = Ok(());
         for upload in self.uploads.expired_or_of(None) {
-            let (app, id) = (self.clone(), upload.record().root.clone());
+            let app = self.clone();
+            let id = upload.record().root.clone();
             outcome = outcome.and(
                 self.in_tree(&id, async move { app.abort_upload(&upload).await })
                     .await,
@@ -128,13 +129,12 @@ impl App {
             if self.maintenance.is_overrun() {
                 return outcome.and(Err(stuck("too many homes do not answer")));
             }
-            let (app, id) = (self.clone(), kind.id(&name));
+            let app = self.clone();
+            let id = kind.id(&name);
             let visit = async move {
                 app.homes.check_there(kind, &name).await?;
-                let (dir, is_swept) = (
-                    app.homes.dir_of(kind, &name),
-                    app.homes.is_swept(kind, &name),
-                );
+                let dir = app.homes.dir_of(kind, &name);
+                let is_swept = app.homes.is_swept(kind, &name);
                 if !super::blocking(move || is_due(&dir, is_swept)).await? {
                     return Ok(());
                 }
@@ -190,10 +190,8 @@ impl App {
     /// The homes and team folders that have come into being, with their quotas, though they may be missing. Nothing is made for who
     /// never came.
     async fn trees_there(&self) -> Result<Vec<(TreeKind, String, Option<u64>)>> {
-        let (homes, teams) = (
-            self.homes.names(TreeKind::Home).await?,
-            self.homes.names(TreeKind::Team).await?,
-        );
+        let homes = self.homes.names(TreeKind::Home).await?;
+        let teams = self.homes.names(TreeKind::Team).await?;
         let accounts = self
             .auth
             .list()

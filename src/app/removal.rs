@@ -139,7 +139,8 @@ impl Removals {
             .into_iter()
             .map(|(id, removal)| (id, Arc::new(removal)))
             .collect();
-        let (turn, purging) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        let turn = tokio::sync::Mutex::default();
+        let purging = tokio::sync::Mutex::default();
         Ok(Self {
             table,
             all: RwLock::new(all),
@@ -212,8 +213,10 @@ impl Removals {
                 .any(|other| other.kind == kind && other.folder == folder);
             if !is_named && !app.homes.is_there(kind, &folder).await? {
                 let removed = time::unix_seconds(now);
-                let (tree, existing) = (app.homes.known_id(kind, name), None);
-                let (name, settled) = (name.into(), false);
+                let tree = app.homes.known_id(kind, name);
+                let existing = None;
+                let name = name.into();
+                let settled = false;
                 return Ok(RemovalRecord {
                     kind,
                     name,

@@ -167,7 +167,8 @@ impl App {
             .new_removal(self, kind, name, FilesDisposal::Keep)
             .await?;
         removal.settled = true;
-        let (id, folder) = (crate::state::table::new_id()?, removal.folder.clone());
+        let id = crate::state::table::new_id()?;
+        let folder = removal.folder.clone();
         tracing::warn!(
             place = removal.place(),
             "files of an earlier holder of the name lie aside"

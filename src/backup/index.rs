@@ -39,7 +39,8 @@ impl fmt::Debug for IndexWriter<'_> {
 
 impl<'a> IndexWriter<'a> {
     pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&BackupStats)) -> Self {
-        let (generation, settled) = (generation.to_owned(), Instant::now());
+        let generation = generation.to_owned();
+        let settled = Instant::now();
         Self {
             generation,
             label: String::new(),
@@ -67,7 +68,8 @@ impl<'a> IndexWriter<'a> {
     /// Begins to put what was copied on the disk, which must not keep the copying waiting. One round at a time: what waits is bounded.
     fn begin_sync(&mut self) -> Result<()> {
         self.wait()?;
-        let (generation, lines) = (self.generation.clone(), std::mem::take(&mut self.waiting));
+        let generation = self.generation.clone();
+        let lines = std::mem::take(&mut self.waiting);
         self.waiting.push((self.label.clone(), Vec::new()));
         self.last_sync = Instant::now();
         self.sync_task = Some(std::thread::spawn(move || {

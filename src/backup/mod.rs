@@ -137,7 +137,8 @@ impl BackupRun {
     pub fn copy_files(&mut self, progress: &mut dyn FnMut(&BackupStats)) -> Result<bool> {
         let state = SledStore::read_export(&self.partial.join(STATE))?;
         let places = TreePaths::of(&state, &self.order.data_dir)?;
-        let (missing, trees) = (missing::find(&state, &places)?, self.trees(&places)?);
+        let missing = missing::find(&state, &places)?;
+        let trees = self.trees(&places)?;
         let mut index = IndexWriter::new(&self.partial, progress);
         let mut skip: Vec<&str> = NEVER.to_vec();
         skip.extend(trees.iter().map(String::as_str));

@@ -52,7 +52,8 @@ pub fn restore(
     let mut state = SledStore::read_export(&generation.join(STATE))?;
     let mut bindings = Bindings::of(&state)?;
     write_durably(&to.join(UNFINISHED), b"")?;
-    let (mut tally, mut told) = (BackupStats::default(), ProgressWatch(progress));
+    let mut tally = BackupStats::default();
+    let mut told = ProgressWatch(progress);
     let trees = index::trees(&generation)?;
     let skip: Vec<&str> = trees.iter().map(String::as_str).collect();
     copy_tree((&generation, to), REST, &skip, &mut tally, &mut told)?;
@@ -94,7 +95,8 @@ fn copy_tree(
     watch: &mut ProgressWatch<'_>,
 ) -> Result<()> {
     let below = if label == REST { "" } else { label };
-    let (from, to) = (from.join(FILES).join(below), to.join(below));
+    let from = from.join(FILES).join(below);
+    let to = to.join(below);
     make_folder(&to)?;
     let plan = CopyTreeOptions {
         skip,

@@ -124,10 +124,8 @@ async fn small_pictures_are_in_no_generation() {
 #[tokio::test]
 async fn one_that_is_deleted_meanwhile_counts_no_more() {
     let (around, export) = data_folder(1).await;
-    let (first, second) = (
-        whole(order(&around, None), &export),
-        whole(order(&around, None), &export),
-    );
+    let first = whole(order(&around, None), &export);
+    let second = whole(order(&around, None), &export);
     assert_eq!((first.number, second.number), (1, 2));
     let mut making = BackupRun::begin(order(&around, Some(2))).unwrap();
     fs::remove_dir_all(first.generation).unwrap();

@@ -93,7 +93,8 @@ impl Drive {
         place: &ResolvedPath<'_>,
         bench: ResolvedPreconditions,
     ) -> Result<DeletedItem> {
-        let (bench, is_twin) = (Arc::new(bench), has_twin(place).await?);
+        let bench = Arc::new(bench);
+        let is_twin = has_twin(place).await?;
         let outcome = place
             .root
             .tree
@@ -250,12 +251,11 @@ impl Drive {
         to: &'a VPath,
         access: Access,
     ) -> Result<(ResolvedPath<'a>, ResolvedPath<'a>)> {
-        let (source, target) = (
-            self.resolve_authorized(from, access).await?,
-            self.resolve_authorized(to, Access::Change).await?,
-        );
+        let source = self.resolve_authorized(from, access).await?;
+        let target = self.resolve_authorized(to, Access::Change).await?;
         refuse_root(&target)?;
-        let (one, other) = (source.resource_id(), target.resource_id());
+        let one = source.resource_id();
+        let other = target.resource_id();
         if one.root != other.root || (from != to && one == other) {
             return Ok((source, target));
         }

@@ -139,7 +139,9 @@ impl Drive {
             ..WriteOptions::by(self.identity.account.clone())
         };
         let copied = Mutex::new(leave.is_some().then(CopiedEntries::default));
-        let (from, to, aside) = (&source.root, &target.root, OnceLock::new());
+        let from = &source.root;
+        let to = &target.root;
+        let aside = OnceLock::new();
         let carriage = CrossStorageCopy {
             from,
             to,
@@ -301,7 +303,8 @@ impl CrossStorageCopy<'_> {
                 return Ok(folders);
             }
             for DirEntry { name, node, props } in page {
-                let (from, to) = (from.child(&name), to.child(&name));
+                let from = from.child(&name);
+                let to = to.child(&name);
                 self.check_depth(&to)?;
                 if node.folder {
                     folders.push((from, to));
@@ -380,10 +383,8 @@ impl CrossStorageCopy<'_> {
 
     /// Gives the copy exactly the dead properties of its source.
     async fn props(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<()> {
-        let (mut wanted, present) = (
-            self.from.tree.props(from).await?,
-            self.to.tree.props(to).await?,
-        );
+        let mut wanted = self.from.tree.props(from).await?;
+        let present = self.to.tree.props(to).await?;
         wanted.retain(|prop| !prop.is_link_tag());
         let is_wanted = |prop: &DeadProp| {
             wanted

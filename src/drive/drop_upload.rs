@@ -68,7 +68,8 @@ impl Drive {
         let upload = tree
             .begin_upload(&fresh.path, InitialContent::Empty, room)
             .await?;
-        let (bench, commit) = (bench.clone(), commit.clone());
+        let bench = bench.clone();
+        let commit = commit.clone();
         let ways = ways
             .into_iter()
             .map(|(way, _, commit)| (way.path.into_owned(), commit))
@@ -80,10 +81,8 @@ impl Drive {
 
 /// The names that a file may get, in order; the last is nobody's.
 fn candidate_names(path: &RelPath) -> Result<Vec<RelPath>> {
-    let (name, parent) = (
-        path.name().unwrap_or_default(),
-        path.parent().unwrap_or_default(),
-    );
+    let name = path.name().unwrap_or_default();
+    let parent = path.parent().unwrap_or_default();
     let numbers = (2..=MAX_NUMBER).map(|number| number.to_string());
     let fresh = format!("{:016x}", RandomState::new().hash_one(name));
     // Cut in two, some names are none.

@@ -150,7 +150,9 @@ impl Drive {
     /// Deletes all that lies in the trash now for good; returns how many items that were.
     pub async fn empty_trash(&self) -> Result<u64> {
         let tree = &self.own_home()?.tree;
-        let (mut count, mut after, mut outcome) = (0, None, Ok(()));
+        let mut count = 0;
+        let mut after = None;
+        let mut outcome = Ok(());
         loop {
             let page = tree.list_trash(after.as_deref(), PAGE).await?;
             let Some(last) = page.last() else {
@@ -257,7 +259,8 @@ impl Drive {
     async fn trash_view(&self, folder: Option<&VPath>) -> Result<TrashView> {
         let home = self.own_home()?;
         let Some(folder) = folder else {
-            let (root, watch) = (Arc::clone(home), self.read_access(None));
+            let root = Arc::clone(home);
+            let watch = self.read_access(None);
             return Ok(TrashView {
                 root,
                 base: VPath::root(),

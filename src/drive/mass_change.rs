@@ -128,12 +128,14 @@ impl Drive {
         let key = (root.id.clone(), credential(&self.identity));
         if item.is_none() {
             if let Some(window) = context.mass_changes.count(&key, harm) {
-                let (drive, root) = (self.clone(), root.clone());
+                let drive = self.clone();
+                let root = root.clone();
                 tokio::spawn(async move { log(drive.check_mass_change(&root, key, window).await) });
             }
             return;
         }
-        let (drive, root) = (self.clone(), root.clone());
+        let drive = self.clone();
+        let root = root.clone();
         // Large folders take their time to count: nobody waits for it.
         tokio::spawn(async move { log(drive.count_item(&root, key, item).await) });
     }

@@ -234,7 +234,8 @@ impl Drive {
 
     /// The only entry of a drive that shows one file.
     async fn single_file_entry(&self, with_props: bool) -> Result<DirEntry> {
-        let (tree, path) = (&self.home.tree, &self.identity.scope);
+        let tree = &self.home.tree;
+        let path = &self.identity.scope;
         let props = if with_props {
             tree.props(path).await.map_err(gone)?
         } else {

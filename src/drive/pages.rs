@@ -44,7 +44,8 @@ impl Drive {
             .await?;
         let is_top = place.mount.is_none() && place.path.is_root();
         let watch = self.read_access(place.mount);
-        let (mut listing, mut all) = (watch.clone().revocable_listing(inner), Vec::new());
+        let mut listing = watch.clone().revocable_listing(inner);
+        let mut all = Vec::new();
         loop {
             let page = listing.next_page().await?;
             if page.is_empty() {
@@ -67,7 +68,9 @@ impl Drive {
         most: usize,
     ) -> Result<Vec<DirEntry>> {
         let mut listing = self.list(path, false).await?;
-        let (mut lowest, mut read, mut turn) = (LowestNames::new(most), 0, None);
+        let mut lowest = LowestNames::new(most);
+        let mut read = 0;
+        let mut turn = None;
         loop {
             let entries = listing.next_page().await?;
             if entries.is_empty() {

@@ -77,7 +77,9 @@ impl Drive {
 
     /// The top of the home.
     pub(super) fn top(&self) -> ResolvedPath<'static> {
-        let (root, rights, quota) = (self.home.clone(), self.identity.rights, self.identity.quota);
+        let root = self.home.clone();
+        let rights = self.identity.rights;
+        let quota = self.identity.quota;
         ResolvedPath {
             root,
             path: Cow::Owned(VPath::root()),

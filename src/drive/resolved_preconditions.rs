@@ -164,7 +164,8 @@ impl ResolvedPreconditions {
             return Err(Error::Forbidden("This account has been removed."));
         }
         self.check()?;
-        let (held, now) = (self.locks.read_guard(), Instant::now());
+        let held = self.locks.read_guard();
+        let now = Instant::now();
         self.if_header.check(&held, present, now)?;
         if self
             .lock_scopes
@@ -173,13 +174,12 @@ impl ResolvedPreconditions {
         {
             return Ok(Vec::new());
         }
-        let (who, tokens) = (
-            &self.if_header.holder,
-            self.if_header
-                .preconditions
-                .submitted_tokens()
-                .collect::<Vec<_>>(),
-        );
+        let who = &self.if_header.holder;
+        let tokens = self
+            .if_header
+            .preconditions
+            .submitted_tokens()
+            .collect::<Vec<_>>();
         let admitted = self.lock_scopes.iter().try_for_each(|need| match need {
             LockScope::Content(spot) => held.check_content(spot, who, &tokens, now),
             LockScope::NewMember(_) if present.is_some() => Ok(()),
@@ -252,9 +252,14 @@ impl Drive {
         needs: Vec<LockScope>,
     ) -> Result<ResolvedPreconditions> {
         let claim = self.resolve_if_header(place, terms).await?;
-        let (root, locks, mounts) = (changed.root.clone(), self.locks.clone(), Vec::new());
-        let (ended, met_folder, following) = (Mutex::default(), AtomicBool::default(), None);
-        let (access, discreet) = (self.identity.access.clone(), self.hides_lock_holders());
+        let root = changed.root.clone();
+        let locks = self.locks.clone();
+        let mounts = Vec::new();
+        let ended = Mutex::default();
+        let met_folder = AtomicBool::default();
+        let following = None;
+        let access = self.identity.access.clone();
+        let discreet = self.hides_lock_holders();
         let bench = ResolvedPreconditions {
             root,
             access,
@@ -348,132 +353,4 @@ impl Drive {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::LocksConfig;
-    use crate::drive::locks::LockRequest;
-    use crate::model::{AccountName, Identity, Irrevocable, Role, VPath};
-    use crate::state::memory::MemoryStore;
-    use crate::storage::Expect;
-    use crate::storage::local::{LocalSettings, LocalTree};
-
-    async fn drive(dir: &std::path::Path) -> Drive {
-        let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
-        let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
-            .await
-            .unwrap();
-        let identity = Identity::whole(
-            AccountName::parse("ana").unwrap(),
-            Role::User,
-            None,
-            Arc::new(Irrevocable),
-        );
-        Drive::new(
-            Arc::new(identity),
-            Arc::new(NamedTree::new("home/ana".into(), tree)),
-            Arc::new(locks),
-        )
-    }
-
-    #[tokio::test]
-    async fn a_removal_ends_the_locks_there_and_none_granted_since() {
-        let dir = tempfile::tempdir().unwrap();
-        let drive = drive(dir.path()).await;
-        let path = |text| VPath::parse(text).unwrap();
-        let request = || LockRequest {
-            owner: String::new(),
-            shared: false,
-            deep: false,
-            folder: false,
-            timeout: None,
-        };
-        let old = drive
-            .lock(&path("a/b"), request(), Preconditions::default())
-            .await
-            .unwrap();
-        let terms = Preconditions {
-            lock_tokens: old.token.iter().cloned().collect(),
-            ..Preconditions::default()
-        };
-        let at = path("a");
-        let place = drive.resolve_authorized(&at, Access::Change).await.unwrap();
-        let bench = drive
-            .resolve_preconditions(&place, terms, scopes_to_delete(&place))
-            .await
-            .unwrap();
-        bench
-            .write_options()
-            .preconditions
-            .check_and_apply(None, &mut || Ok(()))
-            .unwrap();
-        let new = drive
-            .lock(&path("a"), request(), Preconditions::default())
-            .await
-            .unwrap();
-        drive.locks.release_gone(bench.ended_locks()).await;
-        assert_eq!(drive.locks_on(&path("a")), [new]);
-        assert!(drive.locks_on(&path("a/b")).is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_lock_that_must_make_its_file_does_not_take_over_anothers() {
-        let dir = tempfile::tempdir().unwrap();
-        let drive = drive(dir.path()).await;
-        let path = VPath::parse("a").unwrap();
-        let request = LockRequest {
-            owner: String::new(),
-            shared: false,
-            deep: false,
-            folder: false,
-            timeout: None,
-        };
-        let lock = drive
-            .lock(&path, request, Preconditions::default())
-            .await
-            .unwrap();
-        std::fs::write(dir.path().join("a"), "made meanwhile").unwrap();
-        let absent = Preconditions {
-            expect: Expect::Absent,
-            ..Preconditions::default()
-        };
-        assert!(matches!(
-            drive.create_locked(&path, &lock, &absent).await,
-            Err(Error::PreconditionFailed)
-        ));
-        drive
-            .create_locked(&path, &lock, &Preconditions::default())
-            .await
-            .unwrap();
-        assert_eq!(
-            std::fs::read(dir.path().join("a")).unwrap(),
-            b"made meanwhile"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_removal_that_does_not_happen_ends_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let drive = drive(dir.path()).await;
-        let path = VPath::parse("a").unwrap();
-        let request = LockRequest {
-            owner: String::new(),
-            shared: false,
-            deep: false,
-            folder: false,
-            timeout: None,
-        };
-        let lock = drive
-            .lock(&path, request, Preconditions::default())
-            .await
-            .unwrap();
-        let terms = Preconditions {
-            lock_tokens: lock.token.iter().cloned().collect(),
-            ..Preconditions::default()
-        };
-        assert!(matches!(
-            drive.delete(&path, terms).await,
-            Err(Error::NotFound)
-        ));
-        assert_eq!(drive.locks_on(&path).len(), 1);
-    }
-}
+mod tests;

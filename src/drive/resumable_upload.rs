@@ -51,13 +51,11 @@ impl Drive {
             )
             .await?;
         self.check_early(&place, &commit).await?;
-        let (tree, room) = (
-            &place.root.tree,
-            SpaceRequest {
-                len: Some(len),
-                limit: place.quota,
-            },
-        );
+        let tree = &place.root.tree;
+        let room = SpaceRequest {
+            len: Some(len),
+            limit: place.quota,
+        };
         // What is wrong with the place is told before a byte has come; nothing of this stays.
         drop(
             tree.begin_upload(

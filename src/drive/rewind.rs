@@ -158,7 +158,8 @@ impl Drive {
             quota: None,
             ..place.clone()
         };
-        let (mut discarded, mut next) = (DeletedItems::default(), 0);
+        let mut discarded = DeletedItems::default();
+        let mut next = 0;
         // The records of shares that follow a step must not reach the disk before it.
         let way = StepOptions {
             needed: &rewind.needed,
@@ -299,7 +300,8 @@ struct StepOptions<'a> {
 
 /// Another path of the same root.
 fn at(place: &ResolvedPath<'_>, path: &RelPath) -> ResolvedPath<'static> {
-    let (root, mount) = (place.root.clone(), place.mount.clone());
+    let root = place.root.clone();
+    let mount = place.mount.clone();
     let below = path.names().count();
     ResolvedPath {
         root,
@@ -313,7 +315,8 @@ fn at(place: &ResolvedPath<'_>, path: &RelPath) -> ResolvedPath<'static> {
 
 /// Where the root of a place shows in the drive, and which of its paths that is.
 fn top_of(path: &VPath, place: &ResolvedPath<'_>) -> (VPath, RelPath) {
-    let (mut seen, mut real) = (path.clone(), place.path.clone().into_owned());
+    let mut seen = path.clone();
+    let mut real = place.path.clone().into_owned();
     while let (Some(above), Some(parent)) = (seen.parent(), real.parent()) {
         (seen, real) = (above, parent);
     }
@@ -366,7 +369,9 @@ async fn list_actions(
     rewind: &RewindPlan,
     seen: &impl Fn(&RelPath) -> VPath,
 ) -> Result<Vec<RewoundPath>> {
-    let (mut changes, mut discarded, mut next) = (Vec::new(), DeletedItems::default(), 0);
+    let mut changes = Vec::new();
+    let mut discarded = DeletedItems::default();
+    let mut next = 0;
     loop {
         let (steps, end) = rewind.steps.read(next).await?;
         if steps.is_empty() || changes.len() == MAX_LISTED {
@@ -421,67 +426,4 @@ fn action_of(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Durability, LocksConfig};
-    use crate::drive::locks::Locks;
-    use crate::drive::named_tree::NamedTree;
-    use crate::model::{AccountName, Identity, Irrevocable, Role};
-    use crate::state::memory::MemoryStore;
-    use crate::storage::local::{LocalSettings, LocalTree};
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    const MANY: usize = 50;
-
-    #[tokio::test]
-    async fn many_steps_wait_for_the_disk_together() {
-        let dir = tempfile::tempdir().unwrap();
-        let settings = LocalSettings {
-            durability: Durability::Strict,
-            ..LocalSettings::RELAXED
-        };
-        let tree = LocalTree::open(dir.path(), settings).unwrap();
-        let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
-            .await
-            .unwrap();
-        let identity = Identity::whole(
-            AccountName::parse("ana").unwrap(),
-            Role::User,
-            None,
-            Arc::new(Irrevocable),
-        );
-        let root = Arc::new(NamedTree::new("home/ana".into(), tree.clone()));
-        let drive = Drive::new(Arc::new(identity), root, Arc::new(locks));
-        let path = |text: &str| VPath::parse(text).unwrap();
-        let moment = SystemTime::now();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        for n in 0..MANY {
-            std::fs::write(dir.path().join(format!("{n}")), "x").unwrap();
-            let (from, to) = (path(&format!("{n}")), path(&format!("new {n}")));
-            let before = tree.sync_count();
-            drive
-                .rename(&from, &to, false, Preconditions::default())
-                .await
-                .unwrap();
-            assert!(
-                tree.sync_count() >= before + 2,
-                "a change alone waits for itself"
-            );
-        }
-        let before = tree.sync_count();
-        let wish = RewindRequest {
-            moment,
-            only: Vec::new(),
-            dry_run: false,
-        };
-        let report = drive.rewind(&VPath::root(), wish).await.unwrap();
-        let waited = tree.sync_count() - before;
-        assert!(
-            (report.count, waited) == (MANY as u64, 0),
-            "{} steps, {waited} waits",
-            report.count
-        );
-        assert!((0..MANY).all(|n| dir.path().join(format!("{n}")).exists()));
-    }
-}
+mod tests;

@@ -200,7 +200,8 @@ async fn to_view_is_to_change_nothing() {
         .await
         .unwrap();
     let token = lock.token.unwrap();
-    let (at, to) = (path("docs/a"), path("docs/z"));
+    let at = path("docs/a");
+    let to = path("docs/z");
     let remove = vec![PropChange::Remove {
         ns: String::new(),
         name: "x".into(),
@@ -318,11 +319,9 @@ async fn to_drop_is_to_add_unseen() {
 #[tokio::test]
 async fn locks_hold_across_scopes_and_show_within_them() {
     let home = TestHome::new().await;
-    let (whole, docs, inner) = (
-        home.drive("", Rights::Edit),
-        home.drive("docs", Rights::Edit),
-        home.drive("docs/in", Rights::Edit),
-    );
+    let whole = home.drive("", Rights::Edit);
+    let docs = home.drive("docs", Rights::Edit);
+    let inner = home.drive("docs/in", Rights::Edit);
     let lock = docs
         .lock(&path(""), deep_lock(), Preconditions::default())
         .await
@@ -440,10 +439,12 @@ async fn context_of(ana: &TestHome, ben: &Arc<NamedTree>) -> Arc<DriveContext> {
 
 /// Ana's home, the context, and ben's drive.
 async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<DriveContext>, Drive) {
-    let (ana, ben) = (TestHome::new().await, TestHome::new().await);
+    let ana = TestHome::new().await;
+    let ben = TestHome::new().await;
     let root = Arc::new(NamedTree::new("home/ben".into(), ben.root.tree.clone()));
     let context = context_of(&ana, &root).await;
-    let (at, to) = (path("docs"), name("ben").into());
+    let at = path("docs");
+    let to = name("ben").into();
     let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
     let new = NewShare {
         path: at,
@@ -530,11 +531,9 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
         .await
         .unwrap();
     let first = context.sharing.shares.of(&name("ana"))[0].clone();
-    let (path, node, to) = (
-        first.path(),
-        first.node,
-        context.sharing.groups.bind(&Grantee::Group(crew)).unwrap(),
-    );
+    let path = first.path();
+    let node = first.node;
+    let to = context.sharing.groups.bind(&Grantee::Group(crew)).unwrap();
     let new = NewShare {
         path,
         node,
@@ -552,7 +551,8 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
         .unwrap()
         .id
         .clone();
-    let (mut is_full, long) = (false, "\"".repeat(200));
+    let mut is_full = false;
+    let long = "\"".repeat(200);
     for (n, member) in members.iter().enumerate() {
         let changed = match n % 2 {
             0 => context.sharing.shares.rename(member, &id, &long).await,

@@ -145,7 +145,8 @@ impl Links {
             index.by_token.insert(record.token.clone(), id.clone());
             index.by_id.insert(id, Arc::new(record));
         }
-        let (index, changing) = (RwLock::new(index), tokio::sync::Mutex::default());
+        let index = RwLock::new(index);
+        let changing = tokio::sync::Mutex::default();
         Ok(Self {
             table,
             store,

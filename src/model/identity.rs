@@ -147,8 +147,12 @@ impl Identity {
         quota: Option<u64>,
         access: Arc<dyn AccessCheck>,
     ) -> Self {
-        let (account_id, generation) = (Arc::default(), 0);
-        let (via, scope, target, rights) = (Via::Password, RelPath::default(), None, Rights::Edit);
+        let account_id = Arc::default();
+        let generation = 0;
+        let via = Via::Password;
+        let scope = RelPath::default();
+        let target = None;
+        let rights = Rights::Edit;
         Self {
             account,
             account_id,

@@ -77,11 +77,11 @@ pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
 pub fn http_date(time: SystemTime) -> String {
     let c = civil(unix_seconds(time));
-    let (day, month) = (
-        DAYS.get(c.weekday).unwrap_or(&"Thu"),
-        MONTHS.get(c.month - 1).unwrap_or(&"Jan"),
-    );
-    let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
+    let day = DAYS.get(c.weekday).unwrap_or(&"Thu");
+    let month = MONTHS.get(c.month - 1).unwrap_or(&"Jan");
+    let h = c.seconds / 3600;
+    let m = c.seconds / 60 % 60;
+    let s = c.seconds % 60;
     format!(
         "{day}, {:02} {month} {:04} {h:02}:{m:02}:{s:02} GMT",
         c.day, c.year
@@ -91,7 +91,9 @@ pub fn http_date(time: SystemTime) -> String {
 /// `1994-11-06T08:49:37Z` (RFC 3339), as `creationdate` wants it.
 pub fn iso_date(time: SystemTime) -> String {
     let c = civil(unix_seconds(time));
-    let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
+    let h = c.seconds / 3600;
+    let m = c.seconds / 60 % 60;
+    let s = c.seconds % 60;
     format!(
         "{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z",
         c.year, c.month, c.day
@@ -220,10 +222,12 @@ pub fn parse_http_date(text: &str) -> Option<SystemTime> {
 
 /// Gregorian date of a day count, by the era arithmetic of Howard Hinnant's `civil_from_days`.
 fn civil(seconds: i64) -> Civil {
-    let (days, seconds) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+    let days = seconds.div_euclid(86400);
+    let seconds = seconds.rem_euclid(86400);
     let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
     let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
@@ -248,7 +252,8 @@ fn civil(seconds: i64) -> Civil {
 fn days_since_epoch(year: i64, month: usize, day: i64) -> i64 {
     let month = i64::try_from(month).unwrap_or(1);
     let year = year - i64::from(month <= 2);
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
     let shifted_month = if month > 2 { month - 3 } else { month + 9 };
     let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468

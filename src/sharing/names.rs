@@ -72,7 +72,8 @@ mod tests {
     use super::*;
 
     fn given(names: &[&str]) -> Vec<String> {
-        let (folder, mut all) = (VPath::parse("in").unwrap(), UniqueNames::default());
+        let folder = VPath::parse("in").unwrap();
+        let mut all = UniqueNames::default();
         names
             .iter()
             .map(|name| all.assign(&folder, name, "Shared"))
@@ -100,7 +101,8 @@ mod tests {
     /// Trying each number for each of them would take minutes.
     #[test]
     fn many_equal_names_are_given_at_once() {
-        let (long, same) = ("y".repeat(255), "same".to_owned());
+        let long = "y".repeat(255);
+        let same = "same".to_owned();
         let names: Vec<_> = (0..20_000)
             .map(|n| {
                 if n % 2 == 0 {

@@ -60,7 +60,9 @@ impl Teams {
             .into_iter()
             .map(|(name, team)| (name, Arc::new(team)))
             .collect();
-        let (all, leaving, changing) = (RwLock::new(all), RwLock::default(), Mutex::default());
+        let all = RwLock::new(all);
+        let leaving = RwLock::default();
+        let changing = Mutex::default();
         Ok(Self {
             table,
             all,
@@ -164,7 +166,8 @@ impl Teams {
     /// Whether a new team folder may have this name: `Exists`, also for one that differs in case alone.
     pub fn check_free(&self, name: &str) -> Result<()> {
         let folded = name.to_lowercase();
-        let (all, leaving) = (self.all.read(), self.leaving.read());
+        let all = self.all.read();
+        let leaving = self.leaving.read();
         let taken = all
             .keys()
             .chain(&*leaving)

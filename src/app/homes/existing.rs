@@ -69,7 +69,8 @@ impl ExistingFolders {
             .into_iter()
             .map(|(tree, record)| (tree, entry(record)))
             .collect();
-        let (data_dir, allowed) = (data_dir.to_owned(), allowed.to_owned());
+        let data_dir = data_dir.to_owned();
+        let allowed = allowed.to_owned();
         Ok(Self {
             table,
             data_dir,

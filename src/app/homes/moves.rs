@@ -31,7 +31,8 @@ impl Homes {
         to: &AccountName,
     ) -> Result<()> {
         self.home_of(to).await?;
-        let (here, there) = (self.home_dir(from), self.home_dir(to));
+        let here = self.home_dir(from);
+        let there = self.home_dir(to);
         // What lies in place comes to lie aside first, in the data folder.
         let aside = self.opener.folder_of(TreeKind::Home);
         let is_existing = self
@@ -44,7 +45,9 @@ impl Homes {
                 return Err(LINKED);
             }
             let disk_of = |dir: &PathBuf| inode_of(dir).ok().map(|(disk, _)| disk);
-            let (from, to, through) = (disk_of(&here), disk_of(&there), disk_of(&aside).filter(|_| is_existing));
+            let from = disk_of(&here);
+            let to = disk_of(&there);
+            let through = disk_of(&aside).filter(|_| is_existing);
             let is_other = |other: Option<u64>| from.zip(other).is_some_and(|(from, other)| from != other);
             if is_other(to) || is_other(through) {
                 return Err(Error::Forbidden(
@@ -137,7 +140,8 @@ impl Homes {
         name: &str,
         id: &str,
     ) -> Result<bool> {
-        let (dir, id) = (self.opener.own_dir(kind, name), id.to_owned());
+        let dir = self.opener.own_dir(kind, name);
+        let id = id.to_owned();
         blocking_with_timeout(move || {
             Ok(dir.exists() && LocalTree::id_at(&dir)?.is_none_or(|found| found != id))
         })
@@ -160,10 +164,8 @@ impl Homes {
         folder: &str,
     ) -> Result<()> {
         self.close(kind, name);
-        let (from, to) = (
-            self.opener.own_dir(kind, name),
-            self.opener.own_dir(kind, folder),
-        );
+        let from = self.opener.own_dir(kind, name);
+        let to = self.opener.own_dir(kind, folder);
         blocking(move || {
             // After a crash it may be there already.
             if to.symlink_metadata().is_ok() {
@@ -187,16 +189,15 @@ impl Homes {
         if self.opener.existing.path_of(&to.0.id(to.1)).is_some() {
             return Err(IN_PLACE);
         }
-        let (from, place) = (
-            self.opener.own_dir(aside.0, aside.1),
-            self.opener.own_dir(to.0, to.1),
-        );
+        let from = self.opener.own_dir(aside.0, aside.1);
+        let place = self.opener.own_dir(to.0, to.1);
         let until = Instant::now() + folders::PURGE_PATIENCE;
         loop {
             self.close(to.0, to.1);
             // First: what lies there at the next use is its home then, whatever a crash leaves.
             self.forget(to.0, to.1).await?;
-            let (from, place) = (from.clone(), place.clone());
+            let from = from.clone();
+            let place = place.clone();
             let exchanged = blocking(move || {
                 let taken = purge_folder(&place.join(".sarang")).and_then(|()| {
                     match std::fs::remove_dir(&place) {
@@ -230,7 +231,8 @@ impl Homes {
         left: &LeftFolder,
         (kind, folder): (TreeKind, &str),
     ) -> Result<()> {
-        let (left, to) = (left.clone(), self.opener.own_dir(kind, folder));
+        let left = left.clone();
+        let to = self.opener.own_dir(kind, folder);
         blocking(move || {
             let Some(from) = dir_of(&left)? else { return Ok(()) };
             let moved = move_content(&from, &to);

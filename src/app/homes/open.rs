@@ -99,7 +99,8 @@ impl TreeSlot {
         let Some(OpenTree { root, tree, look }) = cell.into_inner() else {
             return Ok(None);
         };
-        let (id, held) = (root.id.clone(), root.tree.retention_hold());
+        let id = root.id.clone();
+        let held = root.tree.retention_hold();
         drop(root);
         match LocalTree::close(tree) {
             Ok(tree) => Ok(Some((

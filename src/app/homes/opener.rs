@@ -84,7 +84,8 @@ impl Opener {
         id: Arc<str>,
         was_swept: bool,
     ) -> Result<OpenTree> {
-        let (tree, settings) = (kind.id(name), self.settings);
+        let tree = kind.id(name);
+        let settings = self.settings;
         let dir = self.find_dir(kind, name).await?;
         let opened = blocking(move || {
             let found = LocalTree::open_known(&dir, &id, was_swept, settings)?;
@@ -98,9 +99,11 @@ impl Opener {
 
     /// Makes a tree, or takes over one from before trees had ids.
     async fn open_first(&self, kind: TreeKind, name: &str) -> Result<OpenTree> {
-        let (tree, settings) = (kind.id(name), self.settings);
+        let tree = kind.id(name);
+        let settings = self.settings;
         let dir = self.find_dir(kind, name).await?;
-        let (folder, others) = (self.folder_of(kind), self.made_in_data_folder(kind));
+        let folder = self.folder_of(kind);
+        let others = self.made_in_data_folder(kind);
         let data = self.dir.clone();
         let is_existing = self.existing.path_of(&tree).is_some();
         let (opened, id) = blocking(move || {

@@ -73,7 +73,8 @@ impl App {
             created: view.created,
             ..removal
         };
-        let (id, table) = (new_id()?, &self.removals.table);
+        let id = new_id()?;
+        let table = &self.removals.table;
         self.auth
             .begin_removal(name, table.put_in(Batch::new(), &id, &removal)?)
             .await?;
@@ -91,7 +92,8 @@ impl App {
             created: team.created,
             ..removal
         };
-        let (id, table) = (new_id()?, &self.removals.table);
+        let id = new_id()?;
+        let table = &self.removals.table;
         self.sharing
             .teams
             .remove(name, table.put_in(Batch::new(), &id, &removal)?)

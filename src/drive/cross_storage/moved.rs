@@ -108,10 +108,8 @@ impl CrossStorageCopy<'_> {
             count: 0,
         };
         let mut copied = self.copied.lock().take().unwrap_or_default();
-        let (node, props) = (
-            self.from.tree.stat(source).await?,
-            self.from.tree.props(source).await?,
-        );
+        let node = self.from.tree.stat(source).await?;
+        let props = self.from.tree.props(source).await?;
         let mut due = self
             .recopy(&mut copied, &mut junk, (source, copy), (&node, &props))
             .await?;
@@ -124,7 +122,8 @@ impl CrossStorageCopy<'_> {
                     break;
                 }
                 for entry in page {
-                    let (from, to) = (from.child(&entry.name), to.child(&entry.name));
+                    let from = from.child(&entry.name);
+                    let to = to.child(&entry.name);
                     self.check_depth(&to)?;
                     due.extend(
                         self.recopy(
@@ -153,7 +152,8 @@ impl CrossStorageCopy<'_> {
         (from, to): (&RelPath, &RelPath),
         (node, props): (&Node, &[DeadProp]),
     ) -> Result<Vec<(RelPath, RelPath)>> {
-        let (was, is) = (copied.take(to), copied.stamp(node, props));
+        let was = copied.take(to);
+        let is = copied.stamp(node, props);
         if was == Some(is) {
             if node.folder {
                 self.props(from, to, self.unconditional.clone()).await?;

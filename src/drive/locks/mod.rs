@@ -108,7 +108,8 @@ impl Locks {
             index: RwLock::default(),
             check: OnceLock::new(),
         };
-        let (mut after, mut over) = (String::new(), Vec::new());
+        let mut after = String::new();
+        let mut over = Vec::new();
         loop {
             let page = locks.store.scan(PREFIX, &after, 500).await?;
             let Some((last, _)) = page.last() else { break };
@@ -199,7 +200,8 @@ impl Locks {
             ends: now + self.term(request.timeout),
         });
         let (admitted, over) = {
-            let (mut index, alive) = (self.index.write(), self.alive(now));
+            let mut index = self.index.write();
+            let alive = self.alive(now);
             let mut over = index.take_expired(now, DELETED_AT_ONCE);
             // What counts no more must not come back beside this one.
             over.extend(index.take_over(&lock, &alive));
@@ -229,7 +231,8 @@ impl Locks {
     ) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = {
-            let (mut index, alive) = (self.index.write(), self.alive(now));
+            let mut index = self.index.write();
+            let alive = self.alive(now);
             let is_own = |lock: &&Arc<Lock>| {
                 alive.is_live(lock) && lock.covers(spot) && lock.holder.is(holder)
             };
@@ -250,7 +253,8 @@ impl Locks {
     /// cut the lock may be there again, for the rest of its time.
     pub async fn release(&self, spot: &ResourceId, holder: &LockHolder, token: &str) -> Result<()> {
         {
-            let (mut index, alive) = (self.index.write(), self.alive(Instant::now()));
+            let mut index = self.index.write();
+            let alive = self.alive(Instant::now());
             let present = index
                 .by_token
                 .get(token)

@@ -42,7 +42,9 @@ async fn locks() -> Locks {
 
 #[tokio::test]
 async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
-    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let locks = locks().await;
+    let ana = account("ana");
+    let ben = account("ben");
     let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
     for request in [exclusive(false), shared()] {
         let refused = locks.grant(spot("a/b"), &ben, request).await;
@@ -74,7 +76,9 @@ async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
 
 #[tokio::test]
 async fn a_deep_lock_conflicts_with_what_is_locked_below() {
-    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let locks = locks().await;
+    let ana = account("ana");
+    let ben = account("ben");
     locks
         .grant(spot("a/b/c"), &ana, exclusive(false))
         .await
@@ -95,9 +99,13 @@ async fn a_deep_lock_conflicts_with_what_is_locked_below() {
 
 #[tokio::test]
 async fn changes_pass_only_with_the_token_and_the_account() {
-    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let locks = locks().await;
+    let ana = account("ana");
+    let ben = account("ben");
     let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
-    let (held, now, token) = (locks.read_guard(), Instant::now(), lock.token.as_str());
+    let held = locks.read_guard();
+    let now = Instant::now();
+    let token = lock.token.as_str();
     assert!(
         held.check_content(&spot("a/x"), &ana, &[token], now)
             .is_ok()
@@ -118,7 +126,9 @@ async fn changes_pass_only_with_the_token_and_the_account() {
 
 #[tokio::test]
 async fn shared_locks_stand_beside_each_other() {
-    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let locks = locks().await;
+    let ana = account("ana");
+    let ben = account("ben");
     let hers = locks.grant(spot("a"), &ana, shared()).await.unwrap();
     let his = locks.grant(spot("a"), &ben, shared()).await.unwrap();
     let held = locks.read_guard();
@@ -134,7 +144,9 @@ async fn shared_locks_stand_beside_each_other() {
 
 #[tokio::test]
 async fn both_spellings_of_a_name_are_one_place() {
-    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let locks = locks().await;
+    let ana = account("ana");
+    let ben = account("ben");
     locks
         .grant(spot("cafe\u{301}"), &ana, exclusive(true))
         .await
@@ -154,7 +166,8 @@ async fn terms_are_the_smaller_of_asked_and_allowed() {
         max_timeout: 1000,
         ..LocksConfig::default()
     };
-    let (locks, ana) = (locks_with(limits).await, account("ana"));
+    let locks = locks_with(limits).await;
+    let ana = account("ana");
     for (name, asked, granted) in [
         ("a", None, 600),
         ("b", Some(5), 5),
@@ -180,7 +193,9 @@ async fn the_caps_hold() {
         per_resource: 2,
         ..LocksConfig::default()
     };
-    let (locks, ana, ben) = (locks_with(limits).await, account("ana"), account("ben"));
+    let locks = locks_with(limits).await;
+    let ana = account("ana");
+    let ben = account("ben");
     for _ in 0..2 {
         locks.grant(spot("a"), &ana, shared()).await.unwrap();
     }
@@ -199,7 +214,8 @@ async fn the_caps_hold() {
 /// Whoever takes locks that are over at once fills neither memory nor the records, and holds none against the caps.
 #[tokio::test]
 async fn what_is_over_goes_with_the_next_lock() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     let limits = LocksConfig {
         per_account: 3,
         ..LocksConfig::default()
@@ -245,7 +261,8 @@ async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
         per_account: 60,
         ..LocksConfig::default()
     };
-    let (locks, ana) = (locks_with(limits).await, account("ana"));
+    let locks = locks_with(limits).await;
+    let ana = account("ana");
     let visitor = |link: usize| LockHolder {
         via: Via::Link(format!("l{link}")),
         ..account("ana")
@@ -268,7 +285,8 @@ async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
 
 #[tokio::test]
 async fn locks_survive_a_restart_and_the_swept_do_not() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
@@ -300,7 +318,8 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
 
 #[tokio::test]
 async fn a_lock_that_cannot_be_remembered_is_not_granted() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
@@ -314,7 +333,8 @@ async fn a_lock_that_cannot_be_remembered_is_not_granted() {
 
 #[tokio::test]
 async fn names_that_nfc_makes_longer_survive_a_restart() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
@@ -334,7 +354,8 @@ async fn names_that_nfc_makes_longer_survive_a_restart() {
 
 #[tokio::test]
 async fn records_whose_time_is_over_are_gone_after_a_restart() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
@@ -352,7 +373,8 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
 
 #[tokio::test]
 async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
-    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let store = MemoryStore::new();
+    let ana = account("ana");
     store.slow_down();
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
@@ -369,7 +391,8 @@ async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
 
 #[tokio::test]
 async fn what_goes_ends_the_locks_there_and_no_others() {
-    let (locks, ana) = (locks().await, account("ana"));
+    let locks = locks().await;
+    let ana = account("ana");
     let gone = [
         locks.grant(spot("a"), &ana, exclusive(false)).await,
         locks.grant(spot("a/b"), &ana, exclusive(false)).await,

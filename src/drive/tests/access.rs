@@ -147,7 +147,8 @@ impl AccessFixture {
     /// All that the two have: files with what they hold, trash and versions, properties, locks, shares. What a failure leaves behind
     /// is removed on another thread: it is waited for.
     async fn state(&self) -> String {
-        let (mut last, mut same) = (String::new(), 0);
+        let mut last = String::new();
+        let mut same = 0;
         for _ in 0..1000 {
             let now = self.look().await;
             let stages = [&self.ana, &self.ben].iter().any(|home| home.stages());
@@ -249,9 +250,8 @@ async fn lock(drive: &Drive, at: &str) -> Result<()> {
 }
 
 async fn done(world: &AccessFixture, drive: &Drive, doing: Operation) -> Result<()> {
-    let (none, share) = (Preconditions::default(), |rest: &str| {
-        format!("{SHARE}/{rest}")
-    });
+    let none = Preconditions::default();
+    let share = |rest: &str| format!("{SHARE}/{rest}");
     match doing {
         Operation::Put => upload(drive, "new", InitialContent::Empty).await,
         Operation::PutOver => upload(drive, "docs/a", InitialContent::Empty).await,

@@ -27,10 +27,8 @@ async fn shares_from_disks_that_hang_hide_no_others() {
         drive.home.clone(),
         drive.locks.clone(),
     );
-    let (drive, began) = (
-        drive.with_context(&context).await.unwrap(),
-        tokio::time::Instant::now(),
-    );
+    let drive = drive.with_context(&context).await.unwrap();
+    let began = tokio::time::Instant::now();
     let incoming = drive.incoming().await.unwrap();
     assert!(
         began.elapsed() <= 2 * FOREIGN_DISK_TIMEOUT,

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 #[tokio::test]
 async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
-    let (home, store) = (TestHome::new().await, MemoryStore::new());
+    let home = TestHome::new().await;
+    let store = MemoryStore::new();
     store.slow_down();
     let locks = Arc::new(Locks::open(store, LocksConfig::default()).await.unwrap());
     let home = TestHome { locks, ..home };
-    let (drive, top) = (home.drive("", Rights::Edit), path("top"));
+    let drive = home.drive("", Rights::Edit);
+    let top = path("top");
     let etag = home.root.tree.stat(&top).await.unwrap().etag.to_string();
     let terms = Preconditions {
         expect: Expect::Etag(vec![etag]),
@@ -88,7 +90,8 @@ impl HungRemoval {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
-    let (home, other) = (TestHome::new().await, TestHome::new().await);
+    let home = TestHome::new().await;
+    let other = TestHome::new().await;
     let root = Arc::new(NamedTree::new("home/ben".into(), other.root.tree.clone()));
     let other = TestHome {
         root,
@@ -96,7 +99,8 @@ async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
         ..other
     };
     let hung = HungRemoval::removal(&home.drive("", Rights::Edit), "top").await;
-    let (top, drive) = (path("top"), other.drive("", Rights::Edit));
+    let top = path("top");
+    let drive = other.drive("", Rights::Edit);
     let others = tokio::spawn(async move {
         let lock = drive
             .lock(&top, deep_lock(), Preconditions::default())
@@ -123,7 +127,8 @@ async fn a_lock_comes_after_the_change_under_way_and_stands_on_what_is_there_the
     let home = TestHome::new().await;
     let drive = home.drive("", Rights::Edit);
     let hung = HungRemoval::removal(&drive, "docs").await;
-    let (again, docs) = (drive.clone(), path("docs"));
+    let again = drive.clone();
+    let docs = path("docs");
     let lock = tokio::spawn(async move {
         again
             .lock(&path("docs"), deep_lock(), Preconditions::default())

@@ -101,7 +101,8 @@ struct RightsFixture {
 
 impl RightsFixture {
     async fn new() -> Self {
-        let (ana, home) = (TestHome::new().await, TestHome::new().await);
+        let ana = TestHome::new().await;
+        let home = TestHome::new().await;
         Self {
             ana,
             ben: Arc::new(NamedTree::new("home/ben".into(), home.root.tree.clone())),
@@ -124,11 +125,9 @@ impl RightsFixture {
             .await
             .unwrap();
         for GivenShare { at, to, rights } in given {
-            let (path, to, rights) = (
-                path(ALL[*at]),
-                context.sharing.groups.bind(to).unwrap(),
-                *rights,
-            );
+            let path = path(ALL[*at]);
+            let to = context.sharing.groups.bind(to).unwrap();
+            let rights = *rights;
             let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
             let folder = FOLDERS.contains(&ALL[*at]);
             let new = NewShare {

@@ -124,7 +124,8 @@ impl Groups {
         if self.find(name).is_some() {
             return Err(Error::Exists);
         }
-        let (id, created) = (Some(new_id()?), unix_seconds(SystemTime::now()));
+        let id = Some(new_id()?);
+        let created = unix_seconds(SystemTime::now());
         self.store(
             name,
             Group {

@@ -234,7 +234,8 @@ impl GroupRecords {
                 part.members.insert(member.clone());
             }
         }
-        let (mut batch, mut weight) = (Batch::new(), 0);
+        let mut batch = Batch::new();
+        let mut weight = 0;
         for (index, part) in all.iter().enumerate() {
             batch = self.parts.put_in(batch, &parts.id(name, index), part)?;
             weight += weight_of(&part.members);

@@ -17,7 +17,8 @@ pub(super) struct ShareIndex {
 impl ShareIndex {
     /// Adds a share, or replaces the one with its id.
     pub fn insert(&mut self, share: Share) -> Arc<Share> {
-        let (id, share) = (share.id.clone(), Arc::new(share));
+        let id = share.id.clone();
+        let share = Arc::new(share);
         self.grantees
             .entry(share.to.clone())
             .or_default()
