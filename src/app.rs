@@ -2,6 +2,7 @@
 
 mod data_folder;
 mod existing_folders;
+mod export;
 mod health;
 mod homes;
 mod lock_check;
@@ -9,6 +10,7 @@ mod maintenance;
 mod registration;
 pub mod removal;
 mod removed_files;
+mod usage;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -30,11 +32,9 @@ use crate::sharing::shares::Shares;
 use crate::sharing::teams::Teams;
 use crate::state::StateStore;
 use crate::state::sled::SledStore;
-use crate::storage::Tree as _;
 use crate::storage::local::LocalTree;
 use crate::uploads::{ResumableUpload, Uploads};
 pub use data_folder::TREES as TREE_FOLDERS;
-use futures_util::future::join_all;
 use health::DiskProbe;
 use homes::Homes;
 pub use homes::TreeKind;
@@ -60,9 +60,6 @@ pub const BACKUPS: &str = ".sarang-backups";
 pub const FOR_BACKUP: &str = "state/for-backup";
 /// How long changes that wait for their disk are waited for at the end.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
-const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// How long the count of a home is waited for that somebody only looks at; it goes on, and is there for the next.
-const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -106,18 +103,8 @@ pub struct App {
 impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let dir = config.data_dir.clone();
-        let anew = config.anew;
-        let settings = config.clone();
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
-        let open = move || {
-            LocalTree::check_system()?;
-            refuse_unfinished(&dir)?;
-            let state = data_folder::open_state(&dir, anew)?;
-            LocalTree::set_state_disk(&dir.join("state"))?;
-            Ok((state, Issuers::open(&settings)?))
-        };
-        let (sled, issuers) = blocking(open).await?;
+        let (sled, issuers) = open_state(&config).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
@@ -130,16 +117,7 @@ impl App {
         } else {
             Setup::done()
         };
-        let known = KnownTrees::open(store.clone()).await?;
-        let existing = Arc::new(
-            ExistingFolders::open(store.clone(), &config.data_dir, &config.storage.allowed).await?,
-        );
-        let homes = Arc::new(Homes::new(
-            &config,
-            auth.clone(),
-            uploads.clone(),
-            (known, existing),
-        ));
+        let homes = open_homes(&config, &store, &auth, &uploads).await?;
         let removals = Removals::open(store.clone()).await?;
         let sharing = Arc::new(open_sharing(&store).await?);
         let drives = Arc::new(drive_context(&config, &sharing, &audit, &homes));
@@ -218,99 +196,9 @@ impl App {
         self.homes.missing_features()
     }
 
-    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`, `Busy` where that is
-    /// not known soon.
-    pub async fn usage(&self, account: &AccountName) -> Result<u64> {
-        with_count_timeout(async {
-            if !self.homes.is_made(account) && !self.homes.exists(account).await? {
-                return Ok(0);
-            }
-            Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
-        })
-        .await
-    }
-
-    /// Until when nothing of the history of an account's home expires, if it has been open.
-    pub fn retention_hold_of(&self, account: &AccountName) -> Option<SystemTime> {
-        let id = TreeKind::Home.id(account.as_str());
-        self.retention_holds()
-            .into_iter()
-            .find(|(root, _)| **root == *id)
-            .map(|(_, until)| until)
-    }
-
-    /// The drives whose history is held, and until when, of those that have been open.
-    pub fn retention_holds(&self) -> Vec<(Arc<str>, SystemTime)> {
-        self.homes.retention_holds()
-    }
-
-    /// Bytes of live files in the homes and team folders that have been open, as last counted, but for those that do not answer.
-    pub async fn usage_of_open_homes(&self) -> Result<u64> {
-        let count = |(id, tree): (Arc<str>, Arc<LocalTree>)| async move {
-            // What is known is asked nobody for.
-            let used = match tree.known_used() {
-                Some(used) => Ok(used),
-                None => with_count_timeout(async { Ok(tree.usage().await?.used) }).await,
-            };
-            used.inspect_err(
-                |error| tracing::warn!(root = &*id, %error, "its files cannot be counted"),
-            )
-            .unwrap_or(0)
-        };
-        let counted = join_all(self.homes.open_trees().into_iter().map(count)).await;
-        Ok(counted
-            .into_iter()
-            .fold(self.homes.used_in_closed(), u64::saturating_add))
-    }
-
-    /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
-    /// and what there is.
-    pub async fn recount_usage(&self) -> Result<Vec<(String, u64, u64)>> {
-        let mut wrong = Vec::new();
-        for (id, tree) in self.homes.open_trees() {
-            wrong.extend(
-                tree.recount_usage()
-                    .await?
-                    .map(|(said, counted)| (id.to_string(), said, counted)),
-            );
-        }
-        Ok(wrong)
-    }
-
-    /// Bytes that the disk of the homes has left, without the reserve.
-    pub async fn free(&self) -> Result<u64> {
-        let dir = self.config.data_dir.clone();
-        let reserve = self.config.drive.reserve;
-        blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
-    }
-
     /// Refuses to remove an account whose files could not go to the other. `Forbidden`.
     pub async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
         self.homes.check_transfer(from, to).await
-    }
-
-    /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.
-    pub async fn export_for_backup(&self) -> Result<String> {
-        let sled = self.sled.clone();
-        let dir = self.config.data_dir.join(FOR_BACKUP);
-        let export = move || {
-            let file = sled.export(&dir)?;
-            // Two who come in the same second must not have, and remove, the same one.
-            let own = file.with_file_name(format!("state-{}.jsonl", unix_nanoseconds()));
-            std::fs::rename(file, &own).map_err(|e| Error::io("export the state", e))?;
-            Ok(own)
-        };
-        let file = blocking(export).await?;
-        Ok(file
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default())
-    }
-
-    /// When the store was exported last.
-    pub async fn newest_export(&self) -> Result<Option<SystemTime>> {
-        let sled = self.sled.clone();
-        blocking(move || sled.newest_export()).await
     }
 
     /// How long ago everything was opened.
@@ -337,21 +225,6 @@ impl App {
                 }),
             },
         }
-    }
-
-    /// Exports the store when its newest export is a day old.
-    pub async fn export_daily(&self) -> Result<()> {
-        let sled = self.sled.clone();
-        blocking(move || {
-            let age = sled
-                .newest_export()?
-                .map(|made| made.elapsed().unwrap_or_default());
-            if age.is_none_or(|age| age >= EXPORT_EVERY) {
-                sled.export_daily()?;
-            }
-            Ok(())
-        })
-        .await
     }
 
     /// Waits for running changes, writes everything and lets go of the data folder.
@@ -383,21 +256,6 @@ pub fn place_of(tree: &str) -> Option<String> {
     })
 }
 
-async fn with_count_timeout<T>(count: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(COUNT_TIMEOUT, count)
-        .await
-        .unwrap_or(Err(Error::Busy {
-            retry_after: COUNT_TIMEOUT,
-        }))
-}
-
-fn unix_nanoseconds() -> u128 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_nanos()
-}
-
 fn refuse_unfinished(dir: &Path) -> Result<()> {
     if dir.join(UNFINISHED).exists() {
         return Err(Error::Forbidden(
@@ -405,6 +263,38 @@ fn refuse_unfinished(dir: &Path) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Opens what lies in the data folder beside the files: the state and the issuers of certificates.
+async fn open_state(config: &Config) -> Result<(Arc<SledStore>, Issuers)> {
+    let dir = config.data_dir.clone();
+    let anew = config.anew;
+    let settings = config.clone();
+    let open = move || {
+        LocalTree::check_system()?;
+        refuse_unfinished(&dir)?;
+        let state = data_folder::open_state(&dir, anew)?;
+        LocalTree::set_state_disk(&dir.join("state"))?;
+        Ok((state, Issuers::open(&settings)?))
+    };
+    blocking(open).await
+}
+
+async fn open_homes(
+    config: &Config,
+    store: &Arc<dyn StateStore>,
+    auth: &Arc<Auth>,
+    uploads: &Arc<Uploads>,
+) -> Result<Arc<Homes>> {
+    let known = KnownTrees::open(store.clone()).await?;
+    let existing =
+        ExistingFolders::open(store.clone(), &config.data_dir, &config.storage.allowed).await?;
+    Ok(Arc::new(Homes::new(
+        config,
+        auth.clone(),
+        uploads.clone(),
+        (known, Arc::new(existing)),
+    )))
 }
 
 async fn open_sharing(store: &Arc<dyn StateStore>) -> Result<Sharing> {

@@ -1,13 +1,15 @@
-//! Unfinished uploads: what each is to become is a record, what has come of it lies in the root it will be published in,
+//! Unfinished uploads: what each is to become is a record, what has come of it lies in the tree it will be published in,
 //! and its room is reserved there. One request at a time goes on with one.
 
+mod record;
+
 use crate::drive::{CreatedUpload, Drive, DriveUpload, Preconditions, Publication};
-use crate::model::{AccountName, Error, Identity, RelPath, Result, VPath, time};
+use crate::model::{AccountName, Error, Identity, Result, VPath, time};
 use crate::state::StateStore;
-use crate::state::table::{Record, Table, new_id};
+use crate::state::table::{Table, new_id};
 use crate::storage::{Expect, SpaceReservation};
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
+pub use record::{UploadRecord, UploadSpec};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,56 +22,6 @@ const MAX_UPLOADS: usize = 1000;
 const MAX_REMEMBERED: usize = 1000;
 /// How long it is remembered that an upload was published, for clients that did not hear of it.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
-
-/// What is stored of an upload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UploadRecord {
-    /// Whose upload it is.
-    pub owner: AccountName,
-    /// The folder that the drive was confined to when it began.
-    pub scope: String,
-    /// Where it goes in that drive.
-    pub path: String,
-    /// The root that it is laid aside in.
-    pub root: String,
-    /// Where it goes in the root.
-    pub at: String,
-    /// Its length in bytes.
-    pub len: u64,
-    /// What its client says about it, as it said it.
-    pub metadata: String,
-    /// The modification time that it gets, in seconds since 1970.
-    pub modified: Option<i64>,
-    /// Whether nothing may stand there.
-    pub fresh: bool,
-    /// The entity tags of which what stands there must have one; empty for any.
-    pub tags: Vec<String>,
-    /// When it is given up, in seconds since 1970.
-    pub expires: i64,
-    /// The entity tag of the file it has become.
-    pub published: Option<String>,
-}
-
-impl Record for UploadRecord {
-    const VERSION: u32 = 1;
-}
-
-/// What an upload is to become.
-#[derive(Clone, Debug)]
-pub struct UploadSpec {
-    /// Where it goes.
-    pub path: VPath,
-    /// Its length in bytes.
-    pub len: u64,
-    /// What its client says about it.
-    pub metadata: String,
-    /// The modification time that it gets, in seconds since 1970.
-    pub modified: Option<i64>,
-    /// Whether nothing may stand there.
-    pub fresh: bool,
-    /// The entity tags of which what stands there must have one; empty for any.
-    pub tags: Vec<String>,
-}
 
 /// An upload in memory.
 #[derive(Debug)]
@@ -171,7 +123,7 @@ pub struct Uploads {
     table: Table<UploadRecord>,
     days: u32,
     index: RwLock<HashMap<String, Arc<ResumableUpload>>>,
-    /// The uploads that are being begun, and whose they are: what is laid aside for them is not swept.
+    /// The uploads that are being begun, and whose they are: what is kept of them is not swept.
     pending: Mutex<HashMap<String, AccountName>>,
 }
 
@@ -213,17 +165,16 @@ impl Uploads {
         let terms = preconditions(plan.fresh, &plan.tags, tokens);
         let path = plan.path.clone();
         let len = plan.len;
-        let lay_aside =
-            |id: String| async move { drive.create_upload(&id, &path, len, terms).await };
-        self.create_with(drive.identity(), plan, lay_aside).await
+        let create = |id: String| async move { drive.create_upload(&id, &path, len, terms).await };
+        self.create_with(drive.identity(), plan, create).await
     }
 
-    /// As [`begin`](Self::begin), laid aside by `lay_aside`. That may wait for a disk: others do not wait for it.
+    /// As [`create`](Self::create), made by `create`. That may wait for a disk: others do not wait for it.
     async fn create_with<F: Future<Output = Result<CreatedUpload>>>(
         &self,
         identity: &Identity,
         plan: UploadSpec,
-        lay_aside: impl FnOnce(String) -> F,
+        create: impl FnOnce(String) -> F,
     ) -> Result<Arc<ResumableUpload>> {
         let beginning = self.begin_pending(&identity.account)?;
         let id = beginning.id.clone();
@@ -231,7 +182,7 @@ impl Uploads {
             root,
             path: at,
             reservation: reserved,
-        } = lay_aside(id.clone()).await?;
+        } = create(id.clone()).await?;
         let record = UploadRecord {
             owner: identity.account.clone(),
             scope: identity.scope.to_string(),
@@ -409,13 +360,6 @@ impl Uploads {
 
     fn end(&self) -> i64 {
         now().saturating_add(i64::from(self.days) * 24 * 3600)
-    }
-}
-
-impl UploadRecord {
-    /// Where it goes in its root.
-    pub fn place(&self) -> Result<RelPath> {
-        RelPath::parse(&self.at)
     }
 }
 

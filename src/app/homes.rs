@@ -9,19 +9,18 @@ mod open;
 mod opener;
 #[cfg(test)]
 mod tests;
+mod tree_provider;
 
 use super::blocking;
 use crate::audit::AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::drive::context::TreeProvider;
 use crate::drive::named_tree::NamedTree;
 use crate::model::{AccountName, Error, Result};
 use crate::state::{Batch, CommitHook};
 use crate::storage::local::LocalTree;
 use crate::storage::local::in_place::FolderLocation;
 use crate::uploads::Uploads;
-use async_trait::async_trait;
 use existing::ExistingFolders;
 use folders::names_in;
 use known::KnownTrees;
@@ -379,34 +378,4 @@ async fn blocking_with_timeout<T: Send + 'static>(
 /// Waits for a disk as long as a request does; `Busy` for one that hangs.
 pub(super) async fn with_disk_timeout<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     timeout(DISK_TIMEOUT, work).await.unwrap_or(Err(SLOW_DISK))
-}
-
-#[async_trait]
-impl TreeProvider for Homes {
-    async fn home(&self, account: &AccountName) -> Result<(Arc<NamedTree>, Option<u64>)> {
-        let view = self
-            .opener
-            .auth
-            .account(account)
-            .filter(|view| !view.disabled)
-            .ok_or(Error::NotFound)?;
-        match self.home_of(account).await {
-            Ok(root) => Ok((root, view.quota)),
-            Err(Error::Unauthenticated) => Err(Error::NotFound),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn check_home(&self, account: &AccountName) -> Result<()> {
-        self.opener
-            .auth
-            .account(account)
-            .filter(|view| !view.disabled)
-            .map(drop)
-            .ok_or(Error::NotFound)
-    }
-
-    async fn team(&self, name: &str) -> Result<Arc<NamedTree>> {
-        self.root_of(TreeKind::Team, name).await
-    }
 }

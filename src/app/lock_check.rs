@@ -46,12 +46,12 @@ impl LockCheck {
             }
     }
 
-    fn is_granted(&self, holder: &LockHolder, spot: &ResourceId) -> bool {
+    fn is_granted(&self, holder: &LockHolder, resource: &ResourceId) -> bool {
         let account = &holder.account;
-        match spot.root.split_once('/') {
+        match resource.root.split_once('/') {
             Some(("home", owner)) if owner != account.as_str() => {
                 let may_edit = |share: &Share| {
-                    share.rights == Rights::Edit && spot.path.is_within(&share.path())
+                    share.rights == Rights::Edit && resource.path.is_within(&share.path())
                 };
                 AccountName::parse(owner)
                     .is_ok_and(|owner| self.sharing.shares.any_between(&owner, account, may_edit))
@@ -69,8 +69,8 @@ impl LockCheck {
 }
 
 impl HolderCheck for LockCheck {
-    fn may_change(&self, holder: &LockHolder, spot: &ResourceId) -> bool {
-        self.may_come_in(holder) && self.is_granted(holder, spot)
+    fn may_change(&self, holder: &LockHolder, resource: &ResourceId) -> bool {
+        self.may_come_in(holder) && self.is_granted(holder, resource)
     }
 }
 

@@ -107,12 +107,12 @@ impl BackupRun {
     pub fn begin(mut order: BackupOptions) -> Result<Self> {
         order.data_dir =
             fs::canonicalize(&order.data_dir).map_err(|e| Error::io("open the data folder", e))?;
-        let shelf = BackupRepository::open(&order.dir, &order.data_dir)?;
+        let repository = BackupRepository::open(&order.dir, &order.data_dir)?;
         let began = SystemTime::now();
-        let partial = shelf.begin(&iso_date(began).replace(':', ""))?;
+        let partial = repository.begin(&iso_date(began).replace(':', ""))?;
         Ok(Self {
             order,
-            repository: shelf,
+            repository,
             partial,
             began,
             clock: Instant::now(),

@@ -1,24 +1,19 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
+mod shares;
+
 use super::access::{Access, VIEW_ONLY};
-use super::context::DriveContext;
 use super::mass_change::{ChangeCounts, DeletedItem};
 use super::mounts::{Mount, MountLookup};
 use super::resolve::Resolved;
 use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::{self, LockScope, ResolvedPreconditions};
-use super::resource_id::ResourceId;
 use super::{Copying, Drive, Preconditions, present};
-use crate::audit::{Actor, AuditKind};
-use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
-use crate::sharing::shares::Share;
+use crate::model::{Error, RelPath, Result, Rights, VPath};
 use crate::storage::{CopyDepth, FileId, PropChange, WriteOptions};
-use parking_lot::Mutex;
+use shares::{EndedShares, has_twin};
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// The shares that a move ends, once it is made.
-type EndedShares = Arc<Mutex<Vec<Arc<Share>>>>;
 
 impl Drive {
     /// Changes dead properties and, if given, the modification time: all or nothing.
@@ -27,11 +22,15 @@ impl Drive {
         path: &VPath,
         changes: Vec<PropChange>,
         modified: Option<SystemTime>,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
-            .write_options(&place, terms, vec![LockScope::Content(place.resource_id())])
+            .write_options(
+                &place,
+                preconditions,
+                vec![LockScope::Content(place.resource_id())],
+            )
             .await?;
         let commit = WriteOptions {
             modified,
@@ -46,12 +45,12 @@ impl Drive {
     }
 
     /// Makes a folder.
-    pub async fn mkdir(&self, path: &VPath, terms: Preconditions) -> Result<()> {
+    pub async fn mkdir(&self, path: &VPath, preconditions: Preconditions) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
             .write_options(
                 &place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -59,13 +58,13 @@ impl Drive {
     }
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
-    pub async fn delete(&self, path: &VPath, terms: Preconditions) -> Result<()> {
+    pub async fn delete(&self, path: &VPath, preconditions: Preconditions) -> Result<()> {
         if let Some(mount) = self.mount_at(path).await? {
             return mount.leave(&self.locks).await;
         }
         let place = self.resolve_authorized(path, Access::Change).await?;
         refuse_root(&place)?;
-        let removed = self.delete_at(&place, terms).await?;
+        let removed = self.delete_at(&place, preconditions).await?;
         self.count_deleted(&place.root, removed);
         Ok(())
     }
@@ -74,39 +73,39 @@ impl Drive {
     pub(super) async fn delete_at(
         &self,
         place: &ResolvedPath<'_>,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<DeletedItem> {
-        let bench = self
+        let resolved = self
             .resolve_preconditions_for(
                 place,
                 place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_delete(place),
             )
             .await?;
-        self.delete_checked(place, bench).await
+        self.delete_checked(place, resolved).await
     }
 
-    /// As [`remove`](Self::remove), under this judge.
+    /// As [`delete_at`](Self::delete_at), with preconditions that are resolved.
     pub(super) async fn delete_checked(
         &self,
         place: &ResolvedPath<'_>,
-        bench: ResolvedPreconditions,
+        resolved: ResolvedPreconditions,
     ) -> Result<DeletedItem> {
-        let bench = Arc::new(bench);
+        let resolved = Arc::new(resolved);
         let is_twin = has_twin(place).await?;
         let outcome = place
             .root
             .tree
-            .delete(&place.path, bench.write_options())
+            .delete(&place.path, resolved.write_options())
             .await;
-        self.locks.release_gone(bench.ended_locks()).await;
+        self.locks.release_gone(resolved.ended_locks()).await;
         if outcome.is_ok() && !is_twin {
             self.revoke_shares(&place.resource_id()).await;
         }
         outcome.map(|id| DeletedItem {
             id,
-            folder: bench.met_folder_at_target(),
+            folder: resolved.met_folder_at_target(),
         })
     }
 
@@ -117,7 +116,7 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         overwrite: bool,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
             return self.rename_mount(&mount, to).await;
@@ -125,9 +124,13 @@ impl Drive {
         let (source, target) = self.authorized_pair(from, to, Access::Change).await?;
         refuse_root(&source)?;
         if source.root.id != target.root.id {
-            return self.move_across(&source, &target, overwrite, terms).await;
+            return self
+                .move_across(&source, &target, overwrite, preconditions)
+                .await;
         }
-        let created = self.move_within(&source, &target, overwrite, terms).await?;
+        let created = self
+            .move_within(&source, &target, overwrite, preconditions)
+            .await?;
         if !created {
             self.count_mass_change(
                 &target.root,
@@ -147,32 +150,32 @@ impl Drive {
         source: &ResolvedPath<'_>,
         target: &ResolvedPath<'_>,
         overwrite: bool,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<bool> {
-        let needs = resolved_preconditions::scopes_to_delete(source)
+        let scopes = resolved_preconditions::scopes_to_delete(source)
             .into_iter()
             .chain(resolved_preconditions::scopes_to_replace(target))
             .collect();
-        let bench = self
-            .resolve_preconditions_for(source, target, terms, needs)
+        let resolved = self
+            .resolve_preconditions_for(source, target, preconditions, scopes)
             .await?
             .with_access_at(source, Access::Change);
         let is_twin = has_twin(source).await? || has_twin(target).await?;
-        let (bench, followers) = if is_twin {
-            (Arc::new(bench), EndedShares::default())
+        let (resolved, followers) = if is_twin {
+            (Arc::new(resolved), EndedShares::default())
         } else {
-            self.with_shares(bench, source.resource_id(), target.resource_id())
+            self.with_shares(resolved, source.resource_id(), target.resource_id())
         };
         let commit = WriteOptions {
             overwrite,
-            ..bench.write_options()
+            ..resolved.write_options()
         };
         let outcome = source
             .root
             .tree
             .rename(&source.path, &target.path, commit)
             .await;
-        self.locks.release_gone(bench.ended_locks()).await;
+        self.locks.release_gone(resolved.ended_locks()).await;
         if outcome.is_ok() {
             self.save_moved_shares(&target.resource_id(), &followers)
                 .await;
@@ -186,7 +189,7 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         copying: Copying,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
         let (source, target) = self.authorized_pair(from, to, Access::Read).await?;
@@ -197,7 +200,12 @@ impl Drive {
         }
         if source.root.id != target.root.id {
             return self
-                .copy_across((&source, Access::Read, None), &target, copying, terms)
+                .copy_across(
+                    (&source, Access::Read, None),
+                    &target,
+                    copying,
+                    preconditions,
+                )
                 .await
                 .map(|carried| carried.created);
         }
@@ -208,19 +216,19 @@ impl Drive {
             None
         };
         let replaces = !reach.keeps_target(&node, there.as_ref());
-        let bench = self
+        let resolved = self
             .resolve_preconditions_for(
                 &source,
                 &target,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_replace(&target),
             )
             .await?;
-        let bench = Arc::new(bench.with_access_at(&source, Access::Read));
+        let resolved = Arc::new(resolved.with_access_at(&source, Access::Read));
         let commit = WriteOptions {
             overwrite,
             limit: target.quota,
-            ..bench.write_options()
+            ..resolved.write_options()
         };
         let outcome = source
             .root
@@ -228,7 +236,7 @@ impl Drive {
             .copy(&source.path, &target.path, reach, commit)
             .await;
         if replaces && !matches!(outcome, Ok(true)) {
-            self.locks.release_gone(bench.ended_locks()).await;
+            self.locks.release_gone(resolved.ended_locks()).await;
         }
         if replaces && matches!(outcome, Ok(false)) {
             self.count_mass_change(
@@ -320,82 +328,6 @@ impl Drive {
             )),
         }
     }
-
-    /// Ends the shares of what is gone.
-    pub(super) async fn revoke_shares(&self, gone: &ResourceId) {
-        if let (Some(context), Some(owner)) = (&self.context, owner(gone)) {
-            let ended = context
-                .sharing
-                .shares
-                .revoke_within(&owner, &gone.path)
-                .await;
-            self.report_ended(context, &ended).await;
-        }
-    }
-
-    /// A judge under which shares follow a move within a root in the step that makes it, and those that it ends.
-    fn with_shares(
-        &self,
-        bench: ResolvedPreconditions,
-        from: ResourceId,
-        to: ResourceId,
-    ) -> (Arc<ResolvedPreconditions>, EndedShares) {
-        let ended = EndedShares::default();
-        let (Some(context), Some(owner)) = (self.context.clone(), owner(&from)) else {
-            return (Arc::new(bench), ended);
-        };
-        let told = ended.clone();
-        let follow =
-            move || *told.lock() = context.sharing.shares.follow(&owner, &from.path, &to.path);
-        (Arc::new(bench.on_commit(follow)), ended)
-    }
-
-    /// Keeps what a move has done to shares.
-    async fn save_moved_shares(&self, to: &ResourceId, ended: &EndedShares) {
-        if let (Some(context), Some(owner)) = (&self.context, owner(to)) {
-            let ended = std::mem::take(&mut *ended.lock());
-            context
-                .sharing
-                .shares
-                .save_moved(&owner, &to.path, &ended)
-                .await;
-            self.report_ended(context, &ended).await;
-        }
-    }
-
-    async fn report_ended(&self, context: &DriveContext, ended: &[Arc<Share>]) {
-        let reporter = context.audit.reporter(Actor::from(&*self.identity), None);
-        for share in ended {
-            let note = format!(
-                "{}: it was deleted, moved away or replaced",
-                share.audit_text()
-            );
-            reporter
-                .done(AuditKind::ShareRemoved, &share.id, note)
-                .await;
-        }
-    }
-}
-
-/// Whether the name in NFC, by which shares know a place, is that of something else: two names that differ only in their Unicode form can be
-/// made beside the server.
-async fn has_twin(place: &ResolvedPath<'_>) -> Result<bool> {
-    let known = place.resource_id().path;
-    if known == *place.path {
-        return Ok(false);
-    }
-    let tree = &place.root.tree;
-    Ok(
-        tree.stored_path(&known).await? != tree.stored_path(&place.path).await?
-            && tree.stat(&place.path).await.is_ok(),
-    )
-}
-
-/// Whose home a spot lies in.
-fn owner(spot: &ResourceId) -> Option<AccountName> {
-    spot.root
-        .strip_prefix("home/")
-        .and_then(|name| AccountName::parse(name).ok())
 }
 
 fn refuse_root(place: &ResolvedPath<'_>) -> Result<()> {

@@ -18,15 +18,15 @@ impl Drive {
         &self,
         place: &ResolvedPath<'_>,
         announced: UploadOptions,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<DriveUpload> {
         // As far as whoever asks can see, nothing is there.
-        if matches!(terms.expect, Expect::Exists | Expect::Etag(_)) {
+        if matches!(preconditions.expect, Expect::Exists | Expect::Etag(_)) {
             return Err(Error::PreconditionFailed);
         }
-        let terms = Preconditions {
+        let preconditions = Preconditions {
             expect: Expect::Absent,
-            ..terms
+            ..preconditions
         };
         let tree = &place.root.tree;
         match tree
@@ -46,10 +46,10 @@ impl Drive {
                 path: Cow::Owned(path),
                 ..place.clone()
             };
-            let bench = self
+            let resolved = self
                 .resolve_preconditions(
                     &way,
-                    terms.clone(),
+                    preconditions.clone(),
                     resolved_preconditions::scopes_to_create(&way),
                 )
                 .await?;
@@ -57,24 +57,24 @@ impl Drive {
                 len: announced.len,
                 modified: announced.modified,
                 limit: place.quota,
-                ..bench.write_options()
+                ..resolved.write_options()
             };
-            ways.push((way, bench, commit));
+            ways.push((way, resolved, commit));
         }
-        let Some((fresh, bench, commit)) = ways.last() else {
+        let Some((fresh, resolved, commit)) = ways.last() else {
             return Err(Error::NotFound);
         };
         self.check_early(fresh, commit).await?;
         let upload = tree
             .begin_upload(&fresh.path, InitialContent::Empty, room)
             .await?;
-        let bench = bench.clone();
+        let resolved = resolved.clone();
         let commit = commit.clone();
         let ways = ways
             .into_iter()
             .map(|(way, _, commit)| (way.path.into_owned(), commit))
             .collect();
-        Ok(DriveUpload::new(upload, commit, bench, self.clone())
+        Ok(DriveUpload::new(upload, commit, resolved, self.clone())
             .with_alternatives(ways, announced.checksum))
     }
 }

@@ -198,12 +198,12 @@ impl Drive {
         &self,
         path: &VPath,
         id: &str,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<()> {
         self.restore_version_at(
             &self.resolve_authorized(path, Access::Change).await?,
             id,
-            terms,
+            preconditions,
         )
         .await
     }
@@ -213,18 +213,18 @@ impl Drive {
         &self,
         place: &ResolvedPath<'_>,
         id: &str,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<()> {
-        let bench = self
+        let resolved = self
             .resolve_preconditions(
                 place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(place),
             )
             .await?;
         let commit = WriteOptions {
             limit: place.quota,
-            ..bench.write_options()
+            ..resolved.write_options()
         };
         place
             .root

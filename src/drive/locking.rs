@@ -31,18 +31,21 @@ pub struct LockView {
 }
 
 impl Drive {
-    /// Grants a lock on what the terms speak of. The file, where there is none, is made by [`create_locked`](Self::create_locked).
+    /// Grants a lock, if the preconditions hold. The file, where there is none, is made by [`create_locked`](Self::create_locked).
     pub async fn lock(
         &self,
         path: &VPath,
         request: LockRequest,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<LockView> {
         let place = self.resolve_authorized(path, Access::Change).await?;
-        let conditions = if terms.is_empty() {
+        let conditions = if preconditions.is_empty() {
             None
         } else {
-            Some(self.write_options(&place, terms, Vec::new()).await?)
+            Some(
+                self.write_options(&place, preconditions, Vec::new())
+                    .await?,
+            )
         };
         if let Some(conditions) = &conditions {
             self.check_early(&place, conditions).await?;
@@ -76,7 +79,7 @@ impl Drive {
         }
     }
 
-    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms
+    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the preconditions
     /// of the request, with the token of a lock on the folder.
     pub async fn create_locked(
         &self,
@@ -106,7 +109,7 @@ impl Drive {
             .map(str::to_owned)
             .chain(lock.token.clone())
             .collect();
-        let terms = Preconditions {
+        let preconditions = Preconditions {
             expect: Expect::Absent,
             lock_tokens: tokens,
             ..Preconditions::default()
@@ -114,7 +117,7 @@ impl Drive {
         let commit = self
             .write_options(
                 &place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -131,9 +134,15 @@ impl Drive {
     }
 
     /// Whether the conditions of a request hold that changes nothing but a lock. `PreconditionFailed`.
-    pub async fn check_preconditions(&self, path: &VPath, terms: Preconditions) -> Result<()> {
+    pub async fn check_preconditions(
+        &self,
+        path: &VPath,
+        preconditions: Preconditions,
+    ) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
-        let commit = self.write_options(&place, terms, Vec::new()).await?;
+        let commit = self
+            .write_options(&place, preconditions, Vec::new())
+            .await?;
         self.check_early(&place, &commit).await
     }
 

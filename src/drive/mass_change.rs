@@ -1,5 +1,5 @@
-//! Bursts: one credential that overwrites or deletes a large part of a drive within minutes may be a program that encrypts files, or
-//! a mistake. Nothing is refused, but the history of that drive is held from expiry, and those concerned are told.
+//! Mass changes: one credential that overwrites or deletes a large part of a drive within minutes may be ransomware, or a mistake.
+//! Nothing is refused, but the history of that drive gets a retention hold, and the audit log says so.
 
 use super::Drive;
 use super::named_tree::NamedTree;
@@ -65,7 +65,7 @@ impl MassChangeDetector {
     }
 
     /// Counts changes; returns what was counted when it is time to look how many files there are.
-    fn count(&self, key: &MassChangeKey, harm: ChangeCounts) -> Option<MassChangeWindow> {
+    fn count(&self, key: &MassChangeKey, counts: ChangeCounts) -> Option<MassChangeWindow> {
         if self.share <= 0.0 {
             return None;
         }
@@ -83,8 +83,8 @@ impl MassChangeDetector {
         if window.began.elapsed() >= WINDOW {
             *window = fresh;
         }
-        window.changed += harm.overwritten + harm.removed;
-        window.removed += harm.removed;
+        window.changed += counts.overwritten + counts.removed;
+        window.removed += counts.removed;
         if window.changed < window.next_check {
             return None;
         }
@@ -121,13 +121,13 @@ impl Drive {
     pub(super) fn count_mass_change(
         &self,
         root: &Arc<NamedTree>,
-        harm: ChangeCounts,
+        counts: ChangeCounts,
         item: Option<String>,
     ) {
         let Some(context) = &self.context else { return };
         let key = (root.id.clone(), credential(&self.identity));
         if item.is_none() {
-            if let Some(window) = context.mass_changes.count(&key, harm) {
+            if let Some(window) = context.mass_changes.count(&key, counts) {
                 let drive = self.clone();
                 let root = root.clone();
                 tokio::spawn(async move { log(drive.check_mass_change(&root, key, window).await) });
@@ -140,7 +140,7 @@ impl Drive {
         tokio::spawn(async move { log(drive.count_item(&root, key, item).await) });
     }
 
-    /// As [`note_harm`](Self::note_harm), of what went to the trash.
+    /// As [`count_mass_change`](Self::count_mass_change), of what went to the trash.
     pub(super) fn count_deleted(&self, root: &Arc<NamedTree>, removed: DeletedItem) {
         self.count_mass_change(
             root,
@@ -220,6 +220,6 @@ fn credential(identity: &Identity) -> String {
 
 fn log(outcome: Result<()>) {
     if let Err(error) = outcome {
-        tracing::warn!(%error, "it could not be looked whether a large part of a drive was changed");
+        tracing::warn!(%error, "mass-change check failed");
     }
 }

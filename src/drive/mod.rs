@@ -1,4 +1,4 @@
-//! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
+//! What an identity sees and may do: the one way from a request to files, and the one place that authorizes.
 //! Every change is checked twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
 mod access;

@@ -1,5 +1,5 @@
-//! The changes of a root that have been judged and are not over. A change may wait for its disk, for ever if that hangs, so the locks are not
-//! held still meanwhile: whoever takes one in this root waits until what was judged before it is over, as if it came after.
+//! The changes of a tree whose preconditions were checked and that are not over. A change may wait for its disk, for ever if that hangs, so
+//! the lock index is not locked meanwhile: whoever takes a WebDAV lock in this tree waits until the changes checked before are over.
 
 use super::with_timeout;
 use crate::model::Result;
@@ -20,7 +20,7 @@ struct PendingNumbers {
     open: BTreeSet<u64>,
 }
 
-/// A change, from before its verdict until it is over.
+/// A change, from before its check until it is over.
 #[derive(Debug)]
 pub(super) struct PendingChange<'a> {
     all: &'a PendingChanges,
@@ -28,7 +28,7 @@ pub(super) struct PendingChange<'a> {
 }
 
 impl PendingChanges {
-    /// Says that a change is judged now.
+    /// Notes that the preconditions of a change are checked now.
     pub fn begin(&self) -> PendingChange<'_> {
         let mut turns = self.turns.lock();
         let number = turns.next;

@@ -9,7 +9,7 @@ use std::time::Instant;
 /// The conditions of one request.
 #[derive(Clone, Debug, Default)]
 pub struct Preconditions {
-    /// If-Match and If-None-Match, judged on the resource the request names.
+    /// If-Match and If-None-Match, checked on the resource the request names.
     pub expect: Expect,
     /// The lists of the `If` header; one of them must hold, unless there are none.
     pub if_lists: Vec<IfList>,
@@ -24,7 +24,7 @@ pub struct Preconditions {
 /// One list of an `If` header: all its conditions must hold on one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IfList {
-    /// The resource judged.
+    /// The resource that it speaks of.
     pub resource: ResourceTag,
     /// The conditions.
     pub conditions: Vec<IfCondition>,
@@ -96,20 +96,20 @@ impl Preconditions {
     }
 }
 
-/// The terms of a request at its place, ready to be judged at any moment.
+/// The preconditions of a request with paths resolved, which can be checked at any moment without I/O.
 #[derive(Clone, Debug)]
 pub struct ResolvedIfHeader {
     /// Who asks.
     pub holder: LockHolder,
     /// Where the request points.
     pub resource: ResourceId,
-    /// Its terms.
+    /// Its preconditions.
     pub preconditions: Preconditions,
-    /// The places that tagged lists name, in the order of the lists; `None` for what is elsewhere or the subject.
+    /// The resources that tagged lists name, in the order of the lists; `None` for those elsewhere and the request's own.
     pub tagged: Vec<Option<TaggedResource>>,
 }
 
-/// A place that a tagged list names.
+/// A resource that a tagged list names (RFC 4918 section 10.4.1).
 #[derive(Clone, Debug)]
 pub struct TaggedResource {
     /// The place.
@@ -131,7 +131,7 @@ impl ResolvedIfHeader {
             .iter()
             .zip(&self.tagged)
             .any(|(list, tagged)| {
-                let (spot, etag) = match (&list.resource, tagged) {
+                let (resource, etag) = match (&list.resource, tagged) {
                     (ResourceTag::Elsewhere, _) => return list.conditions.iter().all(|c| c.not),
                     (ResourceTag::Path(_), Some(other)) if other.resource != self.resource => {
                         (&other.resource, other.etag)
@@ -140,7 +140,7 @@ impl ResolvedIfHeader {
                 };
                 list.conditions
                     .iter()
-                    .all(|c| c.not != state_holds(&c.state, held, spot, etag, now))
+                    .all(|c| c.not != state_holds(&c.state, held, resource, etag, now))
             });
         if holds {
             Ok(())
@@ -153,12 +153,12 @@ impl ResolvedIfHeader {
 fn state_holds(
     state: &StateMatch,
     held: &LocksGuard<'_>,
-    spot: &ResourceId,
+    resource: &ResourceId,
     etag: Option<Etag>,
     now: Instant,
 ) -> bool {
     match state {
-        StateMatch::Token(token) => held.covers(spot, token, now),
+        StateMatch::Token(token) => held.covers(resource, token, now),
         StateMatch::Etag(tag) => etag.is_some_and(|etag| etag.to_string() == *tag),
     }
 }

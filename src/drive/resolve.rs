@@ -53,7 +53,7 @@ impl Drive {
                 depth: path.names().count(),
                 ..self.top()
             })),
-            MountLookup::MountFolder(hall) => Ok(Resolved::MountFolder(hall)),
+            MountLookup::MountFolder(folder) => Ok(Resolved::MountFolder(folder)),
             MountLookup::Missing => Ok(Resolved::Missing),
             MountLookup::Mount(mount, rest) => {
                 let grant = mount.grant()?;

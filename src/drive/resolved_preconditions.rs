@@ -1,4 +1,4 @@
-//! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
+//! The check of a change at the moment it happens: the locks in its way and the `If` lists it came with.
 
 use super::access::Access;
 use super::locks::Locks;
@@ -41,10 +41,10 @@ pub(super) enum LockScope {
 impl LockScope {
     fn resource(&self) -> &ResourceId {
         match self {
-            Self::Content(spot)
-            | Self::Members(spot)
-            | Self::NewMember(spot)
-            | Self::Subtree(spot) => spot,
+            Self::Content(resource)
+            | Self::Members(resource)
+            | Self::NewMember(resource)
+            | Self::Subtree(resource) => resource,
         }
     }
 }
@@ -71,9 +71,9 @@ pub(super) fn scopes_to_replace(place: &ResolvedPath<'_>) -> Vec<LockScope> {
 }
 
 fn parent(place: &ResolvedPath<'_>) -> Option<ResourceId> {
-    let spot = place.resource_id();
-    spot.path.parent().map(|path| ResourceId {
-        root: spot.root,
+    let resource = place.resource_id();
+    resource.path.parent().map(|path| ResourceId {
+        root: resource.root,
         path,
     })
 }
@@ -83,21 +83,21 @@ pub(super) fn scopes_to_delete(place: &ResolvedPath<'_>) -> Vec<LockScope> {
     scopes_to_replace(place)
 }
 
-/// The judge of one request.
+/// The preconditions of one request with paths resolved; the outcome of the change is read from it.
 pub(super) struct ResolvedPreconditions {
     root: Arc<NamedTree>,
     /// What let the identity in.
     access: Arc<dyn AccessCheck>,
     /// The mounts that it reads or changes something in.
     mounts: Vec<(Arc<Mount>, Access)>,
-    /// Whether it is none of the asking one's business who holds a lock.
+    /// Hide the lock holder's name (visitors of a public link).
     hide_holder: bool,
     locks: Arc<Locks>,
     if_header: ResolvedIfHeader,
     lock_scopes: Vec<LockScope>,
     /// The tokens of the locks that stood on what has gone away.
     ended_locks: Mutex<Vec<String>>,
-    /// Whether what stood at the target when it was last judged was a folder.
+    /// Whether what stood at the target when it was last checked was a folder.
     met_folder_at_target: AtomicBool,
     /// What must follow in the step that makes the change.
     on_commit: Option<Box<dyn Fn() + Send + Sync>>,
@@ -108,13 +108,13 @@ impl ResolvedPreconditions {
     pub(super) fn write_options(self: &Arc<Self>) -> WriteOptions {
         let expect = self.if_header.preconditions.expect.clone();
         let Preconditions {
-            is_synced_later: is_settled_later,
+            is_synced_later,
             fits,
             ..
         } = self.if_header.preconditions;
         WriteOptions {
             expect,
-            defer_sync: is_settled_later,
+            defer_sync: is_synced_later,
             skip_depth_check: fits,
             preconditions: self.clone(),
             ..WriteOptions::by(self.if_header.holder.account.clone())
@@ -127,7 +127,7 @@ impl ResolvedPreconditions {
         std::mem::take(&mut *self.ended_locks.lock())
     }
 
-    /// Whether what stood at the target when it was last judged was a folder.
+    /// Whether what stood at the target when it was last checked was a folder.
     pub(super) fn met_folder_at_target(&self) -> bool {
         self.met_folder_at_target.load(Ordering::Relaxed)
     }
@@ -181,12 +181,12 @@ impl ResolvedPreconditions {
             .submitted_tokens()
             .collect::<Vec<_>>();
         let admitted = self.lock_scopes.iter().try_for_each(|need| match need {
-            LockScope::Content(spot) => held.check_content(spot, who, &tokens, now),
+            LockScope::Content(resource) => held.check_content(resource, who, &tokens, now),
             LockScope::NewMember(_) if present.is_some() => Ok(()),
-            LockScope::Members(spot) | LockScope::NewMember(spot) => {
-                held.check_members(spot, who, &tokens, now)
+            LockScope::Members(resource) | LockScope::NewMember(resource) => {
+                held.check_members(resource, who, &tokens, now)
             }
-            LockScope::Subtree(spot) => held.check_subtree(spot, who, &tokens, now),
+            LockScope::Subtree(resource) => held.check_subtree(resource, who, &tokens, now),
         });
         admitted.map_err(|error| {
             if self.hide_holder {
@@ -196,13 +196,15 @@ impl ResolvedPreconditions {
             }
         })?;
         let gone = self.lock_scopes.iter().filter_map(|need| {
-            if let LockScope::Subtree(spot) = need {
-                Some(spot)
+            if let LockScope::Subtree(resource) = need {
+                Some(resource)
             } else {
                 None
             }
         });
-        Ok(gone.flat_map(|spot| held.tokens_within(spot)).collect())
+        Ok(gone
+            .flat_map(|resource| held.tokens_within(resource))
+            .collect())
     }
 }
 
@@ -216,7 +218,7 @@ impl PreconditionCheck for ResolvedPreconditions {
         present: Option<&Node>,
         change: &mut dyn FnMut() -> Result<()>,
     ) -> Result<()> {
-        // What the verdict rests on holds until this is over: whoever takes a lock from here on waits for it.
+        // What the check rests on holds until this is over: whoever takes a lock from here on waits for it.
         let _turn = self.root.pending_changes.begin();
         let ended = self.evaluate(present)?;
         self.met_folder_at_target
@@ -229,29 +231,29 @@ impl PreconditionCheck for ResolvedPreconditions {
 }
 
 impl Drive {
-    /// The judge of a change at `place`.
+    /// The preconditions of a change at `place`, resolved.
     pub(super) async fn resolve_preconditions(
         &self,
         place: &ResolvedPath<'_>,
-        terms: Preconditions,
-        needs: Vec<LockScope>,
+        preconditions: Preconditions,
+        scopes: Vec<LockScope>,
     ) -> Result<Arc<ResolvedPreconditions>> {
         Ok(Arc::new(
-            self.resolve_preconditions_for(place, place, terms, needs)
+            self.resolve_preconditions_for(place, place, preconditions, scopes)
                 .await?,
         ))
     }
 
-    /// The judge of a request that names `place` and changes what is at `changed`. What it reads elsewhere it must be told of
-    /// ([`Bench::also`]).
+    /// The preconditions of a request that names `place` and changes what is at `changed`. What it reads elsewhere must be added
+    /// ([`with_access_at`](ResolvedPreconditions::with_access_at)).
     pub(super) async fn resolve_preconditions_for(
         &self,
         place: &ResolvedPath<'_>,
         changed: &ResolvedPath<'_>,
-        terms: Preconditions,
-        needs: Vec<LockScope>,
+        preconditions: Preconditions,
+        scopes: Vec<LockScope>,
     ) -> Result<ResolvedPreconditions> {
-        let claim = self.resolve_if_header(place, terms).await?;
+        let if_header = self.resolve_if_header(place, preconditions).await?;
         let root = changed.root.clone();
         let locks = self.locks.clone();
         let mounts = Vec::new();
@@ -260,35 +262,35 @@ impl Drive {
         let following = None;
         let access = self.identity.access.clone();
         let discreet = self.hides_lock_holders();
-        let bench = ResolvedPreconditions {
+        let resolved = ResolvedPreconditions {
             root,
             access,
             mounts,
             hide_holder: discreet,
             locks,
-            if_header: claim,
-            lock_scopes: needs,
+            if_header,
+            lock_scopes: scopes,
             ended_locks: ended,
             met_folder_at_target: met_folder,
             on_commit: following,
         };
-        Ok(bench.with_access_at(changed, Access::Change))
+        Ok(resolved.with_access_at(changed, Access::Change))
     }
 
-    /// The conditions of a change at `place`, to be judged when it happens.
+    /// The conditions of a change at `place`, to be checked when it happens.
     pub(super) async fn write_options(
         &self,
         place: &ResolvedPath<'_>,
-        terms: Preconditions,
-        needs: Vec<LockScope>,
+        preconditions: Preconditions,
+        scopes: Vec<LockScope>,
     ) -> Result<WriteOptions> {
         Ok(self
-            .resolve_preconditions(place, terms, needs)
+            .resolve_preconditions(place, preconditions, scopes)
             .await?
             .write_options())
     }
 
-    /// Judges a change now, before its body has come; it is judged again when it happens.
+    /// Checks a change now, before its body has come; it is checked again when it happens.
     pub(super) async fn check_early(
         &self,
         place: &ResolvedPath<'_>,
@@ -306,19 +308,19 @@ impl Drive {
     async fn resolve_if_header(
         &self,
         place: &ResolvedPath<'_>,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<ResolvedIfHeader> {
         let mut tagged = Vec::new();
-        for list in &terms.if_lists {
+        for list in &preconditions.if_lists {
             tagged.push(match &list.resource {
-                ResourceTag::Path(path) => Some(self.resolve_tag(path, &terms).await?),
+                ResourceTag::Path(path) => Some(self.resolve_tag(path, &preconditions).await?),
                 ResourceTag::Request | ResourceTag::Elsewhere => None,
             });
         }
         Ok(ResolvedIfHeader {
             holder: self.holder(),
             resource: place.resource_id(),
-            preconditions: terms,
+            preconditions,
             tagged,
         })
     }
@@ -326,7 +328,7 @@ impl Drive {
     async fn resolve_tag(
         &self,
         path: &crate::model::VPath,
-        terms: &Preconditions,
+        preconditions: &Preconditions,
     ) -> Result<TaggedResource> {
         let place = match self.resolve_authorized(path, Access::Read).await {
             Ok(place) => place,
@@ -339,7 +341,7 @@ impl Drive {
             }
             Err(error) => return Err(error),
         };
-        let asked = terms.etag_paths().any(|asked| asked == path);
+        let asked = preconditions.etag_paths().any(|asked| asked == path);
         let etag = if asked {
             present(&place).await?.map(|node| node.etag)
         } else {

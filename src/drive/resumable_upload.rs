@@ -1,4 +1,4 @@
-//! Uploads that are laid aside and gone on with, by one request after the other, until they are published.
+//! Resumable uploads: one request after the other adds to them until they are published.
 
 use super::access::Access;
 use super::upload::{DriveUpload, upload_preconditions};
@@ -8,7 +8,7 @@ use crate::storage::{InitialContent, SpaceRequest, SpaceReservation, WriteOption
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Where an upload is laid aside, and the room that it was promised.
+/// A new resumable upload, and the space that it was promised.
 #[derive(Debug)]
 pub struct CreatedUpload {
     /// The name of the root.
@@ -22,7 +22,7 @@ pub struct CreatedUpload {
 /// How an upload that is complete is published.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    /// The root that it is laid aside in.
+    /// The tree that it is kept in.
     pub root: String,
     /// Its length in bytes.
     pub len: u64,
@@ -33,20 +33,20 @@ pub struct Publication {
 }
 
 impl Drive {
-    /// Lays an upload of `len` bytes aside under `id`, a new one: judged as if it were published now, its room reserved.
+    /// Makes a resumable upload of `len` bytes under `id`, a new one: checked as if it were published now, its space reserved.
     pub async fn create_upload(
         &self,
         id: &str,
         path: &VPath,
         len: u64,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<CreatedUpload> {
         let place = self.resolve_authorized(path, Access::Create).await?;
-        let terms = upload_preconditions(&place, terms).await?;
+        let preconditions = upload_preconditions(&place, preconditions).await?;
         let commit = self
             .write_options(
                 &place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -81,7 +81,7 @@ impl Drive {
             .map(drop)
     }
 
-    /// Goes on with an upload; `NotFound` when it is gone, or the path leads to another root than it is laid aside in.
+    /// Goes on with an upload; `NotFound` when it is gone, or the path leads to another tree than it is kept in.
     pub async fn resume_upload(
         &self,
         id: &str,
@@ -92,11 +92,11 @@ impl Drive {
         if *place.root.id != *publication.root {
             return Err(Error::NotFound);
         }
-        let terms = upload_preconditions(&place, publication.preconditions).await?;
-        let bench = self
+        let preconditions = upload_preconditions(&place, publication.preconditions).await?;
+        let resolved = self
             .resolve_preconditions(
                 &place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -108,8 +108,8 @@ impl Drive {
         let commit = WriteOptions {
             modified: publication.modified,
             limit: place.quota,
-            ..bench.write_options()
+            ..resolved.write_options()
         };
-        Ok(DriveUpload::new(upload, commit, bench, self.clone()))
+        Ok(DriveUpload::new(upload, commit, resolved, self.clone()))
     }
 }

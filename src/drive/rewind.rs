@@ -1,6 +1,8 @@
 //! Rewinding: a folder, or some of what is in it, as it was at a moment. It is made of moves, the trash and versions, so that nothing
 //! is lost by it, and a rewind can itself be rewound.
 
+mod actions;
+
 use super::access::Access;
 use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::{self, LockScope};
@@ -8,38 +10,11 @@ use super::{Drive, Preconditions, present};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use crate::storage::history::{RewindPlan, RewindSource, RewindStep};
 use crate::storage::{InitialContent, SpaceRequest, WriteOptions};
+use actions::list_actions;
+pub use actions::{RewindAction, RewoundPath};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
-
-/// What a rewind does, or would do, to one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RewoundPath {
-    /// What.
-    pub change: RewindAction,
-    /// Where.
-    pub path: VPath,
-    /// Where it lay before a move.
-    pub from: Option<VPath>,
-}
-
-/// What a rewind does to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RewindAction {
-    /// It comes back from the trash.
-    Restored,
-    /// It comes back from where it was moved to.
-    Moved,
-    /// It goes back to a former content.
-    Reverted,
-    /// It was not there, and goes to the trash.
-    Discarded,
-    /// The folder is made anew.
-    Made,
-}
-
-/// How many changes a [`Report`] tells one by one.
-const MAX_LISTED: usize = 10_000;
 
 /// What a rewind comes to.
 #[derive(Clone, Debug, Default)]
@@ -275,7 +250,7 @@ impl Drive {
     }
 
     async fn blank(&self, place: &ResolvedPath<'_>) -> Result<()> {
-        let bench = self
+        let resolved = self
             .resolve_preconditions(
                 place,
                 Preconditions::default(),
@@ -287,7 +262,7 @@ impl Drive {
             .tree
             .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await?;
-        upload.commit(bench.write_options()).await.map(drop)
+        upload.commit(resolved.write_options()).await.map(drop)
     }
 }
 
@@ -341,88 +316,27 @@ impl DeletedItems {
 
 /// What some steps take hold of.
 fn lock_scopes_of(place: &ResolvedPath<'_>, steps: &[RewindStep]) -> Vec<LockScope> {
-    let mut needs = Vec::new();
+    let mut scopes = Vec::new();
     for step in steps {
         match step {
             RewindStep::Move { from, to } => {
-                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, to)));
+                scopes.extend(resolved_preconditions::scopes_to_replace(&at(place, to)));
                 if let RewindSource::Path(from) = from {
-                    needs.extend(resolved_preconditions::scopes_to_delete(&at(place, from)));
+                    scopes.extend(resolved_preconditions::scopes_to_delete(&at(place, from)));
                 }
             }
             RewindStep::Discard { path } => {
-                needs.extend(resolved_preconditions::scopes_to_delete(&at(place, path)));
+                scopes.extend(resolved_preconditions::scopes_to_delete(&at(place, path)));
             }
             RewindStep::Make { path } => {
-                needs.extend(resolved_preconditions::scopes_to_replace(&at(place, path)));
+                scopes.extend(resolved_preconditions::scopes_to_replace(&at(place, path)));
             }
             RewindStep::Revert { path, .. } | RewindStep::Blank { path } => {
-                needs.push(LockScope::Content(at(place, path).resource_id()));
+                scopes.push(LockScope::Content(at(place, path).resource_id()));
             }
         }
     }
-    needs
-}
-
-/// The first steps as they are told.
-async fn list_actions(
-    rewind: &RewindPlan,
-    seen: &impl Fn(&RelPath) -> VPath,
-) -> Result<Vec<RewoundPath>> {
-    let mut changes = Vec::new();
-    let mut discarded = DeletedItems::default();
-    let mut next = 0;
-    loop {
-        let (steps, end) = rewind.steps.read(next).await?;
-        if steps.is_empty() || changes.len() == MAX_LISTED {
-            return Ok(changes);
-        }
-        next = end;
-        for step in steps.iter().take(MAX_LISTED - changes.len()) {
-            changes.push(action_of(step, &discarded, seen));
-            if let RewindStep::Discard { path } = step {
-                discarded.note(&rewind.needed, path.as_str().to_owned());
-            }
-        }
-    }
-}
-
-/// A step as it is told; `discarded` says where lay what went to the trash before.
-fn action_of(
-    step: &RewindStep,
-    discarded: &DeletedItems,
-    seen: &impl Fn(&RelPath) -> VPath,
-) -> RewoundPath {
-    let (change, path, from) = match step {
-        RewindStep::Discard { path } => (RewindAction::Discarded, path, None),
-        RewindStep::Make { path } => (RewindAction::Made, path, None),
-        RewindStep::Revert { path, .. } | RewindStep::Blank { path } => {
-            (RewindAction::Reverted, path, None)
-        }
-        RewindStep::Move {
-            from: RewindSource::Path(from),
-            to,
-        } => (RewindAction::Moved, to, Some(from.clone())),
-        RewindStep::Move {
-            from: RewindSource::Trash { .. },
-            to,
-        } => (RewindAction::Restored, to, None),
-        RewindStep::Move {
-            from: RewindSource::Discarded { index, inner },
-            to,
-        } => {
-            let from = discarded
-                .ids
-                .get(index)
-                .map(|path| inner.beneath(&RelPath::from_stored(path.clone())));
-            (RewindAction::Moved, to, from)
-        }
-    };
-    RewoundPath {
-        change,
-        path: seen(path),
-        from: from.as_ref().map(seen),
-    }
+    scopes
 }
 
 #[cfg(test)]

@@ -262,12 +262,12 @@ async fn to_drop_is_to_add_unseen() {
         .await
         .unwrap();
     assert!(patch.is_empty(), "nothing of what is there is handed out");
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         expect: Expect::Exists,
         ..Preconditions::default()
     };
     let over = drive
-        .begin_put(&path("a"), announced(InitialContent::Empty), terms)
+        .begin_put(&path("a"), announced(InitialContent::Empty), preconditions)
         .await;
     assert!(matches!(over, Err(Error::PreconditionFailed)));
     assert_eq!(
@@ -347,12 +347,12 @@ async fn locks_hold_across_scopes_and_show_within_them() {
         }],
     };
     let begin = async |drive: &Drive, subject| {
-        let terms = Preconditions {
+        let preconditions = Preconditions {
             if_lists: vec![list(subject)],
             ..Preconditions::default()
         };
         drive
-            .begin_put(&path("n"), announced(InitialContent::Empty), terms)
+            .begin_put(&path("n"), announced(InitialContent::Empty), preconditions)
             .await
             .map(drop)
     };

@@ -1,4 +1,4 @@
-//! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
+//! Uploads through a drive: preconditions are checked before the first byte, the quota while bytes come, and all again when the file is published.
 
 use super::access::Access;
 use super::mass_change::ChangeCounts;
@@ -37,29 +37,29 @@ pub struct DriveUpload {
     alternatives: Vec<(RelPath, WriteOptions)>,
 }
 
-/// The terms of an upload to a place. What may only be added to takes nothing but new files; and a file that is all a drive or
+/// The preconditions of an upload. What may only be added to takes nothing but new files; and a file that is all a drive or
 /// mount shows can be written to, but not made again.
 pub(super) async fn upload_preconditions(
     place: &ResolvedPath<'_>,
-    terms: Preconditions,
+    preconditions: Preconditions,
 ) -> Result<Preconditions> {
     if place.rights == Rights::Drop {
         return Ok(Preconditions {
             expect: Expect::Absent,
-            ..terms
+            ..preconditions
         });
     }
     if place.depth > 0 {
-        return Ok(terms);
+        return Ok(preconditions);
     }
     match present(place).await? {
         None => Err(Error::NotFound),
         Some(node) if node.folder => Err(Error::IsFolder),
-        Some(_) if terms.expect == Expect::Any => Ok(Preconditions {
+        Some(_) if preconditions.expect == Expect::Any => Ok(Preconditions {
             expect: Expect::Exists,
-            ..terms
+            ..preconditions
         }),
-        Some(_) => Ok(terms),
+        Some(_) => Ok(preconditions),
     }
 }
 
@@ -69,29 +69,30 @@ impl Drive {
         &self,
         path: &VPath,
         announced: UploadOptions,
-        terms: Preconditions,
+        preconditions: Preconditions,
     ) -> Result<DriveUpload> {
         let place = self.resolve_authorized(path, Access::Create).await?;
         if place.rights == Rights::Drop {
-            return self.begin_drop_upload(&place, announced, terms).await;
+            return self
+                .begin_drop_upload(&place, announced, preconditions)
+                .await;
         }
-        let terms = upload_preconditions(&place, terms).await?;
-        // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
-        let free = terms.is_empty() && self.locks.read_guard().none_in(&place.root.id);
-        let bench = self
+        let preconditions = upload_preconditions(&place, preconditions).await?;
+        // Without conditions and locks there is nothing to check early, and what stands there need not be looked at twice.
+        let free = preconditions.is_empty() && self.locks.read_guard().none_in(&place.root.id);
+        let resolved = self
             .resolve_preconditions(
                 &place,
-                terms,
+                preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
-        let commit = bench.write_options();
+        let commit = resolved.write_options();
         if !free {
             self.check_early(&place, &commit).await?;
         }
-        let expected = announced.len.or(announced.estimate);
         let room = SpaceRequest {
-            len: expected,
+            len: announced.len.or(announced.estimate),
             limit: place.quota,
         };
         let upload = place
@@ -113,7 +114,7 @@ impl Drive {
             .filter(|_| announced.start == InitialContent::Empty);
         Ok(DriveUpload {
             checksum,
-            ..DriveUpload::new(upload, commit, bench, self.clone())
+            ..DriveUpload::new(upload, commit, resolved, self.clone())
         })
     }
 }
@@ -122,14 +123,14 @@ impl DriveUpload {
     pub(super) fn new(
         upload: Box<dyn Upload>,
         commit: WriteOptions,
-        bench: Arc<ResolvedPreconditions>,
+        resolved: Arc<ResolvedPreconditions>,
         drive: Drive,
     ) -> Self {
         Self {
             upload,
             commit,
             checksum: None,
-            preconditions: bench,
+            preconditions: resolved,
             drive,
             alternatives: Vec::new(),
         }
@@ -178,7 +179,7 @@ impl DriveUpload {
         self.upload.truncate(len).await
     }
 
-    /// Puts all bytes that have come on disk and leaves them there, for an upload that was laid aside.
+    /// Puts all bytes that have come on disk and leaves them there, for a resumable upload.
     pub async fn keep(self) -> Result<u64> {
         self.upload.persist().await
     }

@@ -1,6 +1,7 @@
 //! Tests of uploads.
 
 use super::*;
+use crate::model::RelPath;
 use crate::model::{Irrevocable, Role};
 use crate::state::memory::MemoryStore;
 

@@ -1,7 +1,8 @@
 //! Homes on disks that do not answer.
 
 use super::*;
-use crate::app::{App, COUNT_TIMEOUT};
+use crate::app::App;
+use crate::app::usage::COUNT_TIMEOUT;
 use crate::config::Durability;
 use crate::model::Role;
 use tempfile::TempDir;

@@ -18,8 +18,8 @@ pub struct LockHolder {
 
 /// Asks whether a lock still counts; looks into memory only, for it is asked while the locks are held still.
 pub trait HolderCheck: fmt::Debug + Send + Sync {
-    /// Whether `holder` may still change what is at `spot`.
-    fn may_change(&self, holder: &LockHolder, spot: &ResourceId) -> bool;
+    /// Whether `holder` may still change what is at `resource`.
+    fn may_change(&self, holder: &LockHolder, resource: &ResourceId) -> bool;
 }
 
 impl From<AccountName> for LockHolder {

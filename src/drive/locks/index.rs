@@ -98,17 +98,20 @@ impl<'a> LocksGuard<'a> {
         LivenessCheck { now, check: self.1 }
     }
 
-    /// Whether a live lock with this token covers `spot`.
-    pub fn covers(&self, spot: &ResourceId, token: &str, now: Instant) -> bool {
+    /// Whether a live lock with this token covers `resource`.
+    pub fn covers(&self, resource: &ResourceId, token: &str, now: Instant) -> bool {
         self.0
             .by_token
             .get(token)
-            .is_some_and(|lock| lock.covers(spot) && self.alive(now).is_live(lock))
+            .is_some_and(|lock| lock.covers(resource) && self.alive(now).is_live(lock))
     }
 
-    /// The live locks that cover `spot`.
-    pub fn on(&self, spot: &ResourceId, now: Instant) -> Vec<Arc<Lock>> {
-        self.0.covering(spot, self.alive(now)).cloned().collect()
+    /// The live locks that cover `resource`.
+    pub fn on(&self, resource: &ResourceId, now: Instant) -> Vec<Arc<Lock>> {
+        self.0
+            .covering(resource, self.alive(now))
+            .cloned()
+            .collect()
     }
 
     /// Whether a root has no locks at all.
@@ -116,47 +119,47 @@ impl<'a> LocksGuard<'a> {
         self.0.by_root.get(root).is_none_or(BTreeMap::is_empty)
     }
 
-    /// The tokens of all locks on `spot` and below it.
-    pub fn tokens_within(&self, spot: &ResourceId) -> Vec<String> {
+    /// The tokens of all locks on `resource` and below it.
+    pub fn tokens_within(&self, resource: &ResourceId) -> Vec<String> {
         self.0
-            .below(spot)
+            .below(resource)
             .flatten()
             .map(|lock| lock.token.clone())
             .collect()
     }
 
-    /// Whether `who`, submitting `tokens`, may change what is at `spot`; `Locked` says who may.
+    /// Whether `who`, submitting `tokens`, may change what is at `resource`; `Locked` says who may.
     pub fn check_content(
         &self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
-        check_group(self.0.covering(spot, self.alive(now)), who, tokens)
+        check_group(self.0.covering(resource, self.alive(now)), who, tokens)
     }
 
-    /// Whether `who` may add or remove members of the folder at `spot`: a lock of any depth on it guards that.
+    /// Whether `who` may add or remove members of the folder at `resource`: a lock of any depth on it guards that.
     pub fn check_members(
         &self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
-        check_group(self.0.at(spot, self.alive(now)), who, tokens)
+        check_group(self.0.at(resource, self.alive(now)), who, tokens)
     }
 
-    /// Whether `who` may take away everything below `spot`: every locked thing there asks for its own token.
+    /// Whether `who` may take away everything below `resource`: every locked thing there asks for its own token.
     pub fn check_subtree(
         &self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         who: &LockHolder,
         tokens: &[&str],
         now: Instant,
     ) -> Result<()> {
         let alive = self.alive(now);
-        self.0.below(spot).try_for_each(|locks| {
+        self.0.below(resource).try_for_each(|locks| {
             check_group(locks.iter().filter(|l| alive.is_live(l)), who, tokens)
         })
     }
@@ -239,13 +242,13 @@ impl LockIndex {
 
     fn at<'a>(
         &'a self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         alive: LivenessCheck<'a>,
     ) -> impl Iterator<Item = &'a Arc<Lock>> {
         let locks = self
             .by_root
-            .get(&spot.root)
-            .and_then(|places| places.get(&spot.path));
+            .get(&resource.root)
+            .and_then(|places| places.get(&resource.path));
         locks
             .into_iter()
             .flatten()
@@ -254,29 +257,29 @@ impl LockIndex {
 
     fn covering<'a>(
         &'a self,
-        spot: &'a ResourceId,
+        resource: &'a ResourceId,
         alive: LivenessCheck<'a>,
     ) -> impl Iterator<Item = &'a Arc<Lock>> {
         let places = self
             .by_root
-            .get(&spot.root)
+            .get(&resource.root)
             .filter(|places| !places.is_empty());
-        let ancestors = std::iter::successors(Some(spot.path.clone()), RelPath::parent);
+        let ancestors = std::iter::successors(Some(resource.path.clone()), RelPath::parent);
         let chain = places
             .into_iter()
             .flat_map(move |places| ancestors.clone().filter_map(|path| places.get(&path)));
         chain
             .flatten()
-            .filter(move |lock| lock.covers(spot) && alive.is_live(lock))
+            .filter(move |lock| lock.covers(resource) && alive.is_live(lock))
     }
 
-    fn below<'a>(&'a self, spot: &'a ResourceId) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
-        let places = self.by_root.get(&spot.root).into_iter();
-        let from_here = places.flat_map(move |places| places.range(spot.path.clone()..));
+    fn below<'a>(&'a self, resource: &'a ResourceId) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
+        let places = self.by_root.get(&resource.root).into_iter();
+        let from_here = places.flat_map(move |places| places.range(resource.path.clone()..));
         // Names sort such that a sibling like `a-b` stands between `a` and `a/b`: look on while the text still begins alike.
         from_here
-            .take_while(move |(path, _)| path.as_str().starts_with(spot.path.as_str()))
-            .filter(move |(path, _)| path.is_within(&spot.path))
+            .take_while(move |(path, _)| path.as_str().starts_with(resource.path.as_str()))
+            .filter(move |(path, _)| path.is_within(&resource.path))
             .map(|(_, locks)| locks)
     }
 

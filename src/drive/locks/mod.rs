@@ -3,26 +3,24 @@
 
 mod holder;
 mod index;
+mod record;
 #[cfg(test)]
 mod tests;
 
 use super::resource_id::ResourceId;
 use crate::config::LocksConfig;
-use crate::model::{AccountName, Error, RelPath, Result, Via, time};
+use crate::model::{AccountName, Error, Result};
 use crate::state::table::DELETED_AT_ONCE;
 use crate::state::{Batch, StateStore};
 pub use holder::{HolderCheck, LockHolder};
 pub use index::LocksGuard;
 use index::{LivenessCheck, LockIndex};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
+use record::{PREFIX, record_of};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
-
-const PREFIX: &str = "lock/";
-const RECORD_VERSION: u32 = 1;
 
 /// One lock.
 #[derive(Clone, Debug)]
@@ -60,34 +58,6 @@ pub struct LockRequest {
     pub folder: bool,
     /// How long, if the client says; `Duration::MAX` for `Infinite`.
     pub timeout: Option<Duration>,
-}
-
-/// A lock as the store keeps it.
-#[derive(Serialize, Deserialize)]
-struct LockRecord {
-    v: u32,
-    root: String,
-    path: String,
-    folder: bool,
-    holder: AccountName,
-    /// The link whose visitors hold it, and the generation of its password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    link: Option<(String, u64)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    app_password: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    session: Option<String>,
-    /// Of the account's credentials; absent in records of earlier versions.
-    #[serde(default)]
-    generation: u64,
-    owner: String,
-    shared: bool,
-    deep: bool,
-    /// Seconds since 1970; absent in records of earlier versions.
-    #[serde(default)]
-    since: Option<i64>,
-    /// Seconds since 1970.
-    ends: i64,
 }
 
 /// Every lock of every root.
@@ -141,40 +111,6 @@ impl Locks {
         }
     }
 
-    /// The lock of a record; `None` when its time is over.
-    fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
-        let record: LockRecord = serde_json::from_str(text)
-            .map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
-        if record.v > RECORD_VERSION {
-            return Err(Error::Corrupt(format!(
-                "The record {PREFIX}{token} was written by a newer sarang; use that version."
-            )));
-        }
-        let left = record
-            .ends
-            .saturating_sub(time::unix_seconds(SystemTime::now()));
-        let Ok(left @ 1..) = u64::try_from(left) else {
-            return Ok(None);
-        };
-        let holder = record.holder();
-        Ok(Some(Lock {
-            token: token.to_owned(),
-            resource: ResourceId {
-                root: record.root.into(),
-                path: RelPath::from_stored(record.path),
-            },
-            folder: record.folder,
-            holder,
-            owner: record.owner,
-            shared: record.shared,
-            deep: record.deep,
-            since: record
-                .since
-                .map_or_else(SystemTime::now, time::from_unix_seconds),
-            ends: Instant::now() + Duration::from_secs(left.min(self.limits.max_timeout)),
-        }))
-    }
-
     /// The locks as they stand, for as long as the answer is held.
     pub fn read_guard(&self) -> LocksGuard<'_> {
         LocksGuard::new(self.index.read(), self.check.get().map(AsRef::as_ref))
@@ -183,14 +119,14 @@ impl Locks {
     /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
     pub async fn grant(
         &self,
-        spot: ResourceId,
+        resource: ResourceId,
         holder: &LockHolder,
         request: LockRequest,
     ) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = Arc::new(Lock {
             token: new_token()?,
-            resource: spot,
+            resource,
             folder: request.folder,
             holder: holder.clone(),
             owner: request.owner,
@@ -220,11 +156,11 @@ impl Locks {
         Ok(lock)
     }
 
-    /// Prolongs a lock that covers `spot`. `PreconditionFailed` when there is none such of `holder`. Answered once written: after a
+    /// Prolongs a lock that covers `resource`. `PreconditionFailed` when there is none such of `holder`. Answered once written: after a
     /// power cut the lock may end at its former time.
     pub async fn refresh(
         &self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         holder: &LockHolder,
         token: &str,
         timeout: Option<Duration>,
@@ -234,7 +170,7 @@ impl Locks {
             let mut index = self.index.write();
             let alive = self.alive(now);
             let is_own = |lock: &&Arc<Lock>| {
-                alive.is_live(lock) && lock.covers(spot) && lock.holder.is(holder)
+                alive.is_live(lock) && lock.covers(resource) && lock.holder.is(holder)
             };
             let present = index.by_token.get(token).filter(is_own);
             let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
@@ -249,16 +185,21 @@ impl Locks {
         Ok(lock)
     }
 
-    /// Ends a lock that covers `spot`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
+    /// Ends a lock that covers `resource`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
     /// cut the lock may be there again, for the rest of its time.
-    pub async fn release(&self, spot: &ResourceId, holder: &LockHolder, token: &str) -> Result<()> {
+    pub async fn release(
+        &self,
+        resource: &ResourceId,
+        holder: &LockHolder,
+        token: &str,
+    ) -> Result<()> {
         {
             let mut index = self.index.write();
             let alive = self.alive(Instant::now());
             let present = index
                 .by_token
                 .get(token)
-                .filter(|lock| alive.is_live(lock) && lock.covers(spot));
+                .filter(|lock| alive.is_live(lock) && lock.covers(resource));
             if !present.ok_or(Error::NoSuchLock)?.holder.is(holder) {
                 return Err(Error::Forbidden("This lock belongs to somebody else."));
             }
@@ -334,13 +275,17 @@ impl Locks {
             .await
     }
 
-    /// Ends the locks on `spot` and below it whose holders have lost their right to it.
+    /// Ends the locks on `resource` and below it whose holders have lost their right to it.
     pub async fn release_within(
         &self,
-        spot: &ResourceId,
+        resource: &ResourceId,
         lost: impl Fn(&Lock) -> bool,
     ) -> Result<()> {
-        let tokens: HashSet<_> = self.read_guard().tokens_within(spot).into_iter().collect();
+        let tokens: HashSet<_> = self
+            .read_guard()
+            .tokens_within(resource)
+            .into_iter()
+            .collect();
         self.release_all(|lock| tokens.contains(&lock.token) && lost(lock))
             .await
     }
@@ -406,48 +351,6 @@ impl Locks {
     }
 }
 
-/// Stores a lock.
-fn record_of(lock: &Lock) -> Result<Batch> {
-    let left = lock.ends.saturating_duration_since(Instant::now());
-    let record = LockRecord {
-        v: RECORD_VERSION,
-        root: lock.resource.root.to_string(),
-        path: lock.resource.path.as_str().to_owned(),
-        folder: lock.folder,
-        holder: lock.holder.account.clone(),
-        link: lock
-            .holder
-            .link()
-            .map(|id| (id.to_owned(), lock.holder.generation)),
-        app_password: lock.holder.app_password().map(str::to_owned),
-        session: lock.holder.session().map(str::to_owned),
-        generation: lock.holder.generation,
-        owner: lock.owner.clone(),
-        shared: lock.shared,
-        deep: lock.deep,
-        since: Some(time::unix_seconds(lock.since)),
-        ends: time::unix_seconds(SystemTime::now() + left),
-    };
-    let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
-    Ok(Batch::new().put(format!("{PREFIX}{}", lock.token), text))
-}
-
-impl LockRecord {
-    fn holder(&self) -> LockHolder {
-        let (via, generation) = match (&self.link, &self.app_password, &self.session) {
-            (Some((id, generation)), ..) => (Via::Link(id.clone()), *generation),
-            (None, Some(id), _) => (Via::AppPassword(id.clone()), self.generation),
-            (None, None, Some(id)) => (Via::Session(id.clone()), self.generation),
-            (None, None, None) => (Via::Password, self.generation),
-        };
-        LockHolder {
-            account: self.holder.clone(),
-            via,
-            generation,
-        }
-    }
-}
-
 impl Lock {
     /// What others may call it by: the token itself is for its holder alone.
     pub fn id(&self) -> String {
@@ -462,11 +365,11 @@ impl Lock {
         self.ends > now
     }
 
-    fn covers(&self, spot: &ResourceId) -> bool {
-        self.resource == *spot
+    fn covers(&self, resource: &ResourceId) -> bool {
+        self.resource == *resource
             || (self.deep
-                && self.resource.root == spot.root
-                && spot.path.is_within(&self.resource.path))
+                && self.resource.root == resource.root
+                && resource.path.is_within(&self.resource.path))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Locks against a store in memory.
 
 use super::*;
+use crate::model::{RelPath, Via};
 use crate::state::StateStore;
 use crate::state::memory::MemoryStore;
 
@@ -8,7 +9,7 @@ fn account(name: &str) -> LockHolder {
     AccountName::parse(name).unwrap().into()
 }
 
-fn spot(path: &str) -> ResourceId {
+fn resource(path: &str) -> ResourceId {
     ResourceId {
         root: "home/ana".into(),
         path: RelPath::parse(path).unwrap().to_nfc(),
@@ -45,30 +46,36 @@ async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
     let locks = locks().await;
     let ana = account("ana");
     let ben = account("ben");
-    let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
+    let lock = locks
+        .grant(resource("a"), &ana, exclusive(true))
+        .await
+        .unwrap();
     for request in [exclusive(false), shared()] {
-        let refused = locks.grant(spot("a/b"), &ben, request).await;
+        let refused = locks.grant(resource("a/b"), &ben, request).await;
         assert!(matches!(refused, Err(Error::Locked { holder }) if holder == "ana"));
     }
     assert!(
-        locks.grant(spot("ab"), &ben, exclusive(true)).await.is_ok(),
+        locks
+            .grant(resource("ab"), &ben, exclusive(true))
+            .await
+            .is_ok(),
         "a sibling that begins alike is free"
     );
     assert!(matches!(
-        locks.release(&spot("a"), &ben, &lock.token).await,
+        locks.release(&resource("a"), &ben, &lock.token).await,
         Err(Error::Forbidden(_))
     ));
     assert!(matches!(
-        locks.release(&spot("b"), &ana, &lock.token).await,
+        locks.release(&resource("b"), &ana, &lock.token).await,
         Err(Error::NoSuchLock)
     ));
     locks
-        .release(&spot("a/below"), &ana, &lock.token)
+        .release(&resource("a/below"), &ana, &lock.token)
         .await
         .unwrap();
     assert!(
         locks
-            .grant(spot("a/b"), &ben, exclusive(true))
+            .grant(resource("a/b"), &ben, exclusive(true))
             .await
             .is_ok()
     );
@@ -80,19 +87,22 @@ async fn a_deep_lock_conflicts_with_what_is_locked_below() {
     let ana = account("ana");
     let ben = account("ben");
     locks
-        .grant(spot("a/b/c"), &ana, exclusive(false))
+        .grant(resource("a/b/c"), &ana, exclusive(false))
         .await
         .unwrap();
     locks
-        .grant(spot("a-b"), &ana, exclusive(false))
+        .grant(resource("a-b"), &ana, exclusive(false))
         .await
         .unwrap();
     assert!(matches!(
-        locks.grant(spot("a"), &ben, exclusive(true)).await,
+        locks.grant(resource("a"), &ben, exclusive(true)).await,
         Err(Error::Locked { .. })
     ));
     assert!(
-        locks.grant(spot("a"), &ben, exclusive(false)).await.is_ok(),
+        locks
+            .grant(resource("a"), &ben, exclusive(false))
+            .await
+            .is_ok(),
         "depth 0 touches only the folder"
     );
 }
@@ -102,24 +112,31 @@ async fn changes_pass_only_with_the_token_and_the_account() {
     let locks = locks().await;
     let ana = account("ana");
     let ben = account("ben");
-    let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
+    let lock = locks
+        .grant(resource("a"), &ana, exclusive(true))
+        .await
+        .unwrap();
     let held = locks.read_guard();
     let now = Instant::now();
     let token = lock.token.as_str();
     assert!(
-        held.check_content(&spot("a/x"), &ana, &[token], now)
+        held.check_content(&resource("a/x"), &ana, &[token], now)
             .is_ok()
     );
-    assert!(held.check_content(&spot("a/x"), &ana, &[], now).is_err());
     assert!(
-        held.check_content(&spot("a/x"), &ben, &[token], now)
+        held.check_content(&resource("a/x"), &ana, &[], now)
             .is_err()
     );
-    assert!(held.check_subtree(&spot(""), &ana, &[], now).is_err());
-    assert!(held.check_members(&spot("a"), &ana, &[], now).is_err());
-    assert!(held.check_members(&spot(""), &ana, &[], now).is_ok());
     assert!(
-        held.check_content(&spot("a"), &ana, &[], lock.ends).is_ok(),
+        held.check_content(&resource("a/x"), &ben, &[token], now)
+            .is_err()
+    );
+    assert!(held.check_subtree(&resource(""), &ana, &[], now).is_err());
+    assert!(held.check_members(&resource("a"), &ana, &[], now).is_err());
+    assert!(held.check_members(&resource(""), &ana, &[], now).is_ok());
+    assert!(
+        held.check_content(&resource("a"), &ana, &[], lock.ends)
+            .is_ok(),
         "over at its end"
     );
 }
@@ -129,15 +146,15 @@ async fn shared_locks_stand_beside_each_other() {
     let locks = locks().await;
     let ana = account("ana");
     let ben = account("ben");
-    let hers = locks.grant(spot("a"), &ana, shared()).await.unwrap();
-    let his = locks.grant(spot("a"), &ben, shared()).await.unwrap();
+    let hers = locks.grant(resource("a"), &ana, shared()).await.unwrap();
+    let his = locks.grant(resource("a"), &ben, shared()).await.unwrap();
     let held = locks.read_guard();
     assert!(
-        held.check_content(&spot("a"), &ana, &[&hers.token], Instant::now())
+        held.check_content(&resource("a"), &ana, &[&hers.token], Instant::now())
             .is_ok()
     );
     assert!(
-        held.check_content(&spot("a"), &ana, &[&his.token], Instant::now())
+        held.check_content(&resource("a"), &ana, &[&his.token], Instant::now())
             .is_err()
     );
 }
@@ -148,12 +165,12 @@ async fn both_spellings_of_a_name_are_one_place() {
     let ana = account("ana");
     let ben = account("ben");
     locks
-        .grant(spot("cafe\u{301}"), &ana, exclusive(true))
+        .grant(resource("cafe\u{301}"), &ana, exclusive(true))
         .await
         .unwrap();
     assert!(
         locks
-            .grant(spot("caf\u{e9}"), &ben, exclusive(true))
+            .grant(resource("caf\u{e9}"), &ben, exclusive(true))
             .await
             .is_err()
     );
@@ -177,7 +194,7 @@ async fn terms_are_the_smaller_of_asked_and_allowed() {
             timeout: asked.map(Duration::from_secs),
             ..exclusive(true)
         };
-        let lock = locks.grant(spot(name), &ana, request).await.unwrap();
+        let lock = locks.grant(resource(name), &ana, request).await.unwrap();
         let left = lock.ends.duration_since(Instant::now()).as_secs_f64();
         assert!(
             (f64::from(granted) - 1.0..=f64::from(granted)).contains(&left),
@@ -197,18 +214,18 @@ async fn the_caps_hold() {
     let ana = account("ana");
     let ben = account("ben");
     for _ in 0..2 {
-        locks.grant(spot("a"), &ana, shared()).await.unwrap();
+        locks.grant(resource("a"), &ana, shared()).await.unwrap();
     }
     assert!(matches!(
-        locks.grant(spot("a"), &ben, shared()).await,
+        locks.grant(resource("a"), &ben, shared()).await,
         Err(Error::LimitReached(_))
     ));
-    locks.grant(spot("b"), &ana, shared()).await.unwrap();
+    locks.grant(resource("b"), &ana, shared()).await.unwrap();
     assert!(matches!(
-        locks.grant(spot("c"), &ana, shared()).await,
+        locks.grant(resource("c"), &ana, shared()).await,
         Err(Error::LimitReached(_))
     ));
-    assert!(locks.grant(spot("c"), &ben, shared()).await.is_ok());
+    assert!(locks.grant(resource("c"), &ben, shared()).await.is_ok());
 }
 
 /// Whoever takes locks that are over at once fills neither memory nor the records, and holds none against the caps.
@@ -227,18 +244,18 @@ async fn what_is_over_goes_with_the_next_lock() {
     };
     for n in 0..500 {
         locks
-            .grant(spot(&format!("n{n}")), &ana, over())
+            .grant(resource(&format!("n{n}")), &ana, over())
             .await
             .unwrap();
     }
     for n in 0..3 {
         locks
-            .grant(spot(&format!("m{n}")), &ana, exclusive(false))
+            .grant(resource(&format!("m{n}")), &ana, exclusive(false))
             .await
             .unwrap();
     }
     for _ in 0..2 {
-        let refused = locks.grant(spot("m3"), &ana, exclusive(false)).await;
+        let refused = locks.grant(resource("m3"), &ana, exclusive(false)).await;
         assert!(matches!(refused, Err(Error::LimitReached(_))));
     }
     let counts = |index: &LockIndex| (index.by_token.len(), index.by_root.len());
@@ -250,7 +267,7 @@ async fn what_is_over_goes_with_the_next_lock() {
         .unwrap();
     assert!(locks.index.read().by_root.is_empty());
     locks
-        .grant(spot("m3"), &ana, exclusive(false))
+        .grant(resource("m3"), &ana, exclusive(false))
         .await
         .unwrap();
 }
@@ -269,16 +286,20 @@ async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
     };
     for n in 0..60 {
         locks
-            .grant(spot(&format!("n{n}")), &visitor(n % 3), exclusive(false))
+            .grant(
+                resource(&format!("n{n}")),
+                &visitor(n % 3),
+                exclusive(false),
+            )
             .await
             .unwrap();
     }
     let refused = locks
-        .grant(spot("more"), &visitor(4), exclusive(false))
+        .grant(resource("more"), &visitor(4), exclusive(false))
         .await;
     assert!(matches!(refused, Err(Error::LimitReached(_))));
     locks
-        .grant(spot("more"), &ana, exclusive(false))
+        .grant(resource("more"), &ana, exclusive(false))
         .await
         .unwrap();
 }
@@ -290,29 +311,38 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
     let locks = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
-    let kept = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
-    let ended = locks.grant(spot("b"), &ana, exclusive(true)).await.unwrap();
-    let moved = locks
-        .grant(spot("c/d"), &ana, exclusive(true))
+    let kept = locks
+        .grant(resource("a"), &ana, exclusive(true))
         .await
         .unwrap();
-    locks.release(&spot("b"), &ana, &ended.token).await.unwrap();
-    let gone = locks.read_guard().tokens_within(&spot("c"));
+    let ended = locks
+        .grant(resource("b"), &ana, exclusive(true))
+        .await
+        .unwrap();
+    let moved = locks
+        .grant(resource("c/d"), &ana, exclusive(true))
+        .await
+        .unwrap();
+    locks
+        .release(&resource("b"), &ana, &ended.token)
+        .await
+        .unwrap();
+    let gone = locks.read_guard().tokens_within(&resource("c"));
     locks.release_gone(gone).await;
     let brief = LockRequest {
         timeout: Some(Duration::ZERO),
         ..exclusive(true)
     };
-    locks.grant(spot("e"), &ana, brief).await.unwrap();
+    locks.grant(resource("e"), &ana, brief).await.unwrap();
     locks.sweep().await.unwrap();
 
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
     let held = again.read_guard();
-    assert!(held.covers(&spot("a/x"), &kept.token, Instant::now()));
-    assert!(!held.covers(&spot("b"), &ended.token, Instant::now()));
-    assert!(!held.covers(&spot("c/d"), &moved.token, Instant::now()));
+    assert!(held.covers(&resource("a/x"), &kept.token, Instant::now()));
+    assert!(!held.covers(&resource("b"), &ended.token, Instant::now()));
+    assert!(!held.covers(&resource("c/d"), &moved.token, Instant::now()));
     assert_eq!(store.scan(PREFIX, "", 10).await.unwrap().len(), 1);
 }
 
@@ -325,7 +355,7 @@ async fn a_lock_that_cannot_be_remembered_is_not_granted() {
         .unwrap();
     store.break_disk();
     assert!(matches!(
-        locks.grant(spot("a"), &ana, exclusive(true)).await,
+        locks.grant(resource("a"), &ana, exclusive(true)).await,
         Err(Error::ReadOnly)
     ));
     assert!(locks.read_guard().none_in("home/ana"));
@@ -341,14 +371,14 @@ async fn names_that_nfc_makes_longer_survive_a_restart() {
     // 255 bytes as written, 510 in NFC: U+0958 is always taken apart.
     let name = "\u{958}".repeat(85);
     let lock = locks
-        .grant(spot(&name), &ana, exclusive(true))
+        .grant(resource(&name), &ana, exclusive(true))
         .await
         .unwrap();
     let again = Locks::open(store, LocksConfig::default()).await.unwrap();
     assert!(
         again
             .read_guard()
-            .covers(&spot(&name), &lock.token, Instant::now())
+            .covers(&resource(&name), &lock.token, Instant::now())
     );
 }
 
@@ -363,7 +393,7 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
         timeout: Some(Duration::ZERO),
         ..exclusive(true)
     };
-    locks.grant(spot("a"), &ana, brief).await.unwrap();
+    locks.grant(resource("a"), &ana, brief).await.unwrap();
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
@@ -380,11 +410,11 @@ async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
         .await
         .unwrap();
     let ended = async {
-        let tokens = locks.read_guard().tokens_within(&spot("a"));
+        let tokens = locks.read_guard().tokens_within(&resource("a"));
         assert_eq!(tokens.len(), 1, "it is in force before it is durable");
         locks.release_gone(tokens).await;
     };
-    let (granted, ()) = tokio::join!(locks.grant(spot("a"), &ana, exclusive(true)), ended);
+    let (granted, ()) = tokio::join!(locks.grant(resource("a"), &ana, exclusive(true)), ended);
     assert!(granted.is_ok());
     assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
 }
@@ -394,24 +424,29 @@ async fn what_goes_ends_the_locks_there_and_no_others() {
     let locks = locks().await;
     let ana = account("ana");
     let gone = [
-        locks.grant(spot("a"), &ana, exclusive(false)).await,
-        locks.grant(spot("a/b"), &ana, exclusive(false)).await,
+        locks.grant(resource("a"), &ana, exclusive(false)).await,
+        locks.grant(resource("a/b"), &ana, exclusive(false)).await,
     ];
     let mut gone = gone.map(|lock| lock.unwrap().token.clone());
     locks
-        .grant(spot("a-b"), &ana, exclusive(true))
+        .grant(resource("a-b"), &ana, exclusive(true))
         .await
         .unwrap();
-    locks.grant(spot(""), &ana, shared()).await.unwrap_err();
-    let mut within = locks.read_guard().tokens_within(&spot("a"));
+    locks.grant(resource(""), &ana, shared()).await.unwrap_err();
+    let mut within = locks.read_guard().tokens_within(&resource("a"));
     within.sort();
     gone.sort();
     assert_eq!(within, gone);
     locks.release_gone(within).await;
-    assert!(locks.grant(spot("a"), &ana, exclusive(true)).await.is_ok());
     assert!(
         locks
-            .grant(spot("a-b"), &ana, exclusive(true))
+            .grant(resource("a"), &ana, exclusive(true))
+            .await
+            .is_ok()
+    );
+    assert!(
+        locks
+            .grant(resource("a-b"), &ana, exclusive(true))
             .await
             .is_err()
     );

@@ -42,14 +42,14 @@ async fn a_removal_ends_the_locks_there_and_none_granted_since() {
         .lock(&path("a/b"), request(), Preconditions::default())
         .await
         .unwrap();
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         lock_tokens: old.token.iter().cloned().collect(),
         ..Preconditions::default()
     };
     let at = path("a");
     let place = drive.resolve_authorized(&at, Access::Change).await.unwrap();
     let bench = drive
-        .resolve_preconditions(&place, terms, scopes_to_delete(&place))
+        .resolve_preconditions(&place, preconditions, scopes_to_delete(&place))
         .await
         .unwrap();
     bench
@@ -117,12 +117,12 @@ async fn a_removal_that_does_not_happen_ends_nothing() {
         .lock(&path, request, Preconditions::default())
         .await
         .unwrap();
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         lock_tokens: lock.token.iter().cloned().collect(),
         ..Preconditions::default()
     };
     assert!(matches!(
-        drive.delete(&path, terms).await,
+        drive.delete(&path, preconditions).await,
         Err(Error::NotFound)
     ));
     assert_eq!(drive.locks_on(&path).len(), 1);

@@ -16,7 +16,7 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
     let drive = home.drive("", Rights::Edit);
     let top = path("top");
     let etag = home.root.tree.stat(&top).await.unwrap().etag.to_string();
-    let terms = Preconditions {
+    let preconditions = Preconditions {
         expect: Expect::Etag(vec![etag]),
         ..Preconditions::default()
     };
@@ -31,7 +31,7 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
         }
         std::fs::write(home.dir.path().join("top"), "somebody else's").unwrap();
     };
-    let (refused, ()) = tokio::join!(drive.lock(&top, request(), terms), saved);
+    let (refused, ()) = tokio::join!(drive.lock(&top, request(), preconditions), saved);
     assert!(
         matches!(refused, Err(Error::PreconditionFailed)),
         "{refused:?}"
@@ -57,7 +57,7 @@ impl HungRemoval {
     async fn removal(drive: &Drive, at: &str) -> Self {
         let at = path(at);
         let place = drive.resolve_authorized(&at, Access::Change).await.unwrap();
-        let bench = drive
+        let resolved = drive
             .resolve_preconditions(
                 &place,
                 Preconditions::default(),
@@ -66,7 +66,7 @@ impl HungRemoval {
             .await
             .unwrap();
         let ((disk, waits), (judged, begun)) = (mpsc::channel::<()>(), mpsc::channel());
-        let commit = bench.write_options();
+        let commit = resolved.write_options();
         let mut change = move || {
             judged.send(()).unwrap();
             let _ = waits.recv();
@@ -76,7 +76,7 @@ impl HungRemoval {
         begun.recv().unwrap();
         Self {
             disk,
-            preconditions: bench,
+            preconditions: resolved,
             thread,
         }
     }
