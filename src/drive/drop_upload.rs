@@ -29,6 +29,7 @@ impl Drive {
             ..preconditions
         };
         let tree = &place.root.tree;
+        tree.check_inodes().await?;
         match tree
             .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await
@@ -36,10 +37,9 @@ impl Drive {
             Ok(_) | Err(Error::IsFolder) => {}
             Err(error) => return Err(error),
         }
-        let room = SpaceRequest {
-            len: announced.len.or(announced.estimate),
-            limit: place.quota,
-        };
+        let room = self
+            .space_to_promise(place, announced.len.or(announced.estimate))
+            .await?;
         let mut ways = Vec::new();
         for path in candidate_names(&place.path)? {
             let way = ResolvedPath {

@@ -381,6 +381,47 @@ async fn visitors_of_a_link_do_not_see_each_others_tokens() {
     assert_eq!(visitor.locks_on(&path("docs/a"))[0].token, None);
 }
 
+/// Visitors announce what they like: only what they send, and little ahead of it, is taken from others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_visitor_who_sends_nothing_holds_little_space() {
+    const MIB: u64 = 1 << 20;
+    let home = TestHome::new().await;
+    let limited = Identity {
+        quota: Some(200 * MIB),
+        ..home.drive("", Rights::Edit).identity().clone()
+    };
+    let drive = |identity| Drive::new(Arc::new(identity), home.root.clone(), home.locks.clone());
+    let owner = drive(limited.clone());
+    let begin = async |drive: &Drive, at: &str, len| {
+        let options = UploadOptions {
+            len: Some(len),
+            ..announced(InitialContent::Empty)
+        };
+        drive
+            .begin_put(&path(at), options, Preconditions::default())
+            .await
+    };
+    for (scope, rights) in [("", Rights::Edit), ("docs", Rights::Drop)] {
+        let visitor = drive(Identity {
+            via: Via::Link("1".into()),
+            scope: path(scope),
+            rights,
+            ..limited.clone()
+        });
+        let too_large = begin(&visitor, "large", 201 * MIB).await;
+        assert!(matches!(too_large, Err(Error::NoSpace)));
+        let mut hung = begin(&visitor, "large", 190 * MIB).await.unwrap();
+        drop(begin(&owner, "other", 130 * MIB).await.unwrap());
+        // What has come is taken, whatever was announced.
+        for _ in 0..70 {
+            hung.write(vec![0; MIB as usize].into()).await.unwrap();
+        }
+        let other = begin(&owner, "other", 131 * MIB).await;
+        assert!(matches!(other, Err(Error::NoSpace)));
+        drop(begin(&owner, "other", 129 * MIB).await.unwrap());
+    }
+}
+
 /// Two homes and what their accounts have in common.
 #[derive(Debug)]
 struct TwoHomes {

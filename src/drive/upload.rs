@@ -5,11 +5,15 @@ use super::mass_change::ChangeCounts;
 use super::resolved_path::ResolvedPath;
 use super::resolved_preconditions::ResolvedPreconditions;
 use super::{Checksum, Drive, Preconditions, present, resolved_preconditions};
-use crate::model::{Error, RelPath, Result, Rights, VPath};
+use crate::model::{Error, RelPath, Result, Rights, VPath, Via};
 use crate::storage::{Expect, InitialContent, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// Bytes that a visitor of a public link is promised before they come. Visitors are not known: what they announce and do not send must not
+/// use up the owner's quota or the disk.
+const VISITOR_PROMISE: u64 = 64 << 20;
 
 /// What an upload is announced with.
 #[derive(Clone, Debug)]
@@ -91,10 +95,9 @@ impl Drive {
         if !free {
             self.check_early(&place, &commit).await?;
         }
-        let room = SpaceRequest {
-            len: announced.len.or(announced.estimate),
-            limit: place.quota,
-        };
+        let room = self
+            .space_to_promise(&place, announced.len.or(announced.estimate))
+            .await?;
         let upload = place
             .root
             .tree
@@ -115,6 +118,29 @@ impl Drive {
         Ok(DriveUpload {
             checksum,
             ..DriveUpload::new(upload, commit, resolved, self.clone())
+        })
+    }
+
+    /// The space that an upload of `len` bytes is promised before they come: all of it, and for visitors of a public link at most
+    /// [`VISITOR_PROMISE`], where all of it would fit. What is beyond is taken as it comes.
+    pub(super) async fn space_to_promise(
+        &self,
+        place: &ResolvedPath<'_>,
+        len: Option<u64>,
+    ) -> Result<SpaceRequest> {
+        let limit = place.quota;
+        let is_visitor = matches!(self.identity.via, Via::Link(_));
+        let Some(large) = len.filter(|len| is_visitor && *len > VISITOR_PROMISE) else {
+            return Ok(SpaceRequest { len, limit });
+        };
+        let whole = SpaceRequest {
+            len: Some(large),
+            limit,
+        };
+        place.root.tree.check_space(&place.path, whole).await?;
+        Ok(SpaceRequest {
+            len: Some(VISITOR_PROMISE),
+            limit,
         })
     }
 }

@@ -373,6 +373,10 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
         start: InitialContent,
         room: SpaceRequest,
     ) -> Result<Box<dyn Upload>>;
+    /// Fails as [`begin_upload`](Self::begin_upload) would for want of space, and promises nothing.
+    async fn check_space(&self, path: &RelPath, room: SpaceRequest) -> Result<()>;
+    /// `NoSpace` when the file system has less than 1 % or 1,000 of its inodes left: empty files use them up beside every quota.
+    async fn check_inodes(&self) -> Result<()>;
     /// Makes a folder; `Exists`, `ParentMissing`.
     async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<()>;
     /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).

@@ -44,6 +44,7 @@ mod root;
 mod scrub;
 mod sorted_listing;
 mod space;
+mod space_promise;
 mod spool;
 mod staging;
 mod stored_path;
@@ -313,6 +314,16 @@ impl Tree for LocalTree {
             self.recount_if_due();
         }
         Ok(Box::new(upload))
+    }
+
+    async fn check_space(&self, path: &RelPath, room: SpaceRequest) -> Result<()> {
+        let path = path.clone();
+        self.run_blocking(move |root| space::check(root, &path, room))
+            .await
+    }
+
+    async fn check_inodes(&self) -> Result<()> {
+        run_read(&self.root, |root| root.check_inodes()).await
     }
 
     async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<()> {

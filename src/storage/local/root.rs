@@ -6,6 +6,7 @@ pub(super) use super::internal_dirs::TMP;
 use super::internal_dirs::{self, LazyDir, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
 use super::missing_features::{MissingFeature, MissingFeatureSet};
 use super::overflow::{OverflowFiles, PROPS};
+use super::space_promise::ResumablePromises;
 use super::stored_path::resolve_name;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
 use super::total_usage::TotalUsage;
@@ -63,6 +64,7 @@ pub(super) struct TreeRoot {
     pub purge_lock: Mutex<()>,
     /// When that freed nothing.
     pub purge_was_futile_at: Mutex<Option<Instant>>,
+    pub resumable_promises: ResumablePromises,
     names_lock: Mutex<()>,
     /// How often something was put on the disk, or would have been under `strict`.
     #[cfg(test)]
@@ -144,6 +146,7 @@ impl TreeRoot {
             missing_features: lacks,
             purge_lock: Mutex::default(),
             purge_was_futile_at: Mutex::default(),
+            resumable_promises: ResumablePromises::default(),
             names_lock: Mutex::default(),
             #[cfg(test)]
             sync_count: std::sync::atomic::AtomicUsize::default(),

@@ -1,12 +1,23 @@
 //! Room on the disk: looked for before bytes come, and taken where it is known how many will.
 
+use super::reservation::LocalReservation;
 use super::root::{TreeRoot, map_errno};
-use super::sys::{self, Errno, fd};
+use super::space_promise::SpacePromise;
+use super::sys::{self, Errno, Lookup, fd};
 use super::{history_purge, retention_hold};
-use crate::model::{Error, Result};
-use crate::storage::PreconditionCheck;
+use crate::model::{Error, RelPath, Result};
+use crate::storage::{PreconditionCheck, SpaceRequest};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What became of an attempt to take space for an upload.
+enum Promised {
+    Taken(SpacePromise),
+    /// It would fit, but too much is promised and not sent.
+    OverShare,
+    NoSpace,
+}
 
 impl TreeRoot {
     /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go: with `NoSpace`, with `LimitReached`
@@ -51,16 +62,37 @@ impl TreeRoot {
         }
     }
 
-    /// As [`allocate`](Self::allocate), for what is only announced: false as for [`check_announced_space`](Self::check_announced_space).
-    pub fn allocate_free(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
-        if self.try_allocate(file, len)? {
-            return Ok(true);
+    /// As [`allocate`](Self::allocate), for what is only announced: `None` where the space must be taken as the bytes come, because history
+    /// must go for it, or because so much was [promised](super::space_promise) already.
+    pub fn allocate_free(&self, file: BorrowedFd<'_>, len: u64) -> Result<Option<SpacePromise>> {
+        match self.try_promise(file, len)? {
+            Promised::Taken(promise) => return Ok(Some(promise)),
+            Promised::OverShare => return self.check_announced_space(len).map(|_| None),
+            Promised::NoSpace => {}
+        }
+        if !self.check_announced_space(len)? {
+            return Ok(None);
         }
         // There is more free than may be taken, or somebody has made room in this moment.
-        if self.check_announced_space(len)? && !self.try_allocate(file, len)? {
-            return Err(self.no_space_error());
+        match self.try_promise(file, len)? {
+            Promised::Taken(promise) => Ok(Some(promise)),
+            Promised::OverShare => Ok(None),
+            Promised::NoSpace => Err(self.no_space_error()),
         }
-        Ok(sys::is_preallocated(file, len))
+    }
+
+    fn try_promise(&self, file: BorrowedFd<'_>, len: u64) -> Result<Promised> {
+        let disk = &self.disk_access.slots.disk().unsent;
+        let turn = disk.lock();
+        let free = self.free_space()?;
+        if len <= free && !turn.allows(len, free) {
+            return Ok(Promised::OverShare);
+        }
+        Ok(if self.preallocate(file, len)? {
+            Promised::Taken(turn.promise(disk, len))
+        } else {
+            Promised::NoSpace
+        })
     }
 
     fn no_space_error(&self) -> Error {
@@ -73,7 +105,12 @@ impl TreeRoot {
 
     fn try_allocate(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         // Two that look at once must not both find the room that is there once.
-        let _alone = self.disk_access.slots.disk().space_lock.lock();
+        let _turn = self.disk_access.slots.disk().unsent.lock();
+        self.preallocate(file, len)
+    }
+
+    /// Takes space where there is enough beside the reserve; nobody else may look for it meanwhile.
+    fn preallocate(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         if self.missing_space(len)? > 0 {
             return Ok(false);
         }
@@ -113,12 +150,67 @@ impl TreeRoot {
 
     /// How many bytes are missing on the disk for `len` more beside the reserve.
     pub fn missing_space(&self, len: u64) -> Result<u64> {
-        let free =
-            sys::free_bytes(fd(&self.dir)).map_err(|e| map_errno("ask for free space", e))?;
+        let free = self.free_bytes()?;
         Ok(self
             .settings
             .reserve
             .saturating_add(len)
             .saturating_sub(free))
+    }
+
+    /// Bytes that are free on the disk beside the reserve.
+    fn free_space(&self) -> Result<u64> {
+        let free = self.free_bytes()?;
+        Ok(free.saturating_sub(self.settings.reserve))
+    }
+
+    fn free_bytes(&self) -> Result<u64> {
+        sys::free_bytes(fd(&self.dir)).map_err(|e| map_errno("ask for free space", e))
+    }
+
+    /// `NoSpace` when few inodes are left.
+    pub fn check_inodes(&self) -> Result<()> {
+        let (all, free) =
+            sys::inodes(fd(&self.dir)).map_err(|e| map_errno("ask for free inodes", e))?;
+        if are_few_inodes(all, free) {
+            return Err(Error::NoSpace);
+        }
+        Ok(())
+    }
+}
+
+/// Less than 1 % or 1,000 inodes; file systems that make them as they are needed tell of none at all.
+fn are_few_inodes(all: u64, free: u64) -> bool {
+    all > 0 && free < (all / 100).max(1000)
+}
+
+/// Fails where an upload of the announced length to `path` would not fit, without promising anything.
+pub(super) fn check(root: &Arc<TreeRoot>, path: &RelPath, request: SpaceRequest) -> Result<()> {
+    let len = request.len.unwrap_or_default();
+    let replaced = match root.stat(path, Lookup::Full) {
+        Ok(node) => node.filter(|node| !node.folder).map_or(0, |node| node.len),
+        Err(Error::NotFound) => 0,
+        Err(error) => return Err(error),
+    };
+    LocalReservation::new(root, request.limit, replaced).grow(len)?;
+    root.check_announced_space(len).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::are_few_inodes;
+
+    #[test]
+    fn few_inodes_are_less_than_one_in_a_hundred_or_a_thousand() {
+        for (all, free, are_few) in [
+            (0, 0, false),
+            (100_000, 1000, false),
+            (100_000, 999, true),
+            (1_000_000, 10_000, false),
+            (1_000_000, 9999, true),
+            (500, 500, true),
+        ] {
+            assert_eq!(are_few_inodes(all, free), are_few, "{free} of {all}");
+        }
     }
 }

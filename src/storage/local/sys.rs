@@ -26,7 +26,8 @@ pub(super) use attributes::{
     set_adopted, set_meta, set_props, set_synced_len, small_props_at, synced_len,
 };
 pub(super) use disk::{
-    disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at, nlink_counts_folders,
+    disk_of, folder_size, free_bytes, inodes, is_local, mount_of, mounted, mounted_at,
+    nlink_counts_folders,
 };
 pub(super) use faithful_copy::{CopyMetadata, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use file_bytes::{

@@ -73,3 +73,8 @@ pub(in crate::storage::local) fn free_bytes(fd: BorrowedFd<'_>) -> SysResult<u64
     }
     fs::fstatvfs(fd).map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize))
 }
+
+/// How many inodes the file system has, and how many of them are left for us.
+pub(in crate::storage::local) fn inodes(fd: BorrowedFd<'_>) -> SysResult<(u64, u64)> {
+    fs::fstatvfs(fd).map(|facts| (facts.f_files, facts.f_favail))
+}
