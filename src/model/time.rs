@@ -34,6 +34,12 @@ pub fn unix_millis(time: SystemTime) -> i64 {
     )
 }
 
+/// Nanoseconds since 1970; 0 before.
+pub fn unix_nanos(time: SystemTime) -> u64 {
+    let distance = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(distance.as_nanos()).unwrap_or(u64::MAX)
+}
+
 const NANOS: u32 = 1_000_000_000;
 
 /// Whole units of so many nanoseconds since 1970, rounded down: a time before 1970 with a fraction counts as the kernel counts it.

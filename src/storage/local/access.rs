@@ -1,7 +1,9 @@
 //! Who may read what comes into a folder in other ways than as an upload.
 
+use super::dirs::ParentDir;
+use super::errors::{GIVE_ACCESS, map_errno};
 use super::internal_dirs::TMP;
-use super::root::{GIVE_ACCESS, ParentDir, TreeRoot, map_errno};
+use super::root::TreeRoot;
 use super::sys::{self, FileKind, InheritedAccess, Lookup, fd};
 use super::walk;
 use crate::model::{Error, RelPath, Result};

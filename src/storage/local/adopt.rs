@@ -4,14 +4,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::change_log::{self, LoggedChange};
+use super::change_log::LoggedChange;
 use super::copy_content::entries;
+use super::errors::map_errno;
 use super::overflow::{self, inner_mounts};
-use super::root::{TreeRoot, map_errno};
-use super::staging::remove_tree;
+use super::remove_tree::remove_tree;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, Lookup, fd};
-use super::trash::{self, path_line, write_small};
-use super::trash_items::{TRASHINFO, path_in, trashinfo_in};
+use super::trash::{self, write_small};
+use super::trashinfo::{self, TRASHINFO, path_in, path_line, trashinfo_in};
 use super::{internal_dirs, reassign_ids, relocated, trash_pending, walk};
 use crate::model::{Error, RelPath, Result};
 use std::ffi::{CString, OsStr};
@@ -36,9 +37,9 @@ pub(super) fn adopt(root: &TreeRoot, folder: &Path, to: &RelPath) -> Result<()> 
     // If it is not adopted they are loose. Until it is, nothing is swept.
     let _unswept = root.overflow.pause_sweep();
     root.overflow.note_unreferenced();
-    overflow::adopt(root, folder)?;
-    inner_mounts::adopt(root, folder, to)?;
-    if let Ok(kept) = sys::open_root(&folder.join(change_log::OWN)) {
+    overflow::adopt(root, &root.overflow, folder)?;
+    inner_mounts::adopt(root, &root.overflow, folder, to)?;
+    if let Ok(kept) = sys::open_root(&folder.join(internal_dirs::OWN_DIR)) {
         let given = TreeRoot::open(folder, root.settings)?;
         trash::finish_swaps(&given)?;
         trash_pending::recover(&given)?;
@@ -58,7 +59,7 @@ pub(super) fn adopt(root: &TreeRoot, folder: &Path, to: &RelPath) -> Result<()> 
         root.rename_noreplace((fd(&outside), name), (target.dir(), &new_name))
             .map_err(|e| map_errno("move it", e))?;
         root.note_move();
-        root.usage.invalidate(root);
+        root.invalidate_usage();
         root.change_log
             .append(root, &[LoggedChange::Made(to.as_str().to_owned())]);
     }
@@ -84,7 +85,7 @@ struct AdoptionMarker<'a> {
 
 impl<'a> AdoptionMarker<'a> {
     fn write(root: &'a TreeRoot, to: &RelPath) -> Result<Self> {
-        let own = internal_dirs::open(fd(&root.dir), change_log::OWN)?;
+        let own = internal_dirs::open(fd(&root.dir), internal_dirs::OWN_DIR)?;
         let note = Self {
             root,
             name: format!("{MARKER_PREFIX}{}", root.new_stamp()),
@@ -103,14 +104,14 @@ impl Drop for AdoptionMarker<'_> {
         // What stays is looked at by the next start, which finds nothing to do.
         let _ = sys::unlink_file(
             fd(&self.root.dir),
-            &format!("{}/{}", change_log::OWN, self.name),
+            &format!("{}/{}", internal_dirs::OWN_DIR, self.name),
         );
     }
 }
 
 /// Goes on with adoptions that a crash, or a failure, has cut after the files had come.
 pub(super) fn recover(root: &TreeRoot) -> Result<()> {
-    let own = internal_dirs::open(fd(&root.dir), change_log::OWN)?;
+    let own = internal_dirs::open(fd(&root.dir), internal_dirs::OWN_DIR)?;
     for name in names(fd(&own))?
         .into_iter()
         .filter(|name| name.starts_with(MARKER_PREFIX))
@@ -143,7 +144,8 @@ pub(super) fn adopt_history(root: &TreeRoot, to: &RelPath) -> Result<()> {
     let dir = root
         .open_path(to, Lookup::Full, sys::open_folder)?
         .ok_or(Error::NotFound)?;
-    let Some(own) = folder(fd(&dir), change_log::OWN)?.filter(|own| sys::is_adopted(fd(own)))
+    let Some(own) =
+        folder(fd(&dir), internal_dirs::OWN_DIR)?.filter(|own| sys::is_adopted(fd(own)))
     else {
         return Ok(());
     };
@@ -162,7 +164,7 @@ pub(super) fn adopt_history(root: &TreeRoot, to: &RelPath) -> Result<()> {
         );
         return Ok(());
     }
-    remove_tree(fd(&dir), change_log::OWN, &mut |_, _| {})
+    remove_tree(fd(&dir), internal_dirs::OWN_DIR, &mut |_, _| {})
 }
 
 /// How much could not be taken over.
@@ -249,7 +251,7 @@ fn adopt_trash(root: &TreeRoot, own: BorrowedFd<'_>, to: &RelPath) -> Result<usi
 /// The note about an item, as of another path.
 fn with_path(note: &str, path: &RelPath) -> String {
     if path_in(note).is_none() {
-        return trash::trashinfo_of(path.as_str());
+        return trashinfo::trashinfo_of(path.as_str());
     }
     let line = |line: &str| {
         if line.starts_with("Path=") {

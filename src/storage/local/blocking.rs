@@ -2,97 +2,18 @@
 //! memory; all else has its turn on one that may wait. That goes for the end of an open file as well: closing it asks a daemon or another
 //! machine where it lies with one, and what has no name any more is deleted by it.
 
-use super::LocalTree;
-use super::disk_slots::{DiskSlot, DiskSlots, HUNG, LONG, TreeSlots};
+use super::disk_slots::DiskSlot;
 use super::root::TreeRoot;
 use super::sys;
-use crate::metrics::CallMetrics;
 use crate::model::{Error, Result};
-use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
 
 /// After which a disk that has not answered a look counts as silent.
 const SILENT: Duration = Duration::from_secs(30);
-/// No disk has this number.
-const NONE: u64 = u64::MAX;
-/// The disk that the state lies on.
-static STATE_DISK: AtomicU64 = AtomicU64::new(NONE);
-
-/// Calls to disks by their sort: the one of the state, other local ones, and those behind a daemon or another machine.
-static CALLS: LazyLock<[(&str, CallMetrics); 3]> =
-    LazyLock::new(|| ["state", "local", "remote"].map(|sort| (sort, CallMetrics::default())));
-
-/// Who waits for the disk of a tree, and whether others may ask it.
-#[derive(Debug)]
-pub(super) struct DiskAccess {
-    pub slots: Arc<TreeSlots>,
-    /// Whether the file system answers from memory what it has there.
-    pub is_local: bool,
-    /// Whether everybody waits anyway when it hangs.
-    is_state_disk: bool,
-    cleanup: CleanupQueue,
-}
-
-impl LocalTree {
-    /// Says that the state lies in this folder: no request is answered while its disk hangs. Trees on that disk which are opened from now
-    /// on may change what they hold on a core's thread; no call can tell beforehand whether another disk is about to hang.
-    pub fn set_state_disk(dir: &Path) -> Result<()> {
-        let failed = |e| Error::io("look on which disk the state lies", e);
-        let dir = sys::open_root(dir).map_err(failed)?;
-        STATE_DISK.store(
-            sys::disk_of(sys::fd(&dir)).map_err(failed)?,
-            Ordering::Relaxed,
-        );
-        Ok(())
-    }
-
-    /// Calls to the disks that trees lie on, by the sort of the disk. What is answered from memory is none, nor is what takes long anyway.
-    pub fn disk_calls() -> &'static [(&'static str, CallMetrics)] {
-        CALLS.as_slice()
-    }
-}
-
-impl DiskAccess {
-    /// For the disk that a folder lies on.
-    pub fn on(dir: BorrowedFd<'_>) -> sys::SysResult<Self> {
-        let disk = sys::disk_of(dir)?;
-        let turns = Arc::new(TreeSlots::new(DiskSlots::of(disk)));
-        let is_everybodys = [NONE, disk].contains(&STATE_DISK.load(Ordering::Relaxed));
-        Ok(Self {
-            slots: turns,
-            is_local: sys::is_local(dir),
-            is_state_disk: is_everybodys,
-            cleanup: CleanupQueue::default(),
-        })
-    }
-
-    /// Makes a call to the disk, and counts it.
-    fn call<T>(&self, call: impl FnOnce() -> T) -> T {
-        let [state, local, remote] = &*CALLS;
-        let (_, calls) = match (self.is_local, self.is_state_disk) {
-            (false, _) => remote,
-            (true, true) => state,
-            (true, false) => local,
-        };
-        calls.watch(call)
-    }
-
-    /// Whether a look at what is in memory keeps nobody waiting.
-    pub fn can_read_inline(&self) -> bool {
-        self.is_local && !self.slots.has_call_longer_than(HUNG)
-    }
-
-    /// Whether a change that need not reach the disk most likely keeps nobody waiting.
-    pub fn can_write_inline(&self) -> bool {
-        self.is_local && self.is_state_disk && !self.slots.has_call_longer_than(LONG)
-    }
-}
 
 /// Runs `work` on a thread that may wait; `Busy` when the tree has too many under way. Once begun it ends, though the caller is dropped.
 pub(super) async fn run_blocking<T: Send + 'static>(
@@ -160,40 +81,6 @@ pub(super) async fn run_change<T: Send + 'static>(
     run_blocking(root, change).await
 }
 
-/// What is left to do.
-#[derive(Default)]
-struct CleanupQueue(Mutex<CleanupJobs>);
-
-#[derive(Default)]
-struct CleanupJobs {
-    work: Vec<Box<dyn FnOnce() + Send>>,
-    /// Whether somebody is at it.
-    is_taken: bool,
-}
-
-impl std::fmt::Debug for CleanupQueue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Later({})", self.0.lock().work.len())
-    }
-}
-
-impl CleanupQueue {
-    /// The next thing to do; who gets `None` is at it no longer.
-    fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
-        let mut due = self.0.lock();
-        let next = due.work.pop();
-        due.is_taken = next.is_some();
-        next
-    }
-
-    /// Adds something; whether nobody is at it.
-    fn add(&self, work: Box<dyn FnOnce() + Send>) -> bool {
-        let mut due = self.0.lock();
-        due.work.push(work);
-        !std::mem::replace(&mut due.is_taken, true)
-    }
-}
-
 /// Does what is left to do where that keeps nobody waiting.
 pub(super) fn run_cleanup(root: &Arc<TreeRoot>, work: impl FnOnce() + Send + 'static) {
     let runtime = if root.disk_access.can_read_inline() {
@@ -252,10 +139,16 @@ impl Drop for DeferredClose {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LocalTree;
+    use super::super::disk_access::{NONE, STATE_DISK};
+    use super::super::disk_slots::HUNG;
     use super::super::tests::RELAXED;
     use super::*;
     use crate::storage::contract::{commit, path};
     use crate::storage::{Node, PreconditionCheck, Tree, WriteOptions};
+    use parking_lot::Mutex;
+    use std::path::Path;
+    use std::sync::atomic::Ordering;
     use std::thread::{ThreadId, current};
 
     #[derive(Default)]

@@ -2,12 +2,15 @@
 
 use super::access;
 use super::change_log::{self, LoggedChange};
+use super::dirs::ParentDir;
+use super::errors::map_errno;
 use super::in_place::mounts::mounts;
 use super::missing_features::MissingFeature;
-use super::root::{ParentDir, TreeRoot, apply_checked, map_errno, replaceable, stat_name};
+use super::names::{NameAt, PathAt, replaceable, stat_name};
+use super::root::{TreeRoot, apply_checked};
 use super::stored_path::is_same_entry;
 use super::sys::{self, Errno, FileKind, FileStat, fd};
-use super::trash::{NameAt, PathAt, TrashEntry};
+use super::trash::TrashEntry;
 use super::usage_counter::UsageDelta;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::WriteOptions;

@@ -4,10 +4,12 @@
 #[cfg(test)]
 mod tests;
 
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
+use super::internal_dirs::{TRASH_FILES, is_own};
 use super::reverse_lines::ReverseLines;
-use super::root::{TreeRoot, map_errno};
 use super::sys::{self, Errno, Lookup, fd};
-use super::versions::VersionDir;
+use crate::model::time::unix_nanos;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{Node, WriteOptions};
 use parking_lot::Mutex;
@@ -21,10 +23,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where it lies, below the root.
 const FILE: &str = ".sarang/history.log";
-/// What the server keeps for itself begins so.
-pub(super) const OWN: &str = ".sarang";
-/// Where what was deleted lies.
-pub(super) const TRASH: &str = ".sarang/trash/files";
 /// Lines older than wanted stay up to this long, so that the file is not written anew all the time.
 const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// Beyond this many bytes the older half goes.
@@ -50,18 +48,13 @@ pub(super) enum LoggedChange {
 }
 
 impl LoggedChange {
-    /// An upload to `path`, over `present`, which is kept as a version on a shelf.
-    pub fn written(
-        path: String,
-        present: Option<&Node>,
-        kept: Option<(&VersionDir<'_>, String)>,
-    ) -> Self {
+    /// An upload to `path`, over `present`, which is kept as a version: the name of its history, and its id.
+    pub fn written(path: String, present: Option<&Node>, kept: Option<(&str, String)>) -> Self {
         match (present, kept) {
             (None, _) => Self::Made(path),
-            (Some(_), Some((former, id))) => Self::Written(
-                path,
-                PreviousContent::Version(former.history().to_owned(), id),
-            ),
+            (Some(_), Some((history, id))) => {
+                Self::Written(path, PreviousContent::Version(history.to_owned(), id))
+            }
             (Some(present), None) => Self::Written(
                 path,
                 if present.len == 0 {
@@ -108,54 +101,77 @@ struct OpenChangeLog {
 
 impl ChangeLogWriter {
     /// Notes what has just happened; called under the guard. A chronicle that cannot be written hinders no change.
-    pub fn append(&self, root: &TreeRoot, events: &[LoggedChange]) {
+    pub fn append(&self, dirs: &TreeDirs, events: &[LoggedChange]) {
         let mut pen = self.0.lock();
-        if let Err(error) = write(&mut pen, root, events) {
+        if let Err(error) = write(&mut pen, dirs, events) {
             *pen = None;
             tracing::warn!(%error, "a change is not in the chronicle: a rewind will not know of it");
         }
     }
 
     /// Makes the chronicle durable, if the settings want that. Only moves need it: everything else can be told from what it leaves.
-    pub fn sync_if_strict(&self, root: &TreeRoot, commit: &WriteOptions) -> Result<()> {
-        if commit.defer_sync && root.disk_access.is_local {
+    pub fn sync_if_strict(&self, dirs: &TreeDirs, commit: &WriteOptions) -> Result<()> {
+        if commit.defer_sync && dirs.disk_access.is_local {
             return Ok(());
         }
         let file = self.0.lock().as_ref().map(|open| open.file.clone());
-        file.map_or(Ok(()), |file| root.sync_if_strict(fd(&*file)))
+        file.map_or(Ok(()), |file| dirs.sync_if_strict(fd(&*file)))
+    }
+
+    /// Forgets what happened longer than `keep` before `now`.
+    pub fn trim(&self, dirs: &TreeDirs, keep: Duration, now: SystemTime) -> Result<()> {
+        if !needs_trim(fd(&dirs.dir), keep, now)? {
+            return Ok(());
+        }
+        let Some(file) = open(dirs)? else {
+            return Ok(());
+        };
+        let len = sys::stat_fd(fd(&file))
+            .map_err(|e| map_errno(SHORTENING, e))?
+            .node
+            .len;
+        let least = if len > MAX_BYTES { len / 2 } else { 0 };
+        let oldest = unix_nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
+        let (from, first) = find_kept(&file, least, oldest)?;
+        let begun = ChangeLogLine {
+            at: first.map_or(oldest, |at| at.saturating_sub(1)),
+            event: LoggedChange::Begun,
+        };
+        self.rewrite(dirs, &begun, (&file, from))
+    }
+
+    /// Lets the chronicle consist of `begun` and what lies behind `from` in it.
+    fn rewrite(
+        &self,
+        dirs: &TreeDirs,
+        begun: &ChangeLogLine,
+        (old, from): (&OwnedFd, u64),
+    ) -> Result<()> {
+        let failed = |e| map_errno(SHORTENING, e);
+        let name = dirs.new_stamp();
+        let file = sys::create_file(fd(&dirs.tmp), &name).map_err(failed)?;
+        let text = encode(begun)?;
+        sys::write_all(fd(&file), &mut [IoSlice::new(&text)], 0).map_err(failed)?;
+        let (from, to) = copy_tail(old, from, &file, text.len() as u64).map_err(failed)?;
+        let _guard = dirs.lock_names();
+        let mut pen = self.0.lock();
+        copy_tail(old, from, &file, to).map_err(failed)?;
+        // Whatever the settings say: else a power cut could leave nothing of all that was known before.
+        sys::sync(fd(&file)).map_err(|e| Error::io("write to the disk", e))?;
+        sys::rename_over((fd(&dirs.tmp), &name), (fd(&dirs.dir), FILE)).map_err(failed)?;
+        *pen = None;
+        Ok(())
     }
 }
 
 /// Something that was deleted.
 pub(super) fn deleted(path: &RelPath, id: &str) -> LoggedChange {
-    LoggedChange::Moved(path.as_str().to_owned(), format!("{TRASH}/{id}"))
+    LoggedChange::Moved(path.as_str().to_owned(), format!("{TRASH_FILES}/{id}"))
 }
 
 /// Something that was moved.
 pub(super) fn moved(from: &RelPath, to: &RelPath) -> LoggedChange {
     LoggedChange::Moved(from.as_str().to_owned(), to.as_str().to_owned())
-}
-
-/// Forgets what happened longer than `keep` before `now`.
-pub(super) fn trim(root: &TreeRoot, keep: Duration, now: SystemTime) -> Result<()> {
-    if !needs_trim(fd(&root.dir), keep, now)? {
-        return Ok(());
-    }
-    let Some(file) = open(root)? else {
-        return Ok(());
-    };
-    let len = sys::stat_fd(fd(&file))
-        .map_err(|e| map_errno(SHORTENING, e))?
-        .node
-        .len;
-    let least = if len > MAX_BYTES { len / 2 } else { 0 };
-    let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
-    let (from, first) = find_kept(&file, least, oldest)?;
-    let begun = ChangeLogLine {
-        at: first.map_or(oldest, |at| at.saturating_sub(1)),
-        event: LoggedChange::Begun,
-    };
-    rewrite(root, &begun, (&file, from))
 }
 
 /// Where the first line begins that is not older than `oldest` and does not begin before `least`, and its time; the end where there is none.
@@ -210,7 +226,7 @@ pub(super) fn needs_trim(top: BorrowedFd<'_>, keep: Duration, now: SystemTime) -
         .map_err(|e| map_errno(doing, e))?
         .node
         .len;
-    let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
+    let oldest = unix_nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
     Ok(len > MAX_BYTES || first(&file)?.is_some_and(|first| is_overdue(&first, oldest)))
 }
 
@@ -220,24 +236,6 @@ fn is_overdue(first: &ChangeLogLine, oldest: u64) -> bool {
         .at
         .saturating_add(u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX))
         < oldest
-}
-
-/// Lets the chronicle consist of `begun` and what lies behind `from` in it.
-fn rewrite(root: &TreeRoot, begun: &ChangeLogLine, (old, from): (&OwnedFd, u64)) -> Result<()> {
-    let failed = |e| map_errno(SHORTENING, e);
-    let name = root.new_stamp();
-    let file = sys::create_file(fd(&root.tmp), &name).map_err(failed)?;
-    let text = encode(begun)?;
-    sys::write_all(fd(&file), &mut [IoSlice::new(&text)], 0).map_err(failed)?;
-    let (from, to) = copy_tail(old, from, &file, text.len() as u64).map_err(failed)?;
-    let _guard = root.lock_names();
-    let mut pen = root.change_log.0.lock();
-    copy_tail(old, from, &file, to).map_err(failed)?;
-    // Whatever the settings say: else a power cut could leave nothing of all that was known before.
-    sys::sync(fd(&file)).map_err(|e| Error::io("write to the disk", e))?;
-    sys::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE)).map_err(failed)?;
-    *pen = None;
-    Ok(())
 }
 
 /// Copies what lies behind `from` to `to` in another file; returns where each ends.
@@ -258,12 +256,12 @@ fn copy_tail(
     }
 }
 
-fn write(pen: &mut Option<OpenChangeLog>, root: &TreeRoot, events: &[LoggedChange]) -> Result<()> {
-    let now = nanos(SystemTime::now());
+fn write(pen: &mut Option<OpenChangeLog>, dirs: &TreeDirs, events: &[LoggedChange]) -> Result<()> {
+    let now = unix_nanos(SystemTime::now());
     let mut text = Vec::new();
     let mut open = match pen.take() {
         Some(open) => open,
-        None => open_at_end(root, &mut text, now)?,
+        None => open_at_end(dirs, &mut text, now)?,
     };
     // What happened later never looks earlier, whatever the clock does.
     open.last = open.last.max(now);
@@ -284,11 +282,11 @@ fn write(pen: &mut Option<OpenChangeLog>, root: &TreeRoot, events: &[LoggedChang
 }
 
 /// Opens the chronicle at its end, on a line of its own: a crash may have torn the last one.
-fn open_at_end(root: &TreeRoot, text: &mut Vec<u8>, now: u64) -> Result<OpenChangeLog> {
+fn open_at_end(dirs: &TreeDirs, text: &mut Vec<u8>, now: u64) -> Result<OpenChangeLog> {
     let doing = "open the chronicle";
-    let (file, is_new) = match sys::open_write(fd(&root.dir), FILE) {
+    let (file, is_new) = match sys::open_write(fd(&dirs.dir), FILE) {
         Err(Errno::NOENT) => (
-            sys::create_file(fd(&root.dir), FILE).map_err(|e| map_errno(doing, e))?,
+            sys::create_file(fd(&dirs.dir), FILE).map_err(|e| map_errno(doing, e))?,
             true,
         ),
         opened => (opened.map_err(|e| map_errno(doing, e))?, false),
@@ -324,12 +322,6 @@ impl LoggedChange {
     }
 }
 
-/// Whether a path is the server's own.
-pub(super) fn is_own(path: &str) -> bool {
-    path.strip_prefix(OWN)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 fn encode(line: &ChangeLogLine) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec(line)
         .map_err(|e| Error::io("write the chronicle", std::io::Error::other(e)))?;
@@ -338,8 +330,8 @@ fn encode(line: &ChangeLogLine) -> Result<Vec<u8>> {
 }
 
 /// The chronicle, if there is one.
-pub(super) fn open(root: &TreeRoot) -> Result<Option<OwnedFd>> {
-    match sys::open_read(fd(&root.dir), FILE, Lookup::Full) {
+pub(super) fn open(dirs: &TreeDirs) -> Result<Option<OwnedFd>> {
+    match sys::open_read(fd(&dirs.dir), FILE, Lookup::Full) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(map_errno("read the chronicle", e)),
@@ -375,14 +367,4 @@ fn last(file: &OwnedFd, end: u64) -> Result<Option<ChangeLogLine>> {
 /// A line; `None` for one that is torn.
 pub(super) fn parse(text: &[u8]) -> Option<ChangeLogLine> {
     serde_json::from_slice(text).ok()
-}
-
-/// Nanoseconds since 1970.
-pub(super) fn nanos(time: SystemTime) -> u64 {
-    u64::try_from(
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos(),
-    )
-    .unwrap_or(u64::MAX)
 }

@@ -8,8 +8,10 @@ mod tests;
 mod trash;
 mod versions;
 
+use super::errors::map_errno;
+use super::internal_dirs::TMP;
 use super::missing_features::MissingFeatureSet;
-use super::root::{TMP, map_errno, stat_name};
+use super::names::stat_name;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use super::{LocalSettings, LocalTree, probe};
 use crate::model::Result;

@@ -4,15 +4,16 @@ use super::access;
 use super::change::{check_no_overlap, ensure_trash_entry, note_if_folder, prepare_trash_entry};
 use super::change_log::{self, LoggedChange};
 use super::copy_content::ContentCopier;
+use super::dirs::ParentDir;
+use super::errors::map_errno;
+use super::internal_dirs::TMP;
+use super::names::{PathAt, replaceable, require_file_or_folder};
 use super::overflow::inner_mounts;
 use super::props;
+use super::remove_tree::remove_tree;
 use super::reservation::LocalReservation;
-use super::root::{
-    ParentDir, TMP, TreeRoot, apply_checked, map_errno, replaceable, require_file_or_folder,
-};
-use super::staging::remove_tree;
+use super::root::{TreeRoot, apply_checked};
 use super::sys::{self, FileKind, FileStat, Lookup, fd};
-use super::trash::PathAt;
 use super::usage_counter::UsageDelta;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{CopyDepth, Node, WriteOptions};
@@ -79,7 +80,7 @@ pub(super) fn copy(
             removed: there.as_ref().map_or(0, |old| old.node.len),
         };
         apply_checked(commit, present.as_ref(), &mut || {
-            root.usage.check_limit(root, growth, commit.limit)?;
+            root.check_limit(growth, commit.limit)?;
             match &there {
                 Some(old) => {
                     let path = format!("{TMP}/{}", copied.name);
@@ -138,14 +139,11 @@ impl StagedCopy<'_> {
     fn mark_published(&mut self) {
         self.published = true;
         let (new, reservation) = self.copier.reserved();
-        self.root.usage.apply_upload(
-            UsageDelta {
-                added: *new,
-                removed: 0,
-            },
-            reservation,
-            None,
-        );
+        let growth = UsageDelta {
+            added: *new,
+            removed: 0,
+        };
+        reservation.apply_upload(growth, None);
     }
 
     /// Notes what was made.
@@ -230,7 +228,7 @@ fn copy_props_onto(
         let _guard = root.lock_names();
         let present = root.stat(from.0, Lookup::Full)?;
         let (target, _) = open_source(root, to)?;
-        inner_mounts::note(root, to, fd(&target))?;
+        inner_mounts::note(root, &root.overflow, to, fd(&target))?;
         apply_checked(commit, present.as_ref(), &mut || {
             props::copy_onto(root, from.1, fd(&target), commit.limit)
         })?;

@@ -1,12 +1,14 @@
 //! What a copy is made of: contents, properties, and every name, also those that no drive shows. What somebody has put into a folder
 //! beside the server is in its copy as it is in the folder.
 
-use super::list::visible_name;
+use super::errors::map_errno;
+use super::internal_dirs;
+use super::names::visible_name;
 use super::reservation::LocalReservation;
-use super::root::{TreeRoot, map_errno};
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, InheritedAccess, Lookup, fd};
 use super::usage_counter::UsageDelta;
-use super::{change_log, file_meta, props};
+use super::{file_meta, props};
 use crate::model::path::PathBudget;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{PreconditionCheck, Unshown, WriteOptions, next_unique_mtime};
@@ -268,20 +270,17 @@ pub(super) fn copy_unshown(
         sys::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
     }
     let (new, reservation) = fill.reserved();
-    root.usage.apply_upload(
-        UsageDelta {
-            added: *new,
-            removed: 0,
-        },
-        reservation,
-        None,
-    );
+    let growth = UsageDelta {
+        added: *new,
+        removed: 0,
+    };
+    reservation.apply_upload(growth, None);
     Ok(())
 }
 
 /// Whether a name in the folder at `path` of a tree is there and not shown. The tree's own folder is not there.
 pub(super) fn is_unshown(path: &str, name: &CStr, kind: FileKind) -> bool {
-    let is_own = path.is_empty() && name.to_bytes() == change_log::OWN.as_bytes();
+    let is_own = path.is_empty() && name.to_bytes() == internal_dirs::OWN_DIR.as_bytes();
     !is_own && (kind == FileKind::Other || visible_name(name).is_none())
 }
 

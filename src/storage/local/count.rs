@@ -1,16 +1,16 @@
 //! How many bytes and files there are, found by looking at each.
 
-use super::root::{TreeRoot, map_errno};
-use super::staging::STAGING_DIR;
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
 use super::sys::{self, Errno, Lookup, fd};
-use super::trash::entry_of_pending;
+use super::tmp_names::{STAGING_DIR, entry_of_pending};
 use super::walk::{self, WalkStart};
 use crate::model::Result;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Bytes of a folder in the trash; 0 when it is gone.
-pub(super) fn trashed_bytes(root: &TreeRoot, name: &str) -> Result<u64> {
-    bytes_in(fd(&root.trash_files), name)
+pub(super) fn trashed_bytes(dirs: &TreeDirs, name: &str) -> Result<u64> {
+    bytes_in(fd(&dirs.trash_files), name)
 }
 
 /// Bytes of a folder in an open one; 0 when it is gone.
@@ -23,21 +23,21 @@ pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
 }
 
 /// Bytes of what is being built in a workshop.
-pub(super) fn staging_dir_bytes(root: &TreeRoot, name: &str) -> Result<u64> {
-    sys::open_folder(fd(&root.tmp), name, Lookup::Full)
+pub(super) fn staging_dir_bytes(dirs: &TreeDirs, name: &str) -> Result<u64> {
+    sys::open_folder(fd(&dirs.tmp), name, Lookup::Full)
         .and_then(bytes_of)
         .map_err(|e| map_errno("measure a copy", e))
 }
 
 /// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
-pub(super) fn all_staging_bytes(root: &TreeRoot) -> sys::SysResult<u64> {
-    let folders = walk::names(fd(&root.tmp))?;
+pub(super) fn all_staging_bytes(dirs: &TreeDirs) -> sys::SysResult<u64> {
+    let folders = walk::names(fd(&dirs.tmp))?;
     let mut sum = 0;
     for name in folders
         .iter()
         .filter(|name| name.starts_with(STAGING_DIR) || entry_of_pending(name).is_some())
     {
-        match sys::open_folder(fd(&root.tmp), name, Lookup::Full) {
+        match sys::open_folder(fd(&dirs.tmp), name, Lookup::Full) {
             Ok(dir) => sum += bytes_of(dir)?,
             // Closed meanwhile, or a file: those are off the books once they are out of sight.
             Err(Errno::NOENT | Errno::NOTDIR) => {}

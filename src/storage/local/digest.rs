@@ -1,6 +1,6 @@
 //! Content hashes: BLAKE3 of a file as it comes, or as it lies there.
 
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::sys;
 use crate::model::{Error, Result};
 use crate::storage::Digest;

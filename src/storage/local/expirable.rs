@@ -1,12 +1,13 @@
 //! A look from outside whether a tree that is not open has anything to expire, so that only those are opened.
 
+use super::LocalTree;
 use super::change_log;
+use super::errors::map_errno;
 use super::history::YEAR;
 use super::internal_dirs;
-use super::root::map_errno;
+use super::internal_dirs::PROPS;
 use super::sys::{self, Errno, fd};
 use super::thumbnails::THUMBNAILS;
-use super::{LocalTree, overflow::PROPS};
 use crate::model::{Error, Result};
 use crate::storage::history::Retention;
 use std::os::fd::{BorrowedFd, OwnedFd};

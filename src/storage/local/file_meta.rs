@@ -5,8 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::relocated::TreeLocation;
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::sys::{self, Errno, SysResult};
 use crate::model::Result;
 use crate::storage::{Digest, FileId, Node};
@@ -308,4 +307,13 @@ fn text(stored: &[u8]) -> Option<String> {
         .ok()
         .filter(|text| !text.is_empty())
         .map(str::to_owned)
+}
+
+/// Where a tree lies, as its labels say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TreeLocation {
+    /// Where it did when they were written: what bears the label of another inode is a copy.
+    Unmoved,
+    /// Elsewhere: all bears labels of other inodes.
+    Relocated,
 }

@@ -1,11 +1,11 @@
 //! The asynchronous face of the history of a tree.
 
-use super::overflow::{self, SweepMode};
+use super::internal_dirs;
+use super::overflow_sweep::{self, SweepMode, schedule_sweep};
 use super::root::TreeRoot;
-use super::trash_index::{self, TrashFilter};
+use super::trash_index::TrashFilter;
 use super::{
-    LocalTree, change_log, history_purge, retention_hold, rewind, schedule_sweep, thumbnails,
-    trash_items, upload, versions,
+    LocalTree, history_purge, retention_hold, rewind, trash_items, trash_restore, upload, versions,
 };
 use crate::model::{AccountName, RelPath, Result};
 use crate::storage::history::{
@@ -32,7 +32,7 @@ impl History for LocalTree {
         let who = who.cloned();
         let after = after.map(str::to_owned);
         let page = move |root: &Arc<TreeRoot>| {
-            trash_index::page(
+            root.trash_index.page(
                 root,
                 TrashFilter {
                     below: &below,
@@ -46,7 +46,7 @@ impl History for LocalTree {
     }
 
     fn trash_root(&self) -> RelPath {
-        RelPath::from_stored(change_log::TRASH.to_owned())
+        RelPath::from_stored(internal_dirs::TRASH_FILES.to_owned())
     }
 
     async fn trash_item(&self, id: &str) -> Result<TrashedItem> {
@@ -69,7 +69,7 @@ impl History for LocalTree {
         let id = id.to_owned();
         let inner = inner.clone();
         let to = to.clone();
-        self.run_blocking(move |root| trash_items::restore(root, (&id, &inner), &to, &commit))
+        self.run_blocking(move |root| trash_restore::restore(root, (&id, &inner), &to, &commit))
             .await
     }
 
@@ -122,14 +122,15 @@ impl History for LocalTree {
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<ExpiredCounts> {
         self.run_blocking(move |root| {
-            if let Err(error) = thumbnails::expire(root, now) {
+            if let Err(error) = root.thumbnails.expire(root, now) {
                 tracing::warn!(%error, "small pictures that nobody looks at are still kept");
             }
             if root.retention_hold.until(now).is_some() {
                 return Ok(ExpiredCounts::default());
             }
             let items = trash_items::expire(root, retention, now)?;
-            change_log::trim(root, retention.trash.unwrap_or(YEAR), now)?;
+            root.change_log
+                .trim(root, retention.trash.unwrap_or(YEAR), now)?;
             let old = ExpiredCounts {
                 items,
                 versions: versions::expire(root, retention.versions, now)?,
@@ -140,14 +141,14 @@ impl History for LocalTree {
                 .map(|room| history_purge::purge_to_fit(root, room))
                 .transpose()?
                 .unwrap_or_default();
-            overflow::sweep(root, SweepMode::Exclusive);
+            overflow_sweep::sweep(root, SweepMode::Exclusive);
             Ok(old + full + beyond)
         })
         .await
     }
 
     async fn set_retention_hold(&self, until: SystemTime) -> Result<()> {
-        self.run_blocking(move |root| retention_hold::set(root, until))
+        self.run_blocking(move |root| root.retention_hold.set(root, until))
             .await
     }
 

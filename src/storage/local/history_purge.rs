@@ -6,7 +6,8 @@ mod tests;
 use super::root::TreeRoot;
 use super::sys::{self, fd};
 use super::undeletable::Undeletable;
-use super::{count, thumbnails, trash_items, versions};
+use super::version_dir;
+use super::{count, trash_items, versions};
 use crate::model::{Error, Result};
 use crate::storage::history::ExpiredCounts;
 use std::time::{Duration, Instant, SystemTime};
@@ -78,7 +79,7 @@ struct PurgePlan {
 /// All that may go, where that is enough for `len` bytes beside the reserve.
 fn plan_purge(root: &TreeRoot, len: u64) -> Result<Option<PurgePlan>> {
     let mut missing = root.missing_space(len)?;
-    if missing > 0 && thumbnails::purge_all(root) {
+    if missing > 0 && root.thumbnails.purge_all(root) {
         missing = root.missing_space(len)?;
     }
     if missing == 0 {
@@ -198,8 +199,8 @@ pub(super) fn oldest_first(root: &TreeRoot) -> Result<Vec<HistoryItem>> {
             kind: HistoryKind::Item(item.id),
         });
     }
-    for history in versions::histories(root)? {
-        for version in versions::of_history(fd(&root.versions), &history)? {
+    for history in version_dir::histories(root)? {
+        for version in version_dir::of_history(fd(&root.versions), &history)? {
             let what = HistoryKind::Version(history.clone(), version.id);
             all.push(HistoryItem {
                 when: version.replaced_at,

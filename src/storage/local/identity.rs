@@ -1,7 +1,9 @@
 //! Which file or folder is at a path, as its label says.
 
+use super::errors::map_errno;
 use super::file_meta::FileMeta;
-use super::root::{TreeRoot, map_errno, require_file_or_folder};
+use super::names::require_file_or_folder;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, Lookup, fd};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{FileId, Node};

@@ -6,7 +6,7 @@ pub(super) mod mounts;
 #[cfg(test)]
 mod tests;
 
-pub use super::staging::purge_folder;
+pub use super::remove_tree::purge_folder;
 use super::sys;
 use mounts::{locate, mounts};
 use std::ffi::OsString;

@@ -1,13 +1,14 @@
 //! The folders that a tree keeps for itself.
 
-use super::overflow::PROPS;
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::sys::{self, Errno, Lookup, fd};
 use crate::model::{Error, Result};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
-/// Where files are staged, below the root.
+/// The folder that holds all others of the server's own, below the root.
+pub(super) const OWN_DIR: &str = ".sarang";
+/// Where files are staged.
 pub(super) const TMP: &str = ".sarang/tmp";
 /// Where what was deleted lies.
 pub(super) const TRASH_FILES: &str = ".sarang/trash/files";
@@ -18,9 +19,12 @@ pub(super) const VERSIONS: &str = ".sarang/versions";
 /// Where unfinished uploads lie.
 pub(super) const UPLOADS: &str = ".sarang/uploads";
 
+/// Where properties lie that are larger than an extended attribute may be.
+pub(super) const PROPS: &str = ".sarang/props";
+
 /// All of them, those above before those below.
-const OWN: [&str; 8] = [
-    ".sarang",
+const ALL: [&str; 8] = [
+    OWN_DIR,
     TMP,
     ".sarang/trash",
     TRASH_FILES,
@@ -32,7 +36,7 @@ const OWN: [&str; 8] = [
 
 /// Makes those that are missing.
 pub(super) fn make(top: BorrowedFd<'_>) -> Result<()> {
-    for own in OWN {
+    for own in ALL {
         match sys::make_folder(top, own) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(map_errno("make its own folders", e)),
@@ -86,4 +90,10 @@ pub(super) fn failed(errno: Errno) -> Error {
         Errno::MFILE | Errno::NFILE => map_errno(doing, errno),
         other => Error::io(doing, other),
     }
+}
+
+/// Whether a path, below the root, is the server's own.
+pub(super) fn is_own(path: &str) -> bool {
+    path.strip_prefix(OWN_DIR)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -1,10 +1,11 @@
 //! Reading folders, a page at a time, in memory that does not grow with them.
 
 use super::disk_slots::LONG;
-use super::root::{TreeRoot, map_errno};
+use super::errors::map_errno;
+use super::names::visible_name;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use super::{props, run_read};
-use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{DirEntry, Listing};
 use async_trait::async_trait;
@@ -149,11 +150,6 @@ impl From<Errno> for ListErrno {
     fn from(errno: Errno) -> Self {
         Self(errno)
     }
-}
-
-/// The name if drives show it: valid UTF-8, allowed by the name policy, not the server's own.
-pub(super) fn visible_name(name: &CStr) -> Option<&str> {
-    name.to_str().ok().filter(|name| check_name(name).is_ok())
 }
 
 /// What a name that drives show names, unless that is invisible or gone meanwhile.

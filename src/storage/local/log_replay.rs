@@ -1,13 +1,16 @@
 //! What has happened since a moment, newest first, as the chronicle and the trash tell it. The chronicle is read piece by piece; of what it
 //! tells of the trash only hashes are kept.
 
-use super::change_log::{self, LoggedChange, TRASH, deleted, nanos};
+use super::change_log::{self, LoggedChange, deleted};
+use super::errors::map_errno;
+use super::internal_dirs::TRASH_FILES;
 use super::reverse_lines::ReverseLines;
-use super::root::{TreeRoot, map_errno};
+use super::root::TreeRoot;
 use super::sys::{self, Errno, fd};
 use super::trash_index::stamp_of;
-use super::trash_items::{self, TRASHINFO};
+use super::trashinfo::{self, TRASHINFO};
 use crate::model::Result;
+use crate::model::time::unix_nanos;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
@@ -86,10 +89,10 @@ fn unlogged_events(
     });
     read.map_err(failed)?;
     for id in ids {
-        let Some(item) = trash_items::item(root, id)? else {
+        let Some(item) = trashinfo::item(root, id)? else {
             continue;
         };
-        let at = item.deleted_at.map_or(0, nanos);
+        let at = item.deleted_at.map_or(0, unix_nanos);
         if at > moment {
             found.push(UnloggedEvent {
                 at,
@@ -106,14 +109,14 @@ fn unlogged_events(
 fn logged_items(file: &OwnedFd, end: u64, hasher: &RandomState) -> Result<HashSet<u64>> {
     let mut told = HashSet::new();
     let mut lines = ReverseLines::new(fd(file), end);
-    let finder = memchr::memmem::Finder::new(TRASH);
+    let finder = memchr::memmem::Finder::new(TRASH_FILES);
     while let Some(text) = lines.next().map_err(|e| map_errno(DOING, e))? {
         if finder.find(&text).is_none() {
             continue;
         }
         if let Some(LoggedChange::Moved(_, to)) = change_log::parse(&text).map(|line| line.event)
             && let Some(id) = to
-                .strip_prefix(TRASH)
+                .strip_prefix(TRASH_FILES)
                 .and_then(|rest| rest.strip_prefix('/'))
         {
             told.insert(hasher.hash_one(id));

@@ -1,5 +1,6 @@
 //! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
-//! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
+//! This file is the asynchronous face; the rest is synchronous. `sys` holds the system calls, `dirs` the lookups and the lock around names,
+//! `root` all that an open tree keeps in memory.
 
 mod access;
 mod adopt;
@@ -13,19 +14,27 @@ mod copy;
 mod copy_content;
 mod count;
 mod digest;
+mod dirs;
+mod disk_access;
 mod disk_latency;
 mod disk_slots;
+mod errors;
 mod expirable;
 mod file_meta;
 mod history;
+mod history_limit;
 mod history_purge;
 mod identity;
 pub mod in_place;
 mod internal_dirs;
+mod known_tree;
 mod list;
 mod log_replay;
 pub mod missing_features;
+mod names;
 mod overflow;
+mod overflow_file;
+mod overflow_sweep;
 mod past_tree;
 mod path_limits;
 mod probe;
@@ -33,6 +42,7 @@ mod props;
 mod read;
 mod reassign_ids;
 mod relocated;
+mod remove_tree;
 mod rename;
 mod replaced_file;
 mod reservation;
@@ -50,16 +60,21 @@ mod staging;
 mod stored_path;
 mod sys;
 mod thumbnails;
+mod tmp_names;
 mod total_usage;
 mod trash;
 mod trash_index;
 mod trash_items;
 mod trash_pending;
+mod trash_restore;
+mod trashinfo;
 mod tree_id;
 mod undeletable;
 mod upload;
+mod usage;
 mod usage_counter;
 mod usage_file;
+mod version_dir;
 mod versions;
 mod walk;
 mod writeback;
@@ -76,11 +91,11 @@ use super::{
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use blocking::{run_blocking, run_change, run_read, spawn};
+pub use dirs::LocalSettings;
 use list::LocalListing;
 use missing_features::MissingFeature;
-use overflow::schedule_sweep;
+use overflow_sweep::schedule_sweep;
 use read::LocalReader;
-pub use root::LocalSettings;
 use root::TreeRoot;
 use std::{path::Path, sync::Arc};
 use sys::{Errno, Lookup};
@@ -118,7 +133,7 @@ impl LocalTree {
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
         }
         schedule_sweep(&root);
-        trash_index::prepare(&root);
+        trash_items::prepare_index(&root);
         Ok(Arc::new(Self { root }))
     }
 
@@ -139,13 +154,13 @@ impl LocalTree {
     /// Bytes that the disk has left where `dir` lies.
     pub fn free_at(dir: &Path) -> Result<u64> {
         let dir = sys::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
-        sys::free_bytes(sys::fd(&dir)).map_err(|e| root::map_errno("ask for free space", e))
+        sys::free_bytes(sys::fd(&dir)).map_err(|e| errors::map_errno("ask for free space", e))
     }
 
     /// Counts the files anew; returns what the books said and what there is, if they were wrong now or since the last time.
     pub async fn recount_usage(&self) -> Result<Option<(u64, u64)>> {
         self.run_blocking(|root| {
-            root.usage.recount(root)?;
+            root.recount_usage()?;
             Ok(root.usage.take_correction())
         })
         .await
@@ -211,7 +226,7 @@ impl LocalTree {
         {
             // Not awaited: the books serve until this is done.
             drop(spawn(&self.root, turn.unmeasured(), |root| {
-                root.usage.recount(root)
+                root.recount_usage()
             }));
         }
     }
@@ -499,14 +514,14 @@ impl Tree for LocalTree {
 
     async fn usage(&self) -> Result<Usage> {
         let free = if self.root.disk_access.can_read_inline() {
-            usage_counter::free_bytes(&self.root)?
+            self.root.free_bytes()?
         } else {
-            run_read(&self.root, |root| usage_counter::free_bytes(root)).await?
+            run_read(&self.root, |root| root.free_bytes()).await?
         };
         self.recount_if_due();
         let used = match self.root.usage.known() {
             Some(used) => used,
-            None => self.run_blocking(|root| root.usage.count(root)).await?,
+            None => self.run_blocking(|root| root.count_usage()).await?,
         };
         Ok(Usage { used, free })
     }

@@ -1,10 +1,11 @@
 //! A tree in memory, of what lies where: as it is, or as it was once the chronicle is gone through backwards. It holds only what is
 //! otherwise than on the disk, and what was looked at; all else is asked of the disk.
 
-use super::change_log::{LoggedChange, OWN, PreviousContent};
-use super::list::visible_name;
-use super::root::{TreeRoot, map_errno};
-use super::stored_path::resolve_name;
+use super::change_log::{LoggedChange, PreviousContent};
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
+use super::internal_dirs::OWN_DIR;
+use super::names::{join_path, resolve_name, split_path, visible_name};
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::model::Result;
 use crate::model::path::check_name;
@@ -47,26 +48,26 @@ pub(super) struct PastTree<'r> {
 /// The disk as it is, and the folder of it that was asked last.
 #[derive(Debug)]
 struct DiskView<'r> {
-    root: &'r TreeRoot,
+    dirs: &'r TreeDirs,
     last: Option<(Box<str>, OwnedFd)>,
 }
 
 impl<'r> PastTree<'r> {
     /// The tree as it is.
-    pub fn now(root: &'r TreeRoot) -> Self {
+    pub fn now(dirs: &'r TreeDirs) -> Self {
         let mut top = PastItem {
             source: Some("".into()),
             ..PastItem::missing_folder("")
         };
         top.set(
-            OWN,
+            OWN_DIR,
             PastItem {
-                source: Some(OWN.into()),
-                ..PastItem::missing_folder(OWN)
+                source: Some(OWN_DIR.into()),
+                ..PastItem::missing_folder(OWN_DIR)
             },
         );
         Self {
-            disk: DiskView { root, last: None },
+            disk: DiskView { dirs, last: None },
             top,
         }
     }
@@ -108,7 +109,7 @@ impl<'r> PastTree<'r> {
 
     fn has_version(&self, history: &str, id: &str) -> Result<bool> {
         match sys::open_any(
-            fd(&self.disk.root.versions),
+            fd(&self.disk.dirs.versions),
             &format!("{history}/{id}"),
             Lookup::Full,
         ) {
@@ -358,7 +359,7 @@ impl DiskView<'_> {
 
     fn open(&mut self, folder: &str) -> Result<Option<&OwnedFd>> {
         if self.last.as_ref().is_none_or(|(path, _)| &**path != folder) {
-            let opened = match sys::open_folder(fd(&self.root.dir), folder, Lookup::Full) {
+            let opened = match sys::open_folder(fd(&self.dirs.dir), folder, Lookup::Full) {
                 Ok(dir) => dir,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
                 Err(e) => return Err(map_errno("read the folder", e)),
@@ -367,20 +368,6 @@ impl DiskView<'_> {
         }
         Ok(self.last.as_ref().map(|(_, dir)| dir))
     }
-}
-
-/// A name in a folder, as a path.
-pub(super) fn join_path(folder: &str, name: &str) -> String {
-    if folder.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{folder}/{name}")
-    }
-}
-
-/// The folder of a path, and its last name.
-pub(super) fn split_path(path: &str) -> (&str, &str) {
-    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 fn names(path: &str) -> impl Iterator<Item = &str> {

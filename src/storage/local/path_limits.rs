@@ -2,8 +2,9 @@
 //! longer than the longest. That needs no guard and sees the tree as it is just then.
 
 use super::LocalTree;
-use super::list::visible_name;
-use super::root::{TreeRoot, map_errno};
+use super::errors::map_errno;
+use super::names::visible_name;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::model::path::PathBudget;
 use crate::model::{Error, RelPath, Result};

@@ -2,9 +2,9 @@
 //! nothing is safe the tree stays closed.
 
 use super::LocalTree;
+use super::errors::map_errno;
 use super::internal_dirs;
 use super::missing_features::{MissingFeature, MissingFeatureSet};
-use super::root::map_errno;
 use super::sys::{self, Errno, FileKind, SysResult, fd};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;

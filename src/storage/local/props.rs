@@ -1,10 +1,14 @@
 //! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved; or in an overflow file that
 //! the attribute names, where they are larger than the file system lets an attribute be.
 
+use super::errors::{explain_store, is_refused_for_size, map_errno};
 use super::file_meta;
-use super::overflow::{self, NewOverflowFile, SweepMode, inner_mounts};
+use super::names::require_file_or_folder;
+use super::overflow::{self, inner_mounts};
+use super::overflow_file::NewOverflowFile;
+use super::overflow_sweep::{self, SweepMode};
 use super::reservation::LocalReservation;
-use super::root::{TreeRoot, apply_checked, map_errno, require_file_or_folder};
+use super::root::{TreeRoot, apply_checked};
 use super::sys::{self, Errno, Lookup, fd};
 use super::usage_counter::UsageDelta;
 use crate::model::time::{from_unix_seconds, unix_seconds};
@@ -100,7 +104,7 @@ pub(super) fn set(
     lookup: Lookup,
 ) -> Result<Option<()>> {
     if lookup == Lookup::Full && root.overflow.must_sweep_now() {
-        overflow::sweep(root, SweepMode::Concurrent);
+        overflow_sweep::sweep(root, SweepMode::Concurrent);
     }
     let mut is_too_large = false;
     for _ in 0..TRIES {
@@ -114,7 +118,7 @@ pub(super) fn set(
             return Ok(None);
         }
         if is_too_large {
-            inner_mounts::note(root, path, fd(&opened))?;
+            inner_mounts::note(root, &root.overflow, path, fd(&opened))?;
         }
         let value = value_of(root, before.as_deref(), changes, is_too_large);
         match switch(
@@ -187,8 +191,7 @@ fn switch(
         let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
         if let StoredProps::Overflow(written) = &value {
             // What it replaces is given back only when it is swept, and a version may name it.
-            root.usage.check_limit(
-                root,
+            root.check_limit(
                 UsageDelta {
                     added: written.len,
                     removed: 0,
@@ -301,16 +304,14 @@ pub(super) fn copy_onto(
         sys::set_props(to, &[]).map_err(explain_store)?;
     }
     let admit = |new| {
-        root.usage
-            .check_limit(
-                root,
-                UsageDelta {
-                    added: new,
-                    removed: 0,
-                },
-                limit,
-            )
-            .map(|()| None)
+        root.check_limit(
+            UsageDelta {
+                added: new,
+                removed: 0,
+            },
+            limit,
+        )
+        .map(|()| None)
     };
     copy((root, from), (root, to), true, &admit)?;
     root.overflow.note_unreferenced();
@@ -433,21 +434,4 @@ fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
         return Ok(Vec::new());
     }
     serde_json::to_vec(props).map_err(|e| Error::io("write properties", std::io::Error::other(e)))
-}
-
-/// Whether an attribute may have been too large for the file system, which says so in several ways; a full disk, too.
-fn is_refused_for_size(errno: Errno) -> bool {
-    matches!(
-        errno,
-        Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE
-    )
-}
-
-/// Why properties could not be stored.
-pub(super) fn explain_store(errno: Errno) -> Error {
-    if is_refused_for_size(errno) {
-        Error::NoSpace
-    } else {
-        map_errno("store properties", errno)
-    }
 }

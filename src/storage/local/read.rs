@@ -1,7 +1,8 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
 use super::blocking::DeferredClose;
-use super::root::{TreeRoot, map_errno};
+use super::errors::map_errno;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
 use super::{file_meta, run_read, thumbnails};
 use crate::model::{Error, RelPath, Result};
@@ -142,7 +143,8 @@ impl Reader for LocalReader {
         let file = Arc::clone(&self.file);
         let node = self.node.clone();
         let kept = run_read(&self.root, move |root| {
-            thumbnails::store(root, file.fd(), &node, (size, &picture))
+            root.thumbnails
+                .store(root, file.fd(), &node, (size, &picture))
         })
         .await;
         if let Err(error) = kept {

@@ -2,12 +2,15 @@
 //! the server and given the copy to an account of its own. Of one id there must be one file: what is deleted for good with the one would
 //! be missing from the other's history.
 
-use super::change_log::TRASH;
+use super::errors::map_errno;
 use super::file_meta::FileMeta;
+use super::internal_dirs::{TMP, TRASH_FILES};
 use super::relocated::labelled;
-use super::root::{TMP, TreeRoot, map_errno};
+use super::remove_tree;
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
-use super::{staging, versions, walk};
+use super::version_dir;
+use super::walk;
 use crate::model::{Error, Result};
 use crate::storage::{FileId, Node};
 use std::collections::{HashMap, HashSet};
@@ -45,7 +48,7 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
         Ok(())
     })?;
     // A history may outlive its file, as that of one that was overwritten beside the server.
-    let kept: HashSet<String> = versions::histories(root)?.into_iter().collect();
+    let kept: HashSet<String> = version_dir::histories(root)?.into_iter().collect();
     shared.ids.extend(
         theirs
             .ids
@@ -68,7 +71,7 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
         let history = label.history(node);
         if shared.has(id, &history) && !renamed.contains_key(&(id, history.clone())) {
             let new = FileId::new()?;
-            versions::link_versions(given, &history, &new.to_string(), None)?;
+            version_dir::link_versions(given, &history, &new.to_string(), None)?;
             renamed.insert((id, history), new);
         }
         Ok(())
@@ -87,7 +90,7 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
     })?;
     sync_if_strict(given)?;
     for (_, history) in renamed.keys() {
-        let _ = staging::remove_tree(fd(&given.versions), history, &mut |_, _| {});
+        let _ = remove_tree::remove_tree(fd(&given.versions), history, &mut |_, _| {});
     }
     Ok(())
 }
@@ -105,7 +108,7 @@ fn for_each_with_id(
     root: &TreeRoot,
     visit: &mut dyn FnMut(&OwnedFd, FileId, &FileMeta, &Node) -> Result<()>,
 ) -> Result<()> {
-    for (top, is_tree) in [("", true), (TRASH, false), (TMP, false)] {
+    for (top, is_tree) in [("", true), (TRASH_FILES, false), (TMP, false)] {
         let top = sys::open_folder(fd(&root.dir), top, Lookup::Full).map_err(failed)?;
         walk::everything(top, |met| {
             if is_tree && met.is_internal_dir() {

@@ -1,10 +1,12 @@
 //! A tree that was copied as a whole to other inodes, as by `cp -a` to another disk or by a restore: its files are still the same. The
 //! label of its own folder says for which inode it was written, like each file's, and so tells such a tree from a copy within one.
 
-use super::change_log::{OWN, TRASH};
-use super::file_meta::FileMeta;
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
+use super::file_meta::{FileMeta, TreeLocation};
 use super::internal_dirs;
-use super::root::{TreeRoot, map_errno, stat_name};
+use super::internal_dirs::{OWN_DIR, TRASH_FILES};
+use super::names::stat_name;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use super::walk::{self, WalkEntry};
 use crate::model::{Error, Result};
@@ -14,18 +16,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 const DOING: &str = "look which files these are";
 
-/// Where a tree lies, as its labels say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TreeLocation {
-    /// Where it did when they were written: what bears the label of another inode is a copy.
-    Unmoved,
-    /// Elsewhere: all bears labels of other inodes.
-    Relocated,
-}
-
 /// Where the tree in a folder lies; `None` for a folder that is no tree.
 pub(super) fn locate(top: BorrowedFd<'_>) -> sys::SysResult<Option<TreeLocation>> {
-    let Some(own) = internal_dirs::find(top, OWN)? else {
+    let Some(own) = internal_dirs::find(top, OWN_DIR)? else {
         return Ok(None);
     };
     let node = sys::stat_fd(fd(&own))?.node;
@@ -52,36 +45,36 @@ struct TakenIds {
 /// of then, it is that one's whose label was written for where it lies: so it is in a tree into which a copy of it was laid, as from a
 /// backup. Else the first keeps it: the other was a copy there.
 /// It can be cut at any step and begun again.
-pub(super) fn relabel(root: &TreeRoot) -> Result<()> {
-    if locate(fd(&root.dir)).map_err(|e| map_errno(DOING, e))? != Some(TreeLocation::Relocated) {
+pub(super) fn relabel(dirs: &TreeDirs) -> Result<()> {
+    if locate(fd(&dirs.dir)).map_err(|e| map_errno(DOING, e))? != Some(TreeLocation::Relocated) {
         return Ok(());
     }
     let mut taken = TakenIds::default();
     let mut is_changed = false;
-    each(root, |met| note_own(met, &mut taken))?;
-    each(root, |met| {
-        take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written)
+    each(dirs, |met| note_own(met, &mut taken))?;
+    each(dirs, |met| {
+        take_over(dirs, met, &mut taken).map(|is_written| is_changed |= is_written)
     })?;
     let own =
-        sys::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
+        sys::open_folder(fd(&dirs.dir), OWN_DIR, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
     let node = sys::stat_fd(fd(&own))
         .map_err(|e| map_errno(DOING, e))?
         .node;
-    if is_changed && root.is_strict() {
+    if is_changed && dirs.is_strict() {
         sys::sync_all(fd(&own)).map_err(|e| Error::io("write to the disk", e))?;
     }
     FileMeta::new(FileId::new()?, None, &node).store_if_supported(fd(&own))?;
-    root.sync_if_strict(fd(&own))
+    dirs.sync_if_strict(fd(&own))
 }
 
 /// Shows all that lies in a tree and its trash.
 fn each(
-    root: &TreeRoot,
+    dirs: &TreeDirs,
     mut visit: impl FnMut(&WalkEntry<'_>) -> Result<(), RelocateError>,
 ) -> Result<()> {
-    for (top, is_tree) in [("", true), (TRASH, false)] {
+    for (top, is_tree) in [("", true), (TRASH_FILES, false)] {
         let top =
-            sys::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
+            sys::open_folder(fd(&dirs.dir), top, Lookup::Full).map_err(|e| map_errno(DOING, e))?;
         walk::everything(top, |met| {
             if is_tree && met.is_internal_dir() {
                 return Ok(false);
@@ -131,7 +124,7 @@ fn note_own(met: &WalkEntry<'_>, taken: &mut TakenIds) -> Result<(), RelocateErr
 
 /// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
 fn take_over(
-    root: &TreeRoot,
+    dirs: &TreeDirs,
     met: &WalkEntry<'_>,
     taken: &mut TakenIds,
 ) -> Result<bool, RelocateError> {
@@ -148,7 +141,7 @@ fn take_over(
             // Then it was another name of the file with this id, and has a history of its own since.
             let is_another = has_other
                 && (taken.ids.contains(&id)
-                    || stat_name(fd(&root.versions), &id.to_string())
+                    || stat_name(fd(&dirs.versions), &id.to_string())
                         .map_err(RelocateError)?
                         .is_some());
             match (
@@ -226,7 +219,7 @@ mod tests {
             )
             .unwrap();
         }
-        sys::clear_meta(fd(&fs::File::open(home.join(OWN)).unwrap())).unwrap();
+        sys::clear_meta(fd(&fs::File::open(home.join(OWN_DIR)).unwrap())).unwrap();
         let tree = open();
         let one = tree.versions(&path("one")).await.unwrap().len();
         assert_eq!(
@@ -261,7 +254,7 @@ mod tests {
         drop(tree);
         let copied = std::process::Command::new("cp")
             .arg("-a")
-            .arg(home.join(TRASH).join(&id))
+            .arg(home.join(TRASH_FILES).join(&id))
             .arg(home.join("f"))
             .status();
         assert!(copied.unwrap().success());
@@ -269,7 +262,7 @@ mod tests {
             etag: crate::storage::Etag([1, 2, 3, 4]),
             ..Node::unseen(true)
         };
-        let own = fs::File::open(home.join(OWN)).unwrap();
+        let own = fs::File::open(home.join(OWN_DIR)).unwrap();
         FileMeta::new(FileId::new().unwrap(), None, &elsewhere)
             .store(fd(&own))
             .unwrap();

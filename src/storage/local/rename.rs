@@ -1,10 +1,12 @@
 //! Changes of names that not every file system makes in one step. Where one does not, the guard and a look stand in for it, second names
 //! for what other programs might do meanwhile, and a marker in `.sarang/tmp` for what a crash might cut.
 
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
+use super::internal_dirs::TMP;
 use super::missing_features::MissingFeature;
-use super::root::{TMP, TreeRoot, map_errno};
+use super::names::{NameAt, PathAt};
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, SysResult, fd};
-use super::trash::{NameAt, PathAt};
 use super::walk;
 use crate::model::{Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
@@ -22,7 +24,7 @@ struct DoubleName {
     inode: u64,
 }
 
-impl TreeRoot {
+impl TreeDirs {
     /// Moves something to a free name, where nobody but this tree makes names, or something that no other can replace: a folder.
     /// `EEXIST`; called under the guard, if others know the name.
     pub fn rename_noreplace(&self, from: NameAt<'_>, to: NameAt<'_>) -> SysResult<()> {
@@ -158,8 +160,8 @@ const fn is_unlinkable(errno: Errno) -> bool {
 }
 
 /// Takes the former name from files that a crash left with two; runs before `.sarang/tmp` is swept.
-pub(super) fn finish(root: &TreeRoot) -> Result<()> {
-    let tmp = sys::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(failed)?;
+pub(super) fn finish(dirs: &TreeDirs) -> Result<()> {
+    let tmp = sys::open_folder(fd(&dirs.dir), TMP, Lookup::Full).map_err(failed)?;
     for marker in walk::names(fd(&tmp))
         .map_err(failed)?
         .into_iter()
@@ -172,19 +174,19 @@ pub(super) fn finish(root: &TreeRoot) -> Result<()> {
             .map_err(|e| Error::io("finish what a crash has cut", e))?;
         // A marker cut short was never acted on.
         if let Ok(twice) = serde_json::from_slice::<DoubleName>(&text) {
-            finish_one(root, &twice)?;
+            finish_one(dirs, &twice)?;
         }
     }
     Ok(())
 }
 
-fn finish_one(root: &TreeRoot, twice: &DoubleName) -> Result<()> {
+fn finish_one(dirs: &TreeDirs, twice: &DoubleName) -> Result<()> {
     let from = RelPath::from_stored(twice.from.clone());
     let to = RelPath::from_stored(twice.to.clone());
     let is_it = |found: Option<&FileStat>| found.is_some_and(|found| found.inode == twice.inode);
-    let places = root
+    let places = dirs
         .open_parent(&from)
-        .and_then(|from| Ok((from, root.open_parent(&to)?)));
+        .and_then(|from| Ok((from, dirs.open_parent(&to)?)));
     let (from, to) = match places {
         // Whoever tidied up on the disk has settled it.
         Err(Error::ParentMissing | Error::NotFound) => return Ok(()),

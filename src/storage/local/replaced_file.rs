@@ -1,12 +1,12 @@
 //! The file that an upload replaces: what it hands on to the new one, and where its content is kept.
 
+use super::errors::{GIVE_ACCESS, explain_store, map_errno};
 use super::file_meta::{self, FileMeta};
 use super::missing_features::MissingFeature;
-use super::props::explain_store;
-use super::root::{GIVE_ACCESS, TreeRoot, map_errno};
+use super::root::TreeRoot;
 use super::staging::StagedFile;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
-use super::versions::{self, VersionDir};
+use super::version_dir::{self, VersionDir};
 use crate::model::Result;
 use crate::storage::{Digest, Node, later_mtime, unique_mtime};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -124,7 +124,7 @@ impl<'a> ReplacedFile<'a> {
     /// Lets a file that still has another name, now that this one is another's, go its own way; called under the guard.
     pub fn split_history(&self, root: &TreeRoot, kept: Option<&str>) {
         if let Some((file, found)) = self.file.as_ref().filter(|(_, found)| found.links > 1) {
-            versions::split_history(root, fd(file), &found.node, kept);
+            version_dir::split_history(root, fd(file), &found.node, kept);
         }
     }
 }

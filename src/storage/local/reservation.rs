@@ -1,7 +1,8 @@
 //! Room that was promised to an upload or copy before its bytes come.
 
+use super::history_limit;
 use super::root::TreeRoot;
-use super::total_usage;
+use super::usage_counter::UsageDelta;
 use crate::model::Result;
 use crate::storage::Node;
 use std::sync::{Arc, Weak};
@@ -106,7 +107,7 @@ impl LocalReservation {
         if self.is_from_history {
             Some(Ok(()))
         } else {
-            total_usage::check_hold_limit(&self.root, limit, len)
+            history_limit::check_hold_limit(&self.root, limit, len)
         }
     }
 
@@ -117,6 +118,13 @@ impl LocalReservation {
             .saturating_sub(self.reserved);
         self.root.usage.reserve(more);
         self.reserved += more;
+    }
+
+    /// Notes that an upload has its place: what was reserved for it is used now. `limit` counts where the reservation has none.
+    pub fn apply_upload(&mut self, growth: UsageDelta, limit: Option<u64>) {
+        let reserved = std::mem::take(&mut self.reserved);
+        self.root.usage.apply_reserved(&self.root, growth, reserved);
+        history_limit::note_added(&self.root, growth.added, self.limit.or(limit));
     }
 
     /// What is held and counted on, which is given back by somebody else.
@@ -130,7 +138,7 @@ impl LocalReservation {
             if let Some(outcome) = self.try_grow(len) {
                 return outcome;
             }
-            total_usage::count_if_unknown(&self.root, self.limit)?;
+            history_limit::count_if_unknown(&self.root, self.limit)?;
         }
     }
 }

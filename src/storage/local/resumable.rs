@@ -1,9 +1,11 @@
 //! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come. After a power cut
 //! a file can be longer than what of it has reached the disk: an attribute says how far it had.
 
+use super::errors::map_errno;
 use super::missing_features::MissingFeature;
+use super::names::check_id;
 use super::reservation::{LocalReservation, ReplacementClaim};
-use super::root::{TreeRoot, check_id, map_errno};
+use super::root::TreeRoot;
 use super::space_promise::SpacePromise;
 use super::sys::{self, Errno, Lookup, fd};
 use super::walk;

@@ -5,12 +5,15 @@
 mod tests;
 
 use super::blocking::run_blocking;
-use super::change_log::{self, PreviousContent, TRASH, is_own};
-use super::past_tree::{PastContent, PastItem, PastMembers, PastTree, join_path, split_path};
+use super::change_log::PreviousContent;
+use super::internal_dirs::{TRASH_FILES, is_own};
+use super::names::{join_path, split_path};
+use super::past_tree::{PastContent, PastItem, PastMembers, PastTree};
 use super::root::TreeRoot;
 use super::spool::Spool;
 use super::sys::fd;
 use super::{count, log_replay, past_tree, versions};
+use crate::model::time::unix_nanos;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::history::{MOST_LOST, RewindPlan, RewindSource, RewindStep, RewindSteps};
 use async_trait::async_trait;
@@ -112,8 +115,7 @@ fn make_plan(
     only: Vec<RelPath>,
 ) -> Result<RewindPlan> {
     let mut then = PastTree::now(root);
-    let since =
-        log_replay::replay_since(root, change_log::nanos(moment), |event| then.undo(event))?;
+    let since = log_replay::replay_since(root, unix_nanos(moment), |event| then.undo(event))?;
     if then.find(folder.as_str())?.is_none() {
         return Err(Error::NotFound);
     }
@@ -491,7 +493,7 @@ fn found_at(path: &str) -> RewindSource {
             inner,
         };
     }
-    match beneath(TRASH).map(parts) {
+    match beneath(TRASH_FILES).map(parts) {
         Some((id, inner)) => RewindSource::Trash { id, inner },
         None => RewindSource::Path(path_of(path)),
     }

@@ -1,9 +1,10 @@
 //! Reads every file again and compares it with the hash that was kept when it came.
 
 use super::digest;
+use super::errors::map_errno;
 use super::file_meta;
+use super::names::require_file_or_folder;
 use super::read::{TICK, may_change_unseen};
-use super::root::{map_errno, require_file_or_folder};
 use super::sys::{self, Errno, Lookup, fd};
 use super::walk::{self, WalkEntry, WalkStart};
 use crate::model::{Error, Result};

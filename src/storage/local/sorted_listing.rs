@@ -4,8 +4,10 @@
 mod name_cache;
 
 use super::LocalTree;
-use super::list::{entry_by_name, open_folder, visible_name, with_read_permit};
-use super::root::{TreeRoot, map_errno, require_file_or_folder};
+use super::errors::map_errno;
+use super::list::{entry_by_name, open_folder, with_read_permit};
+use super::names::{require_file_or_folder, visible_name};
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::model::{RelPath, Result};
 use crate::storage::{DirEntry, FileId, Listing};

@@ -1,7 +1,8 @@
 //! Room on the disk: looked for before bytes come, and taken where it is known how many will.
 
+use super::errors::map_errno;
 use super::reservation::LocalReservation;
-use super::root::{TreeRoot, map_errno};
+use super::root::TreeRoot;
 use super::space_promise::SpacePromise;
 use super::sys::{self, Errno, Lookup, fd};
 use super::{history_purge, retention_hold};
@@ -84,7 +85,7 @@ impl TreeRoot {
     fn try_promise(&self, file: BorrowedFd<'_>, len: u64) -> Result<Promised> {
         let disk = &self.disk_access.slots.disk().unsent;
         let turn = disk.lock();
-        let free = self.free_space()?;
+        let free = self.free_bytes()?;
         if len <= free && !turn.allows(len, free) {
             return Ok(Promised::OverShare);
         }
@@ -146,26 +147,6 @@ impl TreeRoot {
             }
             copied => copied.map_err(|e| map_errno("copy the file", e)),
         }
-    }
-
-    /// How many bytes are missing on the disk for `len` more beside the reserve.
-    pub fn missing_space(&self, len: u64) -> Result<u64> {
-        let free = self.free_bytes()?;
-        Ok(self
-            .settings
-            .reserve
-            .saturating_add(len)
-            .saturating_sub(free))
-    }
-
-    /// Bytes that are free on the disk beside the reserve.
-    fn free_space(&self) -> Result<u64> {
-        let free = self.free_bytes()?;
-        Ok(free.saturating_sub(self.settings.reserve))
-    }
-
-    fn free_bytes(&self) -> Result<u64> {
-        sys::free_bytes(fd(&self.dir)).map_err(|e| map_errno("ask for free space", e))
     }
 
     /// `NoSpace` when few inodes are left.

@@ -1,6 +1,7 @@
 //! A list too long for memory: records of JSON, a line each, in a file without a name that goes when it is closed.
 
-use super::root::{TreeRoot, map_errno};
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
 use super::sys::{self, Errno, fd};
 use crate::model::{Error, Result};
 use serde::Serialize;
@@ -26,12 +27,12 @@ pub(super) struct Spool<T> {
 
 impl<T: Serialize + DeserializeOwned> Spool<T> {
     /// An empty list, on the file system of the tree.
-    pub fn new(root: &TreeRoot) -> Result<Self> {
-        let file = match sys::create_tmpfile(fd(&root.tmp)) {
+    pub fn new(dirs: &TreeDirs) -> Result<Self> {
+        let file = match sys::create_tmpfile(fd(&dirs.tmp)) {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
-                let name = root.new_stamp();
-                let file = sys::create_file(fd(&root.tmp), &name);
-                file.and_then(|file| sys::unlink_file(fd(&root.tmp), &name).map(|()| file))
+                let name = dirs.new_stamp();
+                let file = sys::create_file(fd(&dirs.tmp), &name);
+                file.and_then(|file| sys::unlink_file(fd(&dirs.tmp), &name).map(|()| file))
             }
             made => made,
         };
@@ -98,6 +99,7 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::root::TreeRoot;
     use super::super::tests::RELAXED;
     use super::*;
 

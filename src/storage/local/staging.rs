@@ -2,22 +2,21 @@
 
 use super::blocking::{DeferredClose, run_cleanup};
 use super::count;
+use super::errors::{GIVE_ACCESS, explain_store, map_errno};
+use super::internal_dirs::TMP;
 use super::missing_features::MissingFeature;
-use super::props::explain_store;
+use super::remove_tree::{names_in, remove, remove_tree};
 use super::rename::is_unknown;
-use super::root::{GIVE_ACCESS, TMP, TreeRoot, map_errno};
-use super::sys::{self, Errno, FileKind, Lookup, fd};
-use super::trash_pending;
+use super::root::TreeRoot;
+use super::sys::{self, Errno, FileKind, fd};
+use super::tmp_names::{self, STAGING_DIR};
 use super::usage_counter::UsageDelta;
-use super::versions::{self, VersionDir};
+use super::version_dir::{self, VersionDir};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::Node;
 use parking_lot::Mutex;
-use std::ffi::{CStr, CString};
-use std::io::ErrorKind;
+use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -147,7 +146,7 @@ impl StagedFile {
             // What a crash leaves of it, the next start tells from a second name of what is there.
             let aside = (
                 fd(&self.root.tmp),
-                &*trash_pending::pending_version_name(onto.history(), &id),
+                &*tmp_names::pending_version_name(onto.history(), &id),
             );
             self.root.link_or_copy(to, aside).map_err(failed)?;
             self.replace(to).inspect_err(|_| {
@@ -168,8 +167,8 @@ impl StagedFile {
         to: (BorrowedFd<'_>, &str),
         (onto, id): (&mut VersionDir<'_>, &str),
     ) -> Result<bool> {
-        let is_unable =
-            self.root.missing_features.has(MissingFeature::Exchange) || versions::birth(node) == 0;
+        let is_unable = self.root.missing_features.has(MissingFeature::Exchange)
+            || version_dir::birth(node) == 0;
         if is_unable || self.name.lock().is_some() {
             return Ok(false);
         }
@@ -227,9 +226,6 @@ impl Drop for StagedFile {
         }
     }
 }
-
-/// How the names of workshops begin in `.sarang/tmp`.
-pub(super) const STAGING_DIR: &str = "workshop-";
 
 /// Makes a folder in `.sarang/tmp`. What is built in it counts as if it were in its place already.
 pub(super) fn create_staging_dir(root: &TreeRoot) -> Result<RelPath> {
@@ -292,99 +288,7 @@ pub(super) fn purge_from_tmp(root: &TreeRoot, name: CString, folder: bool) -> sy
     let is_purged = name.to_bytes().starts_with(PURGED.as_bytes());
     remove(fd(&root.tmp), name, folder, &mut |dir, name| {
         if is_purged {
-            versions::purge_all(root, dir, name);
+            version_dir::purge_all(root, dir, name);
         }
     })
-}
-
-/// Removes the folder `name` and all below it, with one open folder a level and no recursion; `last` sees each file before it goes.
-pub(super) fn remove_tree(
-    dir: BorrowedFd<'_>,
-    name: &str,
-    last: &mut BeforeRemove<'_>,
-) -> Result<()> {
-    let name = CString::new(name).map_err(|_| Error::BadName("A name cannot contain NUL."))?;
-    remove(dir, name, true, last).map_err(|e| map_errno("clear its temporary files", e))
-}
-
-/// Deletes a folder that is no part of a tree any more, and all below it but what is mounted there.
-pub fn purge_folder(folder: &Path) -> std::io::Result<()> {
-    let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else {
-        return Err(ErrorKind::InvalidInput.into());
-    };
-    let above = sys::open_root(above)?;
-    let name = CString::new(name.as_bytes())?;
-    Ok(remove(fd(&above), name, true, &mut |_, _| {})?)
-}
-
-/// Sees a file, as folder and name, before it goes.
-pub(super) type BeforeRemove<'a> = dyn FnMut(BorrowedFd<'_>, &str) + 'a;
-
-struct RemoveLevel {
-    name: CString,
-    dir: OwnedFd,
-    rest: Vec<(CString, bool)>,
-}
-
-fn remove(
-    top: BorrowedFd<'_>,
-    name: CString,
-    folder: bool,
-    last: &mut BeforeRemove<'_>,
-) -> sys::SysResult<()> {
-    if !folder {
-        return remove_file(top, &name, last);
-    }
-    let mut levels = vec![level(top, name)?];
-    while let Some(mut current) = levels.pop() {
-        if let Some((name, folder)) = current.rest.pop() {
-            if folder {
-                let below = level(fd(&current.dir), name)?;
-                levels.extend([current, below]);
-            } else {
-                remove_file(fd(&current.dir), &name, last)?;
-                levels.push(current);
-            }
-        } else {
-            sys::remove_folder(
-                levels.last().map_or(top, |above| fd(&above.dir)),
-                &current.name,
-            )?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_file(
-    dir: BorrowedFd<'_>,
-    name: &CStr,
-    last: &mut BeforeRemove<'_>,
-) -> sys::SysResult<()> {
-    if let Ok(name) = name.to_str() {
-        last(dir, name);
-    }
-    sys::unlink(dir, name)
-}
-
-fn level(above: BorrowedFd<'_>, name: CString) -> sys::SysResult<RemoveLevel> {
-    let dir = sys::open_folder_no_xdev(above, &name)?;
-    let rest = names_in(fd(&dir))?;
-    Ok(RemoveLevel { name, dir, rest })
-}
-
-/// All names in a folder, and which of them are folders.
-fn names_in(dir: BorrowedFd<'_>) -> sys::SysResult<Vec<(CString, bool)>> {
-    let mut names = Vec::new();
-    let mut room = Vec::new();
-    // A fresh descriptor, since reading moves the one shared with others.
-    let dir = sys::open_folder(dir, "", Lookup::Full)?;
-    sys::read_dir(fd(&dir), &mut room, usize::MAX, |name, kind| {
-        let kind = match kind {
-            Some(kind) => kind,
-            None => sys::stat_entry(fd(&dir), name)?.kind,
-        };
-        names.push((name.to_owned(), kind == FileKind::Folder));
-        Ok::<_, Errno>(())
-    })?;
-    Ok(names)
 }

@@ -1,15 +1,16 @@
 //! How names are spelled on the disk: clients ask in either Unicode form, and some file systems take upper and lower case for the same.
 
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
 use super::missing_features::MissingFeature;
-use super::root::{TreeRoot, map_errno, stat_name};
+use super::names::{resolve_name, stat_name};
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
 use super::walk;
 use crate::model::{RelPath, Result};
 use std::borrow::Cow;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use unicode_normalization::UnicodeNormalization;
 
-impl TreeRoot {
+impl TreeDirs {
     /// The path as its names are spelled on disk, as far as they exist.
     pub fn stored_path(&self, path: &RelPath) -> Result<RelPath> {
         let mut names: Vec<Cow<'_, str>> = Vec::new();
@@ -46,29 +47,6 @@ impl TreeRoot {
     }
 }
 
-/// `name` as it is spelled in `dir` and what it names: itself, else its NFC or NFD form, else itself and nothing.
-pub(super) fn resolve_name<'a>(
-    dir: BorrowedFd<'_>,
-    name: &'a str,
-) -> Result<(Cow<'a, str>, Option<FileStat>)> {
-    if let Some(found) = stat_name(dir, name)? {
-        return Ok((Cow::Borrowed(name), Some(found)));
-    }
-    if !name.is_ascii() {
-        for other in [
-            name.nfc().collect::<String>(),
-            name.nfd().collect::<String>(),
-        ] {
-            if other != name
-                && let Some(found) = stat_name(dir, &other)?
-            {
-                return Ok((Cow::Owned(other), Some(found)));
-            }
-        }
-    }
-    Ok((Cow::Borrowed(name), None))
-}
-
 /// The name of the entry that `name` leads to, where case tells nothing.
 fn entry_of(dir: BorrowedFd<'_>, name: &str, found: &FileStat) -> Result<String> {
     let names = walk::names(dir).map_err(|e| map_errno("look how it is spelled", e))?;
@@ -90,7 +68,7 @@ fn entry_of(dir: BorrowedFd<'_>, name: &str, found: &FileStat) -> Result<String>
 
 /// Whether two names, which lead to the same file or folder, are one entry: spelled in two ways, where case tells nothing.
 pub(super) fn is_same_entry(
-    root: &TreeRoot,
+    dirs: &TreeDirs,
     one: (BorrowedFd<'_>, &str),
     other: (BorrowedFd<'_>, &str),
 ) -> Result<bool> {
@@ -99,7 +77,7 @@ pub(super) fn is_same_entry(
             .map(|found| found.inode)
             .map_err(|e| map_errno("look at it", e))
     };
-    if !root.missing_features.has(MissingFeature::CaseSensitivity)
+    if !dirs.missing_features.has(MissingFeature::CaseSensitivity)
         || inode(one.0)? != inode(other.0)?
     {
         return Ok(false);

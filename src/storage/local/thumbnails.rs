@@ -2,8 +2,10 @@
 //! file's content tag and the picture, so that neither another content nor what a power cut has torn is shown: nothing here waits for the disk.
 //! They have a bounded part of it, that used least lately goes first, and all of them where room is wanted for anything else.
 
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
 use super::file_meta::FileMeta;
-use super::root::{TreeRoot, map_errno, stat_name};
+use super::names::stat_name;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
 use super::{internal_dirs, walk};
 use crate::model::Result;
@@ -14,7 +16,7 @@ use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-/// Where they lie, below the root.
+/// Where they lie, below the dirs.
 pub(super) const THUMBNAILS: &str = ".sarang/thumbnails";
 /// The most bytes of them in one tree.
 const ROOM: u64 = 64 << 20;
@@ -33,10 +35,71 @@ const HASH: usize = blake3::OUT_LEN;
 #[derive(Debug, Default)]
 pub(super) struct ThumbnailCache(Mutex<Option<u64>>);
 
+impl ThumbnailCache {
+    /// Keeps a picture in the place of what was kept of an earlier content. Where the disk is full, nothing is.
+    pub fn store(
+        &self,
+        dirs: &TreeDirs,
+        file: BorrowedFd<'_>,
+        node: &Node,
+        (size, picture): (u32, &[u8]),
+    ) -> Result<()> {
+        let len = (picture.len() + HASH) as u64;
+        if !SIZES.contains(&size)
+            || picture.len() > MAX_THUMBNAIL_BYTES
+            || dirs.missing_space(len)? > 0
+        {
+            return Ok(());
+        }
+        let mut bytes = self.0.lock();
+        let dir = open_or_make(dirs)?;
+        let name = name_of(id_of(file, node), size);
+        let before = match *bytes {
+            Some(known) => known,
+            None => all(fd(&dir))?.iter().map(|(_, found)| found.node.len).sum(),
+        };
+        let replaced = stat_name(fd(&dir), &name)?.map_or(0, |found| found.node.len);
+        write(dirs, fd(&dir), &name, &[&hash_of(node, picture), picture])?;
+        let mut now = before.saturating_sub(replaced).saturating_add(len);
+        if now > ROOM {
+            now = evict(fd(&dir), |_, left| left > LEFT)?;
+        }
+        *bytes = Some(now);
+        Ok(())
+    }
+
+    /// Deletes those that nobody has looked at for long.
+    pub fn expire(&self, dirs: &TreeDirs, now: SystemTime) -> Result<()> {
+        let mut bytes = self.0.lock();
+        let Some(dir) = internal_dirs::find(fd(&dirs.dir), THUMBNAILS).map_err(failed)? else {
+            return Ok(());
+        };
+        let is_over = |found: &FileStat, left| {
+            left > ROOM
+                || now
+                    .duration_since(found.node.modified)
+                    .is_ok_and(|age| age > UNUSED)
+        };
+        *bytes = Some(evict(fd(&dir), is_over)?);
+        Ok(())
+    }
+
+    /// Deletes all of them; whether there were any.
+    pub fn purge_all(&self, dirs: &TreeDirs) -> bool {
+        let mut bytes = self.0.lock();
+        let Ok(Some(dir)) = internal_dirs::find(fd(&dirs.dir), THUMBNAILS) else {
+            return false;
+        };
+        let had_any = all(fd(&dir)).is_ok_and(|all| !all.is_empty());
+        *bytes = evict(fd(&dir), |_, _| true).ok();
+        had_any
+    }
+}
+
 /// The picture of this size of this very content, if it is kept.
-pub(super) fn find(root: &TreeRoot, file: BorrowedFd<'_>, node: &Node, size: u32) -> Option<Bytes> {
+pub(super) fn find(dirs: &TreeDirs, file: BorrowedFd<'_>, node: &Node, size: u32) -> Option<Bytes> {
     let name = format!("{THUMBNAILS}/{}", name_of(id_of(file, node), size));
-    let kept = sys::open_read(fd(&root.dir), &name, Lookup::Full).ok()?;
+    let kept = sys::open_read(fd(&dirs.dir), &name, Lookup::Full).ok()?;
     let found = sys::stat_fd(fd(&kept))
         .ok()
         .filter(|found| found.kind == FileKind::File)?;
@@ -67,71 +130,15 @@ pub(super) fn find(root: &TreeRoot, file: BorrowedFd<'_>, node: &Node, size: u32
     Some(Bytes::from(bytes).slice(HASH..))
 }
 
-/// Keeps a picture in the place of what was kept of an earlier content. Where the disk is full, nothing is.
-pub(super) fn store(
-    root: &TreeRoot,
-    file: BorrowedFd<'_>,
-    node: &Node,
-    (size, picture): (u32, &[u8]),
-) -> Result<()> {
-    let len = (picture.len() + HASH) as u64;
-    if !SIZES.contains(&size) || picture.len() > MAX_THUMBNAIL_BYTES || root.missing_space(len)? > 0
-    {
-        return Ok(());
-    }
-    let mut bytes = root.thumbnails.0.lock();
-    let dir = open_or_make(root)?;
-    let name = name_of(id_of(file, node), size);
-    let before = match *bytes {
-        Some(known) => known,
-        None => all(fd(&dir))?.iter().map(|(_, found)| found.node.len).sum(),
-    };
-    let replaced = stat_name(fd(&dir), &name)?.map_or(0, |found| found.node.len);
-    write(root, fd(&dir), &name, &[&hash_of(node, picture), picture])?;
-    let mut now = before.saturating_sub(replaced).saturating_add(len);
-    if now > ROOM {
-        now = evict(fd(&dir), |_, left| left > LEFT)?;
-    }
-    *bytes = Some(now);
-    Ok(())
-}
-
 /// Deletes those of a file that goes for good.
-pub(super) fn purge(root: &TreeRoot, id: FileId) {
-    let Ok(Some(dir)) = internal_dirs::find(fd(&root.dir), THUMBNAILS) else {
+pub(super) fn purge(dirs: &TreeDirs, id: FileId) {
+    let Ok(Some(dir)) = internal_dirs::find(fd(&dirs.dir), THUMBNAILS) else {
         return;
     };
     for size in SIZES {
         // How many bytes there are is counted anew when they seem too many.
         let _ = sys::unlink_file(fd(&dir), &name_of(id, size));
     }
-}
-
-/// Deletes those that nobody has looked at for long.
-pub(super) fn expire(root: &TreeRoot, now: SystemTime) -> Result<()> {
-    let mut bytes = root.thumbnails.0.lock();
-    let Some(dir) = internal_dirs::find(fd(&root.dir), THUMBNAILS).map_err(failed)? else {
-        return Ok(());
-    };
-    let is_over = |found: &FileStat, left| {
-        left > ROOM
-            || now
-                .duration_since(found.node.modified)
-                .is_ok_and(|age| age > UNUSED)
-    };
-    *bytes = Some(evict(fd(&dir), is_over)?);
-    Ok(())
-}
-
-/// Deletes all of them; whether there were any.
-pub(super) fn purge_all(root: &TreeRoot) -> bool {
-    let mut bytes = root.thumbnails.0.lock();
-    let Ok(Some(dir)) = internal_dirs::find(fd(&root.dir), THUMBNAILS) else {
-        return false;
-    };
-    let had_any = all(fd(&dir)).is_ok_and(|all| !all.is_empty());
-    *bytes = evict(fd(&dir), |_, _| true).ok();
-    had_any
 }
 
 /// Deletes those for which `goes` is true, the one used least lately first; it is told how many bytes are left, and so is the caller.
@@ -162,26 +169,26 @@ fn all(dir: BorrowedFd<'_>) -> Result<Vec<(String, FileStat)>> {
     Ok(all)
 }
 
-fn open_or_make(root: &TreeRoot) -> Result<OwnedFd> {
-    if let Some(dir) = internal_dirs::find(fd(&root.dir), THUMBNAILS).map_err(failed)? {
+fn open_or_make(dirs: &TreeDirs) -> Result<OwnedFd> {
+    if let Some(dir) = internal_dirs::find(fd(&dirs.dir), THUMBNAILS).map_err(failed)? {
         return Ok(dir);
     }
-    match sys::make_folder(fd(&root.dir), THUMBNAILS) {
+    match sys::make_folder(fd(&dirs.dir), THUMBNAILS) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(failed(e)),
     }
-    internal_dirs::open(fd(&root.dir), THUMBNAILS)
+    internal_dirs::open(fd(&dirs.dir), THUMBNAILS)
 }
 
-fn write(root: &TreeRoot, dir: BorrowedFd<'_>, name: &str, parts: &[&[u8]]) -> Result<()> {
-    let stamp = root.new_stamp();
-    let file = sys::create_file(fd(&root.tmp), &stamp).map_err(failed)?;
+fn write(dirs: &TreeDirs, dir: BorrowedFd<'_>, name: &str, parts: &[&[u8]]) -> Result<()> {
+    let stamp = dirs.new_stamp();
+    let file = sys::create_file(fd(&dirs.tmp), &stamp).map_err(failed)?;
     let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let written = sys::write_all(fd(&file), &mut slices, 0);
     written
-        .and_then(|()| sys::rename_over((fd(&root.tmp), &stamp), (dir, name)))
+        .and_then(|()| sys::rename_over((fd(&dirs.tmp), &stamp), (dir, name)))
         .map_err(|e| {
-            let _ = sys::unlink_file(fd(&root.tmp), &stamp);
+            let _ = sys::unlink_file(fd(&dirs.tmp), &stamp);
             failed(e)
         })
 }

@@ -1,19 +1,10 @@
-//! How much the files and the history of a tree hold together. An overwrite keeps what it replaces, so that somebody who saves one large file
-//! again and again would fill the disk between two looks of the hourly job. So what has come is added up: when it may be beyond the bound,
-//! the tree is counted in the background and the oldest of the history goes. What is only announced lets nothing go. While the history is
-//! held nothing goes, and more is refused.
+//! How much the files and the history of a tree hold together: what was counted, and what has come since. `history_limit` says what
+//! becomes of it.
 
-use super::blocking::spawn;
-use super::root::TreeRoot;
-use super::{history_purge, retention_hold};
-use crate::model::Result;
 use parking_lot::Mutex;
-use std::sync::Arc;
-use std::time::SystemTime;
-use tokio::runtime::Handle;
 
 /// What may lie beside a small quota.
-const LEAST: u64 = 64 << 20;
+pub(super) const LEAST: u64 = 64 << 20;
 
 /// What the files and the history of a tree come to.
 #[derive(Debug, Default)]
@@ -53,16 +44,13 @@ impl TotalSum {
 }
 
 /// What the history may have beside the files, between two hours.
-fn beside(limit: u64) -> u64 {
+pub(super) fn beside(limit: u64) -> u64 {
     limit.max(LEAST)
 }
 
-fn most(limit: u64) -> u64 {
+/// What files and history may have together.
+pub(super) fn most(limit: u64) -> u64 {
     limit.saturating_add(beside(limit))
-}
-
-fn is_held(root: &TreeRoot) -> bool {
-    root.retention_hold.until(SystemTime::now()).is_some()
 }
 
 impl TotalUsage {
@@ -91,327 +79,67 @@ impl TotalUsage {
         let mut sum = self.0.lock();
         (sum.counted, sum.next) = (None, Some(0));
     }
-}
 
-/// Refuses `len` more bytes with `LimitReached` while the history is held and has twice as much as is beside the files else: there is room
-/// for what a program that encrypts everything has replaced. `None` when that cannot be said without counting ([`find_out`]).
-pub(super) fn check_hold_limit(root: &TreeRoot, limit: u64, len: u64) -> Option<Result<()>> {
-    let (is_beyond, has_purged) = {
-        let sum = root.total_usage.0.lock();
-        (sum.is_beyond_held(limit, len), sum.has_purged)
-    };
-    match is_beyond && is_held(root) {
-        false => Some(Ok(())),
-        true if has_purged => None,
-        true => Some(Err(retention_hold::NO_SPACE_WHILE_HELD)),
+    /// Whether `len` bytes more are beyond what a history may have while it is held.
+    pub fn is_beyond_held(&self, limit: u64, len: u64) -> bool {
+        self.0.lock().is_beyond_held(limit, len)
     }
-}
 
-/// Counts what must be known before it can be said whether there is room. Waits for the disk.
-pub(super) fn count_if_unknown(root: &TreeRoot, limit: Option<u64>) -> Result<()> {
-    root.usage.count(root)?;
-    let has_purged = root.total_usage.0.lock().has_purged;
-    if let Some(limit) = limit.filter(|_| has_purged && is_held(root)) {
-        recount_and_trim(root, limit);
+    /// Whether something was purged since the last count began.
+    pub fn has_purged(&self) -> bool {
+        self.0.lock().has_purged
     }
-    Ok(())
-}
 
-/// Notes that so many bytes have come. Where files and history may be beyond the bound, that is looked at in the background.
-pub(super) fn note(root: &Arc<TreeRoot>, bytes: u64, limit: Option<u64>) {
-    let mut sum = root.total_usage.0.lock();
-    sum.came = sum.came.saturating_add(bytes);
-    let Some(limit) = limit.filter(|limit| !sum.is_counting && sum.is_due(*limit)) else {
-        return;
-    };
-    if Handle::try_current().is_ok()
-        && let Some(turn) = root.disk_access.slots.try_acquire()
-    {
-        sum.is_counting = true;
-        // Not awaited: whoever saves need not wait until the history is smaller.
-        drop(spawn(root, turn.unmeasured(), move |root| {
-            recount_and_trim(root, limit);
-            root.total_usage.0.lock().is_counting = false;
-            Ok(())
-        }));
+    /// Notes that so many bytes have come; whether files and history may be beyond the bound now, and nobody looks at that yet.
+    pub fn add(&self, bytes: u64, limit: u64) -> bool {
+        let mut sum = self.0.lock();
+        sum.came = sum.came.saturating_add(bytes);
+        !sum.is_counting && sum.is_due(limit)
     }
-}
 
-/// Counts, and lets the oldest of the history go down to some way below the bound; the hourly job does the rest.
-fn recount_and_trim(root: &TreeRoot, limit: u64) {
-    let came = {
-        let mut sum = root.total_usage.0.lock();
+    /// Notes that so many bytes have come where nothing bounds them.
+    pub fn add_unbounded(&self, bytes: u64) {
+        let mut sum = self.0.lock();
+        sum.came = sum.came.saturating_add(bytes);
+    }
+
+    /// Takes it upon the caller to count in the background; false where somebody else does.
+    pub fn begin_background(&self) -> bool {
+        !std::mem::replace(&mut self.0.lock().is_counting, true)
+    }
+
+    /// Ends what [`begin_background`](Self::begin_background) began.
+    pub fn end_background(&self) {
+        self.0.lock().is_counting = false;
+    }
+
+    #[cfg(test)]
+    pub fn is_counting(&self) -> bool {
+        self.0.lock().is_counting
+    }
+
+    /// Begins a count; returns how many bytes had come by then.
+    pub fn begin_count(&self) -> u64 {
+        let mut sum = self.0.lock();
         sum.has_purged = false;
         sum.came
-    };
-    let outcome = fit(root, limit);
-    let mut sum = root.total_usage.0.lock();
-    let more = beside(limit) / 8;
-    match outcome {
-        Ok(total) => {
-            (sum.counted, sum.came_at_count) = (Some(total), came.max(sum.came_at_count));
-            sum.next = Some(most(limit).max(total.saturating_add(more)));
-        }
-        Err(error) => {
-            tracing::warn!(%error, "it could not be looked how much the history of a drive holds");
-            sum.next = Some(
-                sum.counted
-                    .unwrap_or(0)
-                    .saturating_add(sum.since())
-                    .saturating_add(more),
-            );
-        }
-    }
-}
-
-fn fit(root: &TreeRoot, limit: u64) -> Result<u64> {
-    let live = root.usage.count(root)?;
-    let _one_at_a_time = root.purge_lock.lock();
-    let all = history_purge::oldest_first(root)?;
-    let total = all
-        .iter()
-        .fold(live, |sum, former| sum.saturating_add(former.bytes));
-    let most = most(limit);
-    if total <= most || is_held(root) {
-        return Ok(total);
-    }
-    let (gone, bytes) =
-        history_purge::purge_bytes(root, all, total.saturating_sub(most - beside(limit) / 4))?;
-    tracing::info!(
-        items = gone.items,
-        versions = gone.versions,
-        "files and history outgrew their bound: let go of the oldest of the history"
-    );
-    Ok(total.saturating_sub(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::LocalTree;
-    use super::super::tests::RELAXED;
-    use super::*;
-    use crate::model::Error;
-    use crate::storage::contract::{TestTree, commit, path};
-    use crate::storage::history::History as _;
-    use crate::storage::{CopyDepth, InitialContent, SpaceRequest, Tree as _, WriteOptions};
-    use std::path::Path;
-    use std::time::Duration;
-
-    const PIECE: u64 = LEAST / 4;
-
-    fn limited(limit: u64) -> WriteOptions {
-        WriteOptions {
-            limit: Some(limit),
-            ..commit()
-        }
     }
 
-    async fn save(tree: &Arc<LocalTree>, name: &str, n: u8, limit: u64) -> Result<()> {
-        let room = SpaceRequest {
-            len: Some(PIECE),
-            limit: Some(limit),
-        };
-        let mut upload = tree
-            .begin_upload(&path(name), InitialContent::Empty, room)
-            .await?;
-        upload
-            .write(vec![n; usize::try_from(PIECE).unwrap()].into())
-            .await?;
-        upload.commit(limited(limit)).await?;
-        counted(tree).await;
-        Ok(())
-    }
-
-    /// Waits until nothing is looked at in the background.
-    async fn counted(tree: &Arc<LocalTree>) {
-        while tree.root.total_usage.0.lock().is_counting {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-
-    /// Bytes of all files below a folder, the tree's own among them.
-    fn on_disk(dir: &Path) -> u64 {
-        let entries = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap());
-        let sizes = entries.map(|entry| match entry.metadata().unwrap() {
-            found if found.is_dir() => on_disk(&entry.path()),
-            found => found.len(),
+    /// Ends a count that began when `came` bytes had come: with what there is, or, where it failed, to be tried again later.
+    pub fn end_count(&self, came: u64, total: Option<u64>, limit: u64) {
+        let mut sum = self.0.lock();
+        let more = beside(limit) / 8;
+        sum.next = Some(match total {
+            Some(total) => {
+                sum.counted = Some(total);
+                sum.came_at_count = came.max(sum.came_at_count);
+                most(limit).max(total.saturating_add(more))
+            }
+            None => sum
+                .counted
+                .unwrap_or(0)
+                .saturating_add(sum.since())
+                .saturating_add(more),
         });
-        sizes.sum::<u64>()
-    }
-
-    /// The notes and the chronicle are small.
-    fn is_within(dir: &Path, bytes: u64) -> bool {
-        on_disk(dir) <= bytes + (1 << 20)
-    }
-
-    async fn versions(tree: &Arc<LocalTree>, name: &str) -> Vec<String> {
-        let tree: TestTree = tree.clone();
-        tree.versions(&path(name))
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|version| version.id)
-            .collect()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn who_overwrites_a_file_again_and_again_lets_the_oldest_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        // However often the tree is closed and opened again.
-        for n in 0..40 {
-            save(&tree, "big", n, LEAST).await.unwrap();
-            assert!(
-                is_within(dir.path(), 2 * LEAST),
-                "{n}: {}",
-                on_disk(dir.path())
-            );
-            if n > 20 {
-                let Ok(closed) = LocalTree::close(tree) else {
-                    panic!("it is in use")
-                };
-                closed.save_usage();
-                tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-            }
-        }
-        assert!(versions(&tree, "big").await.len() >= 3, "the newest stay");
-        for n in 0..20 {
-            let to = path(if n % 2 == 0 { "copy" } else { "other" });
-            tree.copy(&path("big"), &to, CopyDepth::Infinity, limited(LEAST))
-                .await
-                .unwrap();
-            counted(&tree).await;
-            assert!(
-                is_within(dir.path(), 2 * LEAST),
-                "{n}: {}",
-                on_disk(dir.path())
-            );
-        }
-        assert_eq!(tree.usage().await.unwrap().used, 3 * PIECE);
-    }
-
-    /// Purging one version of many says nothing of how much there is.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn who_purges_a_version_between_two_saves_gets_no_further() {
-        for is_held in [false, true] {
-            let dir = tempfile::tempdir().unwrap();
-            let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-            if is_held {
-                tree.set_retention_hold(SystemTime::now() + Duration::from_secs(3600))
-                    .await
-                    .unwrap();
-            }
-            let mut refused = 0;
-            for n in 0..30 {
-                refused += u32::from(save(&tree, "big", n, LEAST).await.is_err());
-                let mut upload = tree
-                    .begin_upload(&path("small"), InitialContent::Empty, SpaceRequest::of(1))
-                    .await
-                    .unwrap();
-                upload.write(vec![n].into()).await.unwrap();
-                upload.commit(commit()).await.unwrap();
-                if let Some(id) = versions(&tree, "small").await.first() {
-                    tree.purge_version(&path("small"), id).await.unwrap();
-                }
-                let most = if is_held { 3 * LEAST } else { 2 * LEAST };
-                assert!(
-                    is_within(dir.path(), most),
-                    "{is_held} {n}: {}",
-                    on_disk(dir.path())
-                );
-            }
-            assert_eq!(refused > 0, is_held);
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_is_only_announced_lets_nothing_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        for n in 0..8 {
-            save(&tree, "big", n, LEAST).await.unwrap();
-        }
-        let before = versions(&tree, "big").await;
-        let begin = |name: &str, len| {
-            let tree = tree.clone();
-            let at = path(name);
-            async move {
-                tree.begin_upload(
-                    &at,
-                    InitialContent::Empty,
-                    SpaceRequest {
-                        len: Some(len),
-                        limit: Some(LEAST),
-                    },
-                )
-                .await
-            }
-        };
-        for len in [LEAST, 2 * LEAST, 100 * LEAST, u64::MAX] {
-            assert!(
-                matches!(begin("more", len).await, Err(Error::NoSpace)),
-                "{len}"
-            );
-        }
-        let mut under_way = Vec::new();
-        for _ in 0..20 {
-            under_way.push(begin("big", PIECE).await.unwrap());
-        }
-        drop(under_way);
-        counted(&tree).await;
-        assert_eq!(versions(&tree, "big").await, before);
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn while_the_history_is_held_more_than_the_bound_is_refused_and_bringing_back_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        save(&tree, "big", 0, LEAST).await.unwrap();
-        tree.set_retention_hold(SystemTime::now() + Duration::from_secs(3600))
-            .await
-            .unwrap();
-        let refused = async |times| {
-            for n in 1..times {
-                if let Err(error) = save(&tree, "big", n, LEAST).await {
-                    assert!(matches!(error, Error::LimitReached(_)), "{error:?}");
-                    return true;
-                }
-            }
-            false
-        };
-        assert!(refused(20).await);
-        assert!(is_within(dir.path(), 3 * LEAST), "{}", on_disk(dir.path()));
-        let kept = versions(&tree, "big").await;
-        assert_eq!(kept.len(), 11, "none has gone");
-        // All that an attack has replaced can be brought back.
-        for id in &kept[..3] {
-            tree.restore_version(&path("big"), id, limited(LEAST))
-                .await
-                .unwrap();
-        }
-        counted(&tree).await;
-        assert!(refused(2).await);
-        for id in versions(&tree, "big").await.iter().take(4) {
-            tree.purge_version(&path("big"), id).await.unwrap();
-        }
-        save(&tree, "big", 99, LEAST).await.unwrap();
-        // And is let go once nothing is held.
-        tree.set_retention_hold(SystemTime::now()).await.unwrap();
-        assert!(!refused(20).await);
-        assert!(is_within(dir.path(), 2 * LEAST), "{}", on_disk(dir.path()));
-    }
-
-    /// A quota that was lowered keeps nobody from making less of what there is.
-    #[tokio::test(flavor = "multi_thread")]
-    async fn what_shrinks_is_let_through_beyond_a_lowered_quota() {
-        let dir = tempfile::tempdir().unwrap();
-        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        for n in 0..4 {
-            save(&tree, &format!("f{n}"), n, LEAST).await.unwrap();
-        }
-        for n in 0..16 {
-            save(&tree, "f0", n, 1).await.unwrap();
-        }
-        assert!(is_within(dir.path(), 2 * LEAST), "{}", on_disk(dir.path()));
     }
 }

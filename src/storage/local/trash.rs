@@ -1,39 +1,26 @@
 //! The trash, in freedesktop.org's layout: `trash/files/<name>` and `trash/info/<name>.trashinfo`.
 
+use super::errors::map_errno;
+use super::internal_dirs::TMP;
 use super::missing_features::MissingFeature;
-use super::root::{TMP, TreeRoot, map_errno};
+use super::names::{NameAt, PathAt};
+use super::root::TreeRoot;
 use super::sys::{self, FileKind, FileStat, Lookup, fd};
-use super::trash_items::TRASHINFO;
+use super::tmp_names::pending_name;
+use super::trashinfo::{TRASHINFO, trashinfo_of};
 use super::usage_counter::UsageDelta;
 use super::walk;
-use crate::model::time::iso_date;
 use crate::model::{AccountName, Error, RelPath, Result};
 use crate::storage::WriteOptions;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::{IoSlice, Read};
 use std::os::fd::BorrowedFd;
-use std::time::SystemTime;
 
-/// What the path in a `.trashinfo` keeps as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
 /// How markers of unfinished swaps begin in `.sarang/tmp`.
 const SWAP: &str = "swap-";
 /// Bytes of the old name kept in the name in the trash.
 const NAME: usize = 200;
-
-/// How the names begin in `.sarang/tmp` of what leaves its place and is not in the trash yet; the rest is its name there, and says by
-/// its note where it lay.
-const PENDING: &str = "leaving-";
-
-/// A name in an open folder.
-pub(super) type NameAt<'a> = (BorrowedFd<'a>, &'a str);
 
 /// A place in the trash whose description is written; undone when dropped before something was laid in it.
 pub(super) struct TrashEntry<'a> {
@@ -48,14 +35,6 @@ struct SwapMarker {
     from: String,
     inode: u64,
     tomb: String,
-}
-
-/// A name in an open folder, and the path that leads there from the root.
-#[derive(Clone, Copy)]
-pub(super) struct PathAt<'a> {
-    pub dir: BorrowedFd<'a>,
-    pub name: &'a str,
-    pub path: &'a str,
 }
 
 impl<'a> TrashEntry<'a> {
@@ -261,16 +240,6 @@ pub(super) fn finish_swaps(root: &TreeRoot) -> Result<()> {
     Ok(())
 }
 
-/// What is on its way to the trash as `tomb` is called so in `.sarang/tmp`.
-pub(super) fn pending_name(tomb: &str) -> String {
-    format!("{PENDING}{tomb}")
-}
-
-/// The name in the trash of what is called so in `.sarang/tmp`, if it is on its way there.
-pub(super) fn entry_of_pending(leaving: &str) -> Option<&str> {
-    leaving.strip_prefix(PENDING)
-}
-
 /// Forgets notes about what a crash kept from coming into the trash. After a clean close there are none, and the trash need not be read.
 pub(super) fn sweep_orphaned_infos(root: &TreeRoot) -> Result<()> {
     if root.usage.was_closed {
@@ -304,21 +273,6 @@ fn finish_swap(root: &TreeRoot, swap: &SwapMarker) -> sys::SysResult<()> {
         Ok(_) | Err(sys::Errno::NOENT) => Ok(()),
         Err(e) => Err(e),
     }
-}
-
-/// The note about what lay at a path until now.
-pub(super) fn trashinfo_of(path: &str) -> String {
-    let now = iso_date(SystemTime::now());
-    format!(
-        "[Trash Info]\n{}\nDeletionDate={}\n",
-        path_line(path),
-        now.trim_end_matches('Z')
-    )
-}
-
-/// The line of a note that says where its thing lay.
-pub(super) fn path_line(path: &str) -> String {
-    format!("Path={}", utf8_percent_encode(path, PLAIN))
 }
 
 /// A new name in the trash for what was called `leaf`.

@@ -4,10 +4,10 @@
 #[cfg(test)]
 mod tests;
 
-use super::blocking::spawn;
-use super::root::{TreeRoot, map_errno};
+use super::dirs::TreeDirs;
+use super::errors::map_errno;
 use super::sys::{self, fd};
-use super::trash_items::{self, TRASHINFO};
+use super::trashinfo::{self, TRASHINFO};
 use crate::model::{AccountName, RelPath, Result};
 use crate::storage::history::TrashedItem;
 use parking_lot::Mutex;
@@ -17,7 +17,6 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::runtime::Handle;
 
 const DOING: &str = "read the trash";
 /// How many items a window has at most.
@@ -105,6 +104,42 @@ struct TrashWindow {
 }
 
 impl TrashIndex {
+    /// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.
+    pub fn page(
+        &self,
+        dirs: &TreeDirs,
+        filter: TrashFilter<'_>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<TrashedItem>> {
+        let mut items = Vec::new();
+        let mut after = after.map(key_of);
+        let folder = self.folder(dirs);
+        let mut held = self.window.lock();
+        loop {
+            self.refresh(folder, &mut held, after.as_ref())?;
+            let Some(window) = held.as_mut() else {
+                return Ok(items);
+            };
+            after = window.collect(folder, filter, after.as_ref(), (&mut items, limit))?;
+            if after.is_none() || items.len() == limit || !window.has_more {
+                return Ok(items);
+            }
+        }
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(clippy::unused_self, reason = "tests count what is read")
+    )]
+    fn folder<'a>(&'a self, dirs: &'a TreeDirs) -> TrashDir<'a> {
+        TrashDir {
+            dirs,
+            #[cfg(test)]
+            reads: &self.reads,
+        }
+    }
+
     /// Notes that an item has come.
     pub fn note_added(&self, id: &str, path: &RelPath, who: &AccountName) {
         self.note(id, || {
@@ -140,11 +175,11 @@ impl TrashIndex {
     /// Lets the window be as the trash is now and reach beyond `after`, if there is more.
     fn refresh(
         &self,
-        root: &TreeRoot,
+        folder: TrashDir<'_>,
         held: &mut Option<TrashWindow>,
         after: Option<&TrashKey>,
     ) -> Result<()> {
-        let seen = modified(root)?;
+        let seen = folder.modified()?;
         let news = std::mem::replace(
             &mut *self.pending.lock(),
             PendingTrashChanges {
@@ -165,9 +200,9 @@ impl TrashIndex {
         let was_cut = old
             .as_ref()
             .is_some_and(|old| old.has_more || old.after.is_some());
-        let mut window = read(root, old, seen, after.filter(|_| was_cut).cloned())?;
+        let mut window = folder.read(old, seen, after.filter(|_| was_cut).cloned())?;
         if !window.covers(after) {
-            window = read(root, Some(window), seen, after.cloned())?;
+            window = folder.read(Some(window), seen, after.cloned())?;
         }
         *held = Some(window);
         self.evict_others();
@@ -198,51 +233,91 @@ impl TrashIndex {
     }
 }
 
-/// The window of the trash that follows `after`; what `old` knows need not be read again.
-fn read(
-    root: &TreeRoot,
-    old: Option<TrashWindow>,
-    seen: SystemTime,
-    after: Option<TrashKey>,
-) -> Result<TrashWindow> {
-    let is_unsure = seen.elapsed().is_ok_and(|age| age < TICK);
-    let read = Instant::now();
-    let items = BTreeMap::new();
-    let mut window = TrashWindow {
-        items,
-        after,
-        has_more: false,
-        seen,
-        may_be_stale: is_unsure,
-        read,
-        took: QUICK,
-        bytes: 0,
-    };
-    let failed = |e| map_errno(DOING, e);
-    // A fresh descriptor, since reading moves the one shared with others.
-    let notes = sys::open_folder(fd(&root.trash_info), "", sys::Lookup::Full).map_err(failed)?;
-    let mut keys = Vec::new();
-    let read_all = sys::read_dir(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
-        let id = name
-            .to_str()
-            .ok()
-            .and_then(|name| name.strip_suffix(TRASHINFO));
-        keys.extend(
-            id.map(key_of)
-                .filter(|key| window.after.as_ref().is_none_or(|after| key > after)),
-        );
-        if keys.len() == 2 * MAX_WINDOW_ITEMS {
-            window.has_more = truncate_keys(&mut keys);
-        }
+/// The folders of the trash that an index is about.
+#[derive(Clone, Copy)]
+struct TrashDir<'a> {
+    dirs: &'a TreeDirs,
+    #[cfg(test)]
+    reads: &'a TrashReadCounts,
+}
+
+/// Whether a trash is so large that it is to be read before somebody asks.
+pub(super) fn is_large(dirs: &TreeDirs) -> bool {
+    sys::folder_size(fd(&dirs.trash_info)).is_ok_and(|size| size >= LARGE)
+}
+
+impl TrashDir<'_> {
+    /// When the folder of notes has changed last.
+    fn modified(self) -> Result<SystemTime> {
+        sys::stat_fd(fd(&self.dirs.trash_info))
+            .map(|found| found.node.modified)
+            .map_err(|e| map_errno(DOING, e))
+    }
+
+    /// The window of the trash that follows `after`; what `old` knows need not be read again.
+    fn read(
+        self,
+        old: Option<TrashWindow>,
+        seen: SystemTime,
+        after: Option<TrashKey>,
+    ) -> Result<TrashWindow> {
+        let is_unsure = seen.elapsed().is_ok_and(|age| age < TICK);
+        let read = Instant::now();
+        let items = BTreeMap::new();
+        let mut window = TrashWindow {
+            items,
+            after,
+            has_more: false,
+            seen,
+            may_be_stale: is_unsure,
+            read,
+            took: QUICK,
+            bytes: 0,
+        };
+        let failed = |e| map_errno(DOING, e);
+        // A fresh descriptor, since reading moves the one shared with others.
+        let notes =
+            sys::open_folder(fd(&self.dirs.trash_info), "", sys::Lookup::Full).map_err(failed)?;
+        let mut keys = Vec::new();
+        let read_all = sys::read_dir(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
+            let id = name
+                .to_str()
+                .ok()
+                .and_then(|name| name.strip_suffix(TRASHINFO));
+            keys.extend(
+                id.map(key_of)
+                    .filter(|key| window.after.as_ref().is_none_or(|after| key > after)),
+            );
+            if keys.len() == 2 * MAX_WINDOW_ITEMS {
+                window.has_more = truncate_keys(&mut keys);
+            }
+            #[cfg(test)]
+            self.reads.names.fetch_add(1, Ordering::Relaxed);
+            Ok::<_, sys::Errno>(())
+        });
+        read_all.map_err(failed)?;
+        window.has_more |= truncate_keys(&mut keys);
+        window.fill(keys, old.map(TrashWindow::into_items).unwrap_or_default());
+        window.took = read.elapsed();
+        Ok(window)
+    }
+
+    /// Where an item comes from, as its note says.
+    fn origin(self, id: &str) -> Result<TrashOrigin> {
         #[cfg(test)]
-        root.trash_index.reads.names.fetch_add(1, Ordering::Relaxed);
-        Ok::<_, sys::Errno>(())
-    });
-    read_all.map_err(failed)?;
-    window.has_more |= truncate_keys(&mut keys);
-    window.fill(keys, old.map(TrashWindow::into_items).unwrap_or_default());
-    window.took = read.elapsed();
-    Ok(window)
+        self.reads.notes.fetch_add(1, Ordering::Relaxed);
+        let known = trashinfo::origin(self.dirs, id)?;
+        Ok(known.map_or(TrashOrigin::Unknown, |known| {
+            TrashOrigin::Known(Box::new(known))
+        }))
+    }
+
+    /// The item called `id`, if it is there.
+    fn item(self, id: &str) -> Result<Option<TrashedItem>> {
+        #[cfg(test)]
+        self.reads.notes.fetch_add(1, Ordering::Relaxed);
+        trashinfo::item(self.dirs, id.to_owned())
+    }
 }
 
 /// Keeps the newest that a window may have; whether there were more.
@@ -255,57 +330,11 @@ fn truncate_keys(keys: &mut Vec<TrashKey>) -> bool {
     has_more
 }
 
-/// Reads a large trash in the background, so that its first page need not wait for that.
-pub(super) fn prepare(root: &Arc<TreeRoot>) {
-    let is_large = sys::folder_size(fd(&root.trash_info)).is_ok_and(|size| size >= LARGE);
-    if is_large
-        && Handle::try_current().is_ok()
-        && let Some(turn) = root.disk_access.slots.try_acquire()
-    {
-        let everything = RelPath::root();
-        // Not awaited: whoever asks before it is done waits for it, or reads it again where it has failed.
-        drop(spawn(root, turn.unmeasured(), move |root| {
-            page(
-                root,
-                TrashFilter {
-                    below: &everything,
-                    who: None,
-                },
-                None,
-                0,
-            )
-            .map(drop)
-        }));
-    }
-}
-
-/// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.
-pub(super) fn page(
-    root: &TreeRoot,
-    filter: TrashFilter<'_>,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<TrashedItem>> {
-    let mut items = Vec::new();
-    let mut after = after.map(key_of);
-    let mut held = root.trash_index.window.lock();
-    loop {
-        root.trash_index.refresh(root, &mut held, after.as_ref())?;
-        let Some(window) = held.as_mut() else {
-            return Ok(items);
-        };
-        after = window.collect(root, filter, after.as_ref(), (&mut items, limit))?;
-        if after.is_none() || items.len() == limit || !window.has_more {
-            return Ok(items);
-        }
-    }
-}
-
 impl TrashFilter<'_> {
     /// Whether an item is wanted, by its note, which is read once. `added` grows by what it takes to remember it.
     fn matches(
         &self,
-        root: &TreeRoot,
+        folder: TrashDir<'_>,
         id: &str,
         origin: &mut TrashOrigin,
         added: &mut usize,
@@ -314,12 +343,8 @@ impl TrashFilter<'_> {
             return Ok(true);
         }
         if matches!(origin, TrashOrigin::Unread) {
-            *origin = trash_items::origin(root, id)?.map_or(TrashOrigin::Unknown, |known| {
-                TrashOrigin::Known(Box::new(known))
-            });
+            *origin = folder.origin(id)?;
             *added += origin.weight();
-            #[cfg(test)]
-            root.trash_index.reads.notes.fetch_add(1, Ordering::Relaxed);
         }
         let TrashOrigin::Known(known) = origin else {
             return Ok(false);
@@ -349,7 +374,7 @@ impl TrashWindow {
     /// Adds what is wanted of what follows `after` to `items`, up to `limit` in all; returns the last that was looked at.
     fn collect(
         &mut self,
-        root: &TreeRoot,
+        folder: TrashDir<'_>,
         filter: TrashFilter<'_>,
         after: Option<&TrashKey>,
         (items, limit): (&mut Vec<TrashedItem>, usize),
@@ -365,10 +390,8 @@ impl TrashWindow {
                 break;
             }
             let Reverse((_, id)) = key;
-            if filter.matches(root, id, origin, &mut added)? {
-                items.extend(trash_items::item(root, id.to_string())?);
-                #[cfg(test)]
-                root.trash_index.reads.notes.fetch_add(1, Ordering::Relaxed);
+            if filter.matches(folder, id, origin, &mut added)? {
+                items.extend(folder.item(id)?);
             }
             last = Some(key);
         }
@@ -483,11 +506,4 @@ pub(super) fn stamp_of(id: &str) -> u64 {
     id.rsplit_once('.')
         .and_then(|(_, stamp)| u64::from_str_radix(stamp, 16).ok())
         .unwrap_or(0)
-}
-
-/// When the folder of notes has changed last.
-fn modified(root: &TreeRoot) -> Result<SystemTime> {
-    sys::stat_fd(fd(&root.trash_info))
-        .map(|found| found.node.modified)
-        .map_err(|e| map_errno(DOING, e))
 }

@@ -3,13 +3,16 @@
 //! what a crash has cut.
 
 use super::change::{delete_with, note_if_folder};
-use super::change_log::{LoggedChange, TRASH};
-use super::root::{TMP, TreeRoot, map_errno, stat_name};
+use super::change_log::LoggedChange;
+use super::errors::map_errno;
+use super::internal_dirs::{TMP, TRASH_FILES};
+use super::names::{NameAt, stat_name};
+use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
-use super::trash::{NameAt, entry_of_pending, pending_name};
-use super::trash_items::{self, TRASHINFO};
+use super::tmp_names::{PENDING_VERSION, entry_of_pending, pending_name};
+use super::trashinfo::{self, TRASHINFO};
 use super::usage_counter::UsageDelta;
-use super::versions::VersionDir;
+use super::version_dir::VersionDir;
 use super::walk;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::WriteOptions;
@@ -89,14 +92,6 @@ pub(super) fn recover(root: &TreeRoot) -> Result<()> {
     Ok(())
 }
 
-/// How the names begin in `.sarang/tmp` of what is being replaced and will be a former content.
-const PENDING_VERSION: &str = "former-";
-
-/// The name in `.sarang/tmp` of what is being replaced and will be this former content.
-pub(super) fn pending_version_name(history: &str, id: &str) -> String {
-    format!("{PENDING_VERSION}{history}-{id}")
-}
-
 /// What still has its first name was not replaced; else it is a former content.
 fn recover_version(root: &TreeRoot, name: &str, history: &str, id: &str) -> Result<()> {
     let aside = (fd(&root.tmp), name);
@@ -120,9 +115,9 @@ fn restore_or_trash(
     tomb: &str,
 ) -> sys::SysResult<Option<RelPath>> {
     let left = sys::stat_at(aside.0, aside.1)?;
-    let Some(path) = trash_items::read_trashinfo(root, tomb)?
+    let Some(path) = trashinfo::read_trashinfo(root, tomb)?
         .as_deref()
-        .and_then(trash_items::path_in)
+        .and_then(trashinfo::path_in)
     else {
         return to_trash(root, aside, tomb, &left).map(|()| None);
     };
@@ -153,7 +148,7 @@ fn restore_or_trash(
             root.change_log.append(
                 root,
                 &[LoggedChange::Moved(
-                    format!("{TRASH}/{tomb}"),
+                    format!("{TRASH_FILES}/{tomb}"),
                     path.as_str().to_owned(),
                 )],
             );

@@ -1,14 +1,12 @@
 //! What says which tree this is: an id in `.sarang/home`. Where it is missing, the folder is not the tree that was made there but,
 //! say, the mount point of a disk that is gone.
 
-use super::root::{TreeRoot, map_errno};
+use super::errors::map_errno;
+use super::names;
 use super::sys::{self, Errno, Lookup, fd};
-use super::{LocalSettings, LocalTree, overflow};
 use crate::model::{Error, Result};
 use std::io::{IoSlice, Read as _};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
-use std::sync::Arc;
 
 /// Where it lies, below the root.
 const FILE: &str = ".sarang/home";
@@ -17,39 +15,6 @@ const FRESH: &str = ".sarang/home.new";
 /// The most bytes that are read of it.
 const LARGEST: u64 = 256;
 const DOING: &str = "read which home this is";
-
-impl LocalTree {
-    /// As [`open`](Self::open), of the tree with this id; `None` when it is not there, and then nothing is made. `was_swept` is
-    /// what [`Closed::is_swept`](super::closed::Closed::is_swept) said.
-    pub fn open_known(
-        dir: &Path,
-        id: &str,
-        was_swept: bool,
-        settings: LocalSettings,
-    ) -> Result<Option<Arc<Self>>> {
-        let Some(root) = TreeRoot::open_known(dir, id, settings)? else {
-            return Ok(None);
-        };
-        if was_swept {
-            root.overflow.note_swept();
-        }
-        Self::recover(root).map(Some)
-    }
-
-    /// The id that tells this tree from what may come into its place; made if it has none.
-    pub fn id(&self) -> Result<String> {
-        read_or_make(fd(&self.root.dir))
-    }
-
-    /// The id of the tree below `dir`; `None` when there is none, or no folder.
-    pub fn id_at(dir: &Path) -> Result<Option<String>> {
-        match sys::open_root(dir) {
-            Ok(top) => read(fd(&top)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(e) => Err(Error::io(DOING, e)),
-        }
-    }
-}
 
 /// The id of a tree; `None` when it has none.
 pub(super) fn read(top: BorrowedFd<'_>) -> Result<Option<String>> {
@@ -71,7 +36,7 @@ pub(super) fn read_or_make(top: BorrowedFd<'_>) -> Result<String> {
     if let Some(id) = read(top)? {
         return Ok(id);
     }
-    let id = overflow::random_name()?;
+    let id = names::random_name()?;
     let doing = "write which home this is";
     let failed = |e| map_errno(doing, e);
     match sys::unlink_file(top, FRESH) {

@@ -6,14 +6,16 @@ pub(super) mod restore_version;
 mod target_check;
 
 use super::digest::RunningHash;
+use super::errors::map_errno;
+use super::names::replaceable;
 use super::reservation::LocalReservation;
 use super::resumable;
-use super::root::{TreeRoot, map_errno, replaceable};
+use super::root::TreeRoot;
 use super::space_promise::SpacePromise;
 use super::staging::StagedFile;
 use super::sys::{self, FileKind, Lookup, fd};
 use super::writeback::Writeback;
-use super::{run_blocking, run_change, total_usage};
+use super::{history_limit, run_blocking, run_change};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{Etag, NoPreconditions, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use async_trait::async_trait;
@@ -235,7 +237,7 @@ impl LocalUpload {
         while self.reservation.try_grow(len).transpose()?.is_none() {
             let limit = self.reservation.limit();
             run_blocking(&self.draft.root, move |root| {
-                total_usage::count_if_unknown(root, limit)
+                history_limit::count_if_unknown(root, limit)
             })
             .await?;
         }

@@ -1,16 +1,13 @@
 //! The books of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
 //! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
 //! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
-//! said when the tree was closed is believed when it is opened ([`books`]); after a crash it is known what there is at most.
+//! said when the tree was closed is believed when it is opened (`usage_file`); after a crash it is known what there is at most.
 
-use super::count::{all_staging_bytes, count_in, trashed_bytes};
-use super::overflow;
-use super::reservation::LocalReservation;
-use super::root::{TreeRoot, map_errno};
-use super::sys::{self, Lookup, fd};
-use super::total_usage::{self, TotalUsage};
+use super::count::trashed_bytes;
+use super::dirs::TreeDirs;
+use super::sys::fd;
+use super::total_usage::TotalUsage;
 use super::usage_file::{self, UsageRecord, margin};
-use super::walk::WalkStart;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -22,16 +19,14 @@ use std::time::{Duration, Instant, SystemTime};
 const FRESH: Duration = Duration::from_secs(60);
 /// A tree that takes long to count is counted less often: this many times as long is between.
 const PAUSE: u32 = 100;
-/// How often a count is tried beside changes before it is made while nothing changes.
-const TRIES: usize = 3;
 
 /// The books.
 #[derive(Debug, Default)]
 pub(super) struct UsageCounter {
     state: Mutex<UsageState>,
     /// Held while files are counted; taken after the guard, never before it.
-    counting: Mutex<()>,
-    pub(super) recounting: AtomicBool,
+    pub counting: Mutex<()>,
+    pub recounting: AtomicBool,
     /// Held while something is written about the books.
     writing: Mutex<()>,
     /// The inodes of files that uploads are to replace, and the bytes of them that these count on.
@@ -73,10 +68,18 @@ pub(super) struct UsageDelta {
 
 impl UsageDelta {
     /// What shrinks or stays is always let through, even where more lies than may.
-    fn fits(self, used: u64, limit: u64) -> bool {
+    pub fn fits(self, used: u64, limit: u64) -> bool {
         self.added <= self.removed
             || used.saturating_sub(self.removed).saturating_add(self.added) <= limit
     }
+}
+
+/// What a count of all files has found.
+pub(super) struct UsageCount {
+    pub bytes: u64,
+    pub took: Duration,
+    /// The number of changes when it began.
+    pub changes: u64,
 }
 
 impl UsageCounter {
@@ -142,63 +145,41 @@ impl UsageCounter {
         }
     }
 
-    /// Refuses a growth beyond `limit` with `NoSpace`; called under the guard, before the change.
-    pub fn check_limit(
-        &self,
-        root: &TreeRoot,
-        growth: UsageDelta,
-        limit: Option<u64>,
-    ) -> Result<()> {
-        self.raise_bound(root, growth.added.saturating_sub(growth.removed));
-        let Some(limit) = limit.filter(|_| growth.added > growth.removed) else {
-            return Ok(());
-        };
-        if self
-            .state
-            .lock()
-            .upper_bound()
-            .is_some_and(|used| growth.fits(used, limit))
-        {
-            return Ok(());
-        }
-        let _counting = self.counting.lock();
-        let used = match self.measure(root)? {
-            Some(used) => used,
-            None => self.set_counted(root, &FullCount::of(root, self)?),
-        };
-        if growth.fits(used, limit) {
-            Ok(())
-        } else {
-            Err(Error::NoSpace)
-        }
-    }
-
     /// Notes a change; called under the guard, after it.
-    pub fn apply(&self, root: &TreeRoot, growth: UsageDelta) {
+    pub fn apply(&self, dirs: &TreeDirs, growth: UsageDelta) {
         self.state.lock().apply(growth);
-        self.raise_bound(root, 0);
+        self.raise_bound(dirs, 0);
     }
 
-    /// As [`note`](Self::note), of an upload: what was reserved for it is used now. `limit` counts where the reservation has none.
-    pub fn apply_upload(
-        &self,
-        growth: UsageDelta,
-        reservation: &mut LocalReservation,
-        limit: Option<u64>,
-    ) {
+    /// As [`apply`](Self::apply), of an upload: the `reserved` bytes are used now.
+    pub fn apply_reserved(&self, dirs: &TreeDirs, growth: UsageDelta, reserved: u64) {
         {
             let mut books = self.state.lock();
             books.apply(growth);
-            books.reserved = books
-                .reserved
-                .saturating_sub(std::mem::take(&mut reservation.reserved));
+            books.reserved = books.reserved.saturating_sub(reserved);
         }
-        total_usage::note(
-            &reservation.root,
-            growth.added,
-            reservation.limit().or(limit),
-        );
-        self.raise_bound(&reservation.root, 0);
+        self.raise_bound(dirs, 0);
+    }
+
+    /// Whether a growth certainly stays within `limit`, by what is known without counting.
+    pub fn fits_known(&self, growth: UsageDelta, limit: u64) -> bool {
+        let state = self.state.lock();
+        state
+            .upper_bound()
+            .is_some_and(|used| growth.fits(used, limit))
+    }
+
+    /// Forgets all: something of unknown size has come. Called under the guard.
+    pub fn invalidate(&self, dirs: &TreeDirs) {
+        {
+            let mut books = self.state.lock();
+            *books = UsageState {
+                reserved: books.reserved,
+                changes: books.changes + 1,
+                ..UsageState::default()
+            };
+        }
+        usage_file::remove(fd(&dirs.dir));
     }
 
     /// Notes that so many bytes of overflow files were deleted. What there is at most stays: a crash may have left some that never were on the books.
@@ -217,7 +198,7 @@ impl UsageCounter {
         }
     }
 
-    /// Takes back [`note_buried`](Self::note_buried), if the folder's bytes are still on the books: says whether they are.
+    /// Takes back [`note_trashed`](Self::note_trashed), if the folder's bytes are still on the books: says whether they are.
     pub fn take_unmeasured(&self, name: &str) -> bool {
         let mut books = self.state.lock();
         let at = books.unmeasured.iter().position(|known| known == name);
@@ -226,20 +207,6 @@ impl UsageCounter {
             books.unmeasured.swap_remove(at);
         }
         at.is_some()
-    }
-
-    /// Forgets all: something of unknown size has come. Called under the guard.
-    pub fn invalidate(&self, root: &TreeRoot) {
-        {
-            let mut books = self.state.lock();
-            *books = UsageState {
-                reserved: books.reserved,
-                changes: books.changes + 1,
-                ..UsageState::default()
-            };
-        }
-        usage_file::remove(fd(&root.dir));
-        root.total_usage.invalidate();
     }
 
     /// Reserves `bytes` more, whether they fit or not.
@@ -288,17 +255,6 @@ impl UsageCounter {
         books.used.filter(|_| books.unmeasured.is_empty())
     }
 
-    /// Bytes of live files, counted or measured first where need be. Waits for the disk.
-    pub fn count(&self, root: &TreeRoot) -> Result<u64> {
-        {
-            let _counting = self.counting.lock();
-            if let Some(used) = self.measure(root)? {
-                return Ok(used);
-            }
-        }
-        self.recount(root)
-    }
-
     /// Whether what there is is judged by what it is at most.
     pub fn is_estimate(&self) -> bool {
         let books = self.state.lock();
@@ -315,43 +271,12 @@ impl UsageCounter {
         due && !self.recounting.swap(true, Ordering::Relaxed)
     }
 
-    /// Counts anew, beside changes if they leave it a chance; corrects the books, and says so, when they were wrong.
-    pub fn recount(&self, root: &TreeRoot) -> Result<u64> {
-        let _pause = root.disk_latency.pause_inline();
-        let counted = self.recount_beside(root).transpose().unwrap_or_else(|| {
-            let _guard = root.lock_names();
-            let _counting = self.counting.lock();
-            Ok(self.set_counted(root, &FullCount::of(root, self)?))
-        });
-        self.recounting.store(false, Ordering::Relaxed);
-        counted
-    }
-
     /// What was expected and what was counted when the books were last found wrong; told once.
     pub fn take_correction(&self) -> Option<(u64, u64)> {
         self.state.lock().correction.take()
     }
 
-    /// A count into which no change fell; `None` when each try met one.
-    fn recount_beside(&self, root: &TreeRoot) -> Result<Option<u64>> {
-        for _ in 0..TRIES {
-            let _counting = self.counting.lock();
-            let count = FullCount::of(root, self)?;
-            if self.state.lock().changes == count.changes {
-                return Ok(Some(self.set_counted(root, &count)));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Enters a count; `counting` is held.
-    fn set_counted(&self, root: &TreeRoot, count: &FullCount) -> u64 {
-        self.note_count(count);
-        self.raise_bound(root, 0);
-        count.bytes
-    }
-
-    fn note_count(&self, count: &FullCount) {
+    fn note_count(&self, count: &UsageCount) {
         let mut books = self.state.lock();
         if let Some(expected) = books
             .used
@@ -373,7 +298,7 @@ impl UsageCounter {
 
     /// Lets the disk say that there is more, before `more` bytes come and long before there is so much: then a power cut finds that
     /// written. A disk that hangs keeps nobody from the books.
-    fn raise_bound(&self, root: &TreeRoot, more: u64) {
+    pub fn raise_bound(&self, dirs: &TreeDirs, more: u64) {
         if self.state.lock().next_bound(more).is_none() {
             return;
         }
@@ -382,7 +307,7 @@ impl UsageCounter {
             return;
         };
         let written = usage_file::write(
-            fd(&root.dir),
+            fd(&dirs.dir),
             &UsageRecord {
                 upper_bound: most,
                 ..UsageRecord::default()
@@ -390,25 +315,39 @@ impl UsageCounter {
         );
         if let Err(error) = &written {
             tracing::warn!(%error, "how much a home holds at most could not be written down");
-            usage_file::remove(fd(&root.dir));
+            usage_file::remove(fd(&dirs.dir));
         }
         self.state.lock().written = written.is_ok().then_some(most);
     }
 
+    /// Notes that a count begins; returns how many changes there were so far.
+    pub fn begin_count(&self) -> u64 {
+        #[cfg(test)]
+        self.walks.fetch_add(1, Ordering::Relaxed);
+        self.changes()
+    }
+
+    /// Enters a count; `counting` is held.
+    pub fn set_counted(&self, dirs: &TreeDirs, count: &UsageCount) -> u64 {
+        self.note_count(count);
+        self.raise_bound(dirs, 0);
+        count.bytes
+    }
+
     /// Takes what lies in the trash off the books; returns what is left on them, `None` before the first count. `counting` is held.
-    fn measure(&self, root: &TreeRoot) -> Result<Option<u64>> {
+    pub fn measure(&self, dirs: &TreeDirs) -> Result<Option<u64>> {
         loop {
             let (used, next) = {
                 let books = self.state.lock();
                 (books.used, books.unmeasured.last().cloned())
             };
             let Some(name) = next else { return Ok(used) };
-            self.measure_one(root, &name)?;
+            self.measure_one(dirs, &name)?;
         }
     }
 
     /// Takes a folder in the trash off the books, if its bytes are on them still.
-    pub fn measure_one(&self, root: &TreeRoot, name: &str) -> Result<()> {
+    pub fn measure_one(&self, dirs: &TreeDirs, name: &str) -> Result<()> {
         if !self
             .state
             .lock()
@@ -418,11 +357,11 @@ impl UsageCounter {
         {
             return Ok(());
         }
-        let bytes = trashed_bytes(root, name)?;
+        let bytes = trashed_bytes(dirs, name)?;
         // It may have gone back or away meanwhile.
         if self.take_unmeasured(name) {
             self.apply(
-                root,
+                dirs,
                 UsageDelta {
                     added: 0,
                     removed: bytes,
@@ -469,42 +408,4 @@ impl UsageState {
         let is_enough = |written: u64| written >= upper.saturating_add(margin / 2);
         (!self.written.is_some_and(is_enough)).then(|| upper.saturating_add(margin))
     }
-}
-
-/// What a walk has found.
-struct FullCount {
-    bytes: u64,
-    took: Duration,
-    /// The number of changes when it began.
-    changes: u64,
-}
-
-impl FullCount {
-    fn of(root: &TreeRoot, ledger: &UsageCounter) -> Result<Self> {
-        let began = Instant::now();
-        let changes = ledger.state.lock().changes;
-        #[cfg(test)]
-        ledger.walks.fetch_add(1, Ordering::Relaxed);
-        // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
-        let counted = all_staging_bytes(root).and_then(|built| {
-            Ok(built
-                + count_in(
-                    sys::open_folder(fd(&root.dir), "", Lookup::Full)?,
-                    WalkStart::Tree,
-                )?
-                .bytes)
-        });
-        let bytes = counted.map_err(|e| map_errno("count the files", e))? + overflow::bytes(root)?;
-        Ok(Self {
-            bytes,
-            took: began.elapsed(),
-            changes,
-        })
-    }
-}
-
-/// Bytes left on the disk, without the reserve.
-pub(super) fn free_bytes(root: &TreeRoot) -> Result<u64> {
-    let free = sys::free_bytes(fd(&root.dir)).map_err(|e| map_errno("ask for free space", e))?;
-    Ok(free.saturating_sub(root.settings.reserve))
 }

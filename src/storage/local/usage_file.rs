@@ -1,7 +1,7 @@
 //! What `.sarang/books` says of how many bytes a tree holds, so that nobody waits for a count when it is opened: while the tree is open,
 //! and so after a crash, only what there is at most; after it was closed, exactly. A copy of the tree has no part in it.
 
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::sys::{self, Errno, Lookup, fd};
 use crate::model::{Error, Result, time};
 use serde::{Deserialize, Serialize};

@@ -3,7 +3,7 @@
 //! Of an upload that was laid aside, what is on the disk counts as kept, whatever becomes of the request that brings it.
 
 use super::blocking::join;
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::spawn;
 use super::staging::StagedFile;
 use super::sys::{self, SysResult};

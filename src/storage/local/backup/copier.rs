@@ -1,27 +1,25 @@
 //! The way through a tree that is being changed: once through all of it, then again through the folders that have changed
 //! meanwhile, until nothing older turns up there under a name that it did not have before.
 
-use super::file::TRIES;
 use super::ids::CopiedFileIds;
 use super::index::{BackupIndex, CopiedPaths};
-use super::{BackupStats, CopyObserver, CopyTreeOptions, IndexEntry};
+use super::{ATTEMPTS, BackupStats, CopyObserver, CopyTreeOptions, DOING, IndexEntry};
+use crate::model::time::unix_nanos;
 use crate::model::{Error, Result};
-use crate::storage::local::internal_dirs::{self, TMP, TRASH_INFO};
-use crate::storage::local::overflow::PROPS;
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::internal_dirs::{self, PROPS, TMP, TRASH_INFO};
 use crate::storage::local::overflow::inner_mounts::MOUNTED;
-use crate::storage::local::root::map_errno;
 use crate::storage::local::sys::{self, CopyMetadata, Errno, FileKind, Lookup, fd};
-use crate::storage::local::trash::entry_of_pending;
-use crate::storage::local::trash_items::TRASHINFO;
+use crate::storage::local::tmp_names::entry_of_pending;
+use crate::storage::local::trashinfo::TRASHINFO;
 use crate::storage::local::walk;
 use std::collections::{HashMap, HashSet};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-pub(super) const DOING: &str = "copy the files";
 /// How often changed folders are looked through again at most.
 const ROUNDS: usize = 16;
 /// The steps of the clock in timestamps are shorter: what is younger may change once more without showing it.
@@ -69,7 +67,7 @@ impl<'a> TreeCopier<'a> {
         tally: &'a mut BackupStats,
         watch: &'a mut dyn CopyObserver,
     ) -> Result<Self> {
-        let began = since_1970(plan.began);
+        let began = unix_nanos(plan.began);
         let taken = CopiedPaths::default();
         let folders = Vec::new();
         let ids = CopiedFileIds::of(source)?;
@@ -408,7 +406,7 @@ impl<'a> TreeCopier<'a> {
         let Ok(from) = sys::open_folder(self.source, path, Lookup::Full) else {
             return Ok(());
         };
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             if self.copy_attributes(fd(&from), made)? {
                 return self.ids.transfer(fd(&from), made);
             }
@@ -448,17 +446,8 @@ pub(super) fn explain_attributes(errno: Errno) -> Error {
 
 /// Whether something changed so lately that it may change again without showing it.
 pub(super) fn is_fresh(changed: u64) -> bool {
-    let age = since_1970(SystemTime::now()).saturating_sub(changed);
+    let age = unix_nanos(SystemTime::now()).saturating_sub(changed);
     u128::from(age) < TICK.as_nanos()
-}
-
-fn since_1970(time: SystemTime) -> u64 {
-    u64::try_from(
-        time.duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_nanos(),
-    )
-    .unwrap_or(u64::MAX)
 }
 
 fn joined(path: &str, name: &str) -> String {

@@ -1,12 +1,13 @@
 //! What cannot be read, in a copy: as the newest earlier copy has it that has it at all. Else the last good copy of it would go with
 //! the oldest generation that is kept.
 
-use super::copier::{DOING, TreeCopier, TreeCopyLevel};
+use super::DOING;
+use super::copier::{TreeCopier, TreeCopyLevel};
 use super::index::{BackupIndex, CopiedPaths};
 use super::{BackupStats, CopyObserver, CopyTreeOptions, IndexEntry, ParentCopy};
 use crate::model::{Error, Result};
 use crate::storage::local::copy_content;
-use crate::storage::local::root::map_errno;
+use crate::storage::local::errors::map_errno;
 use crate::storage::local::sys::{self, Errno, FileKind, Lookup, fd};
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;

@@ -1,16 +1,13 @@
 //! One file of a copy: a second name for what a former copy holds unchanged, else its bytes, read from one open file and read
 //! again should it change meanwhile.
 
-use super::copier::{DOING, TreeCopier};
-use super::{IndexEntry, ParentCopy};
+use super::copier::TreeCopier;
+use super::{ATTEMPTS, DOING, IndexEntry, ParentCopy};
 use crate::model::{Error, Result};
-use crate::storage::local::root::map_errno;
+use crate::storage::local::errors::map_errno;
 use crate::storage::local::sys::{self, CopyMetadata, Errno, FileKind, Lookup, fd};
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
-
-/// How often a file that changes meanwhile is copied.
-pub(super) const TRIES: usize = 5;
 
 /// What became of one try to copy.
 pub(super) enum CopyAttempt {
@@ -45,7 +42,7 @@ impl TreeCopier<'_> {
             return self.record_file(&mark);
         }
         let raw = CString::new(name).map_err(|_| Error::NotFound)?;
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             match copy(self, &file, &facts, (to, &raw))? {
                 CopyAttempt::Done(copy) => {
                     let made = sys::stat_fd(fd(&copy)).map_err(|e| map_errno(DOING, e))?;

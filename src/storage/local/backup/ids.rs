@@ -1,10 +1,10 @@
 //! The ids of what is copied: a copy of a whole tree has the same files as the tree, on other inodes.
 
-use super::copier::DOING;
+use super::DOING;
 use crate::model::Result;
-use crate::storage::local::file_meta::FileMeta;
-use crate::storage::local::relocated::{self, TreeLocation};
-use crate::storage::local::root::map_errno;
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::file_meta::{FileMeta, TreeLocation};
+use crate::storage::local::relocated;
 use crate::storage::local::sys::{self, Errno};
 use crate::storage::{FileId, Node};
 use std::collections::HashSet;

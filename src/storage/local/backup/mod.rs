@@ -14,7 +14,7 @@ mod unshown;
 pub use fallback::FallbackCopy;
 pub use index::BackupIndex;
 
-use super::root::map_errno;
+use super::errors::map_errno;
 use super::sys::{self, CopyMetadata, fd};
 use crate::model::{Error, Result};
 use crate::storage::FileId;
@@ -24,6 +24,10 @@ use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
+
+const DOING: &str = "copy the files";
+/// How often a file that changes meanwhile is copied.
+const ATTEMPTS: usize = 5;
 
 /// A file or folder as it was when it was copied; a line in the index of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

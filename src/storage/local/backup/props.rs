@@ -1,10 +1,13 @@
 //! The overflow files that attributes of a copy name: each comes with what names it, and no other comes. Where the file system of the
 //! copy takes less in an attribute than that of the tree, properties go to an overflow file there.
 
-use super::copier::{DOING, TreeCopier, explain_attributes};
+use super::DOING;
+use super::copier::{TreeCopier, explain_attributes};
 use crate::model::Result;
-use crate::storage::local::overflow::{PROPS, parse_reference, random_name, reference};
-use crate::storage::local::root::map_errno;
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::internal_dirs::PROPS;
+use crate::storage::local::names::random_name;
+use crate::storage::local::overflow::{parse_reference, reference};
 use crate::storage::local::sys::{self, Errno, Lookup, fd};
 use std::ffi::CString;
 use std::io::IoSlice;

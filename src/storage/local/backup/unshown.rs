@@ -1,11 +1,13 @@
 //! What no drive shows, in a copy: names that are no text with all below them, symlinks, pipes and sockets. They are copied anew each
 //! time, and are not in the index.
 
-use super::copier::{DOING, TreeCopier};
-use super::file::{CopyAttempt, TRIES, copy};
+use super::ATTEMPTS;
+use super::DOING;
+use super::copier::TreeCopier;
+use super::file::{CopyAttempt, copy};
 use crate::model::Result;
 use crate::storage::local::copy_content;
-use crate::storage::local::root::map_errno;
+use crate::storage::local::errors::map_errno;
 use crate::storage::local::sys::{self, CopyMetadata, Errno, FileKind, fd};
 use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -117,7 +119,7 @@ impl TreeCopier<'_> {
             Ok(opened) => opened,
             Err(e) => return self.handle_read_error(to, path, e),
         };
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             match copy(self, &file, &facts, (to, name))? {
                 CopyAttempt::Done(made) => {
                     self.stats.files += 1;

@@ -4,6 +4,8 @@ use super::super::{LocalSettings, change, log_replay};
 use super::*;
 use crate::model::AccountName;
 use crate::storage::WriteOptions;
+use crate::storage::local::internal_dirs::OWN_DIR;
+use crate::storage::local::root::TreeRoot;
 
 fn root(dir: &std::path::Path) -> Arc<TreeRoot> {
     Arc::new(TreeRoot::open(dir, LocalSettings::RELAXED).unwrap())
@@ -52,22 +54,26 @@ fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
     let root = root(dir.path());
     mkdir(&root, "a");
     let day = Duration::from_secs(86400);
-    trim(&root, day, SystemTime::now() + day).unwrap();
+    root.change_log
+        .trim(&root, day, SystemTime::now() + day)
+        .unwrap();
     assert_eq!(since(&root, 0).0.len(), 2, "there is some slack");
-    trim(&root, day, SystemTime::now() + 3 * day).unwrap();
+    root.change_log
+        .trim(&root, day, SystemTime::now() + 3 * day)
+        .unwrap();
     mkdir(&root, "b");
     let (events, known) = since(&root, 0);
     assert_eq!(events, [made("b"), LoggedChange::Begun]);
     assert!(
-        known > Some(nanos(SystemTime::now())),
+        known > Some(unix_nanos(SystemTime::now())),
         "nothing is known of the time before"
     );
 }
 
 /// A chronicle of so many changes, one a second up to now; returns when now was and how long it is.
 fn write(dir: &std::path::Path, count: u64, name: impl Fn(u64) -> String) -> (u64, u64) {
-    std::fs::create_dir_all(dir.join(OWN)).unwrap();
-    let now = nanos(SystemTime::now());
+    std::fs::create_dir_all(dir.join(OWN_DIR)).unwrap();
+    let now = unix_nanos(SystemTime::now());
     let line = |n: u64| {
         encode(&ChangeLogLine {
             at: now - (count - n) * 1_000_000_000,
@@ -127,7 +133,9 @@ fn what_is_too_large_loses_its_older_half() {
     assert!(len > MAX_BYTES);
     let root = root(dir.path());
     mkdir(&root, "a");
-    trim(&root, Duration::from_secs(1 << 40), SystemTime::now()).unwrap();
+    root.change_log
+        .trim(&root, Duration::from_secs(1 << 40), SystemTime::now())
+        .unwrap();
     mkdir(&root, "b");
     let left = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
     assert!(

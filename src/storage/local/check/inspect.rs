@@ -2,12 +2,14 @@
 
 use super::DOING;
 use crate::model::{RelPath, Result};
+use crate::storage::local::errors::map_errno;
 use crate::storage::local::file_meta::FileMeta;
-use crate::storage::local::overflow::{self, PROPS};
+use crate::storage::local::file_meta::TreeLocation;
+use crate::storage::local::internal_dirs::PROPS;
+use crate::storage::local::names::resolve_name;
+use crate::storage::local::overflow;
 use crate::storage::local::props as stored;
-use crate::storage::local::relocated::{self, TreeLocation};
-use crate::storage::local::root::map_errno;
-use crate::storage::local::stored_path::resolve_name;
+use crate::storage::local::relocated;
 use crate::storage::local::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::storage::{DeadProp, FileId, Node};
 use std::path::Path;

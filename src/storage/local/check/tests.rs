@@ -116,7 +116,7 @@ async fn properties_are_kept_while_something_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let home = home_with_version(&dir).await;
     let kept = home
-        .join(crate::storage::local::overflow::PROPS)
+        .join(crate::storage::local::internal_dirs::PROPS)
         .join("0".repeat(32));
     fs::write(&kept, "[]").unwrap();
     let hidden = home.join("folder");

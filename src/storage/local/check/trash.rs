@@ -2,10 +2,13 @@
 
 use super::{DOING, FILES, INFO, TreeChecker, exists, names_in, write};
 use crate::model::{RelPath, Result};
-use crate::storage::local::root::{TMP, map_errno, stat_name};
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::internal_dirs::TMP;
+use crate::storage::local::names::NameAt;
+use crate::storage::local::names::stat_name;
 use crate::storage::local::sys::{self, FileKind, fd};
-use crate::storage::local::trash::{NameAt, pending_name, trashinfo_of};
-use crate::storage::local::trash_items::{TRASHINFO, path_in, trashinfo_in};
+use crate::storage::local::tmp_names::pending_name;
+use crate::storage::local::trashinfo::{TRASHINFO, path_in, trashinfo_in, trashinfo_of};
 
 impl TreeChecker {
     /// Notes must be about something.

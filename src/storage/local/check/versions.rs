@@ -2,14 +2,15 @@
 
 use super::{DOING, FILES, INFO, TreeChecker, VERSIONS, names_in, write};
 use crate::model::Result;
+use crate::storage::local::errors::map_errno;
 use crate::storage::local::file_meta::FileMeta;
+use crate::storage::local::file_meta::TreeLocation;
+use crate::storage::local::internal_dirs::TMP;
 use crate::storage::local::overflow::inner_mounts::{self, InnerMount, InnerMounts};
-use crate::storage::local::relocated::{self, TreeLocation};
-use crate::storage::local::root::{TMP, map_errno};
+use crate::storage::local::relocated;
 use crate::storage::local::sys::{self, Errno, FileKind, Lookup, fd};
-use crate::storage::local::trash::trashinfo_of;
-use crate::storage::local::trash_items::TRASHINFO;
-use crate::storage::local::versions;
+use crate::storage::local::trashinfo::{TRASHINFO, trashinfo_of};
+use crate::storage::local::version_dir;
 use crate::storage::local::walk::{self, WalkEntry};
 use std::collections::HashSet;
 use std::os::fd::BorrowedFd;
@@ -38,10 +39,10 @@ impl TreeChecker {
             if self.is_in_progress(fd(&version_dirs), &history) {
                 continue;
             }
-            if versions::of_history(fd(&version_dirs), &history)?.is_empty() {
+            if version_dir::of_history(fd(&version_dirs), &history)?.is_empty() {
                 // What a crash has left there: nothing that anybody has saved.
                 if self.is_repairing() {
-                    versions::sweep_leftovers(fd(&version_dirs), &history)?;
+                    version_dir::sweep_leftovers(fd(&version_dirs), &history)?;
                 }
                 continue;
             }

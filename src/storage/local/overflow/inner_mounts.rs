@@ -1,16 +1,18 @@
 //! File systems that are mounted inside a tree and have files whose properties lie in its overflow files. While one of them is away nobody
 //! can tell which of those are still named: `.sarang/mounted` says what there was, and nothing is swept until it is back.
 
+use super::OverflowFiles;
 use crate::model::{Error, RelPath, Result};
-use crate::storage::local::past_tree::join_path;
-use crate::storage::local::root::{TreeRoot, map_errno};
+use crate::storage::local::dirs::TreeDirs;
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::names::join_path;
 use crate::storage::local::sys::{self, Errno, Lookup, fd};
 use serde::{Deserialize, Serialize};
 use std::io::{IoSlice, Read as _};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// Where it lies, below the root.
+/// Where it lies, below the dirs.
 pub(in crate::storage::local) const MOUNTED: &str = ".sarang/mounted";
 /// Where it is written first.
 const FRESH: &str = ".sarang/mounted.new";
@@ -23,7 +25,7 @@ const DOING: &str = "note what is mounted inside the drive";
 /// What is mounted somewhere in a tree. The id alone may be another's after a restart: XFS and FAT make it of the number of the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::storage::local) struct InnerMount {
-    /// Where, below the root.
+    /// Where, below the dirs.
     pub path: String,
     /// The id of the file system, 0 where that has none, and the inode of its top.
     pub id: [u64; 2],
@@ -33,7 +35,7 @@ pub(in crate::storage::local) struct InnerMount {
 #[derive(Debug, Default)]
 pub(in crate::storage::local) struct InnerMounts {
     pub present: Vec<InnerMount>,
-    pub(super) referencing: Vec<InnerMount>,
+    pub referencing: Vec<InnerMount>,
 }
 
 impl InnerMounts {
@@ -64,12 +66,16 @@ pub(in crate::storage::local) fn missing_mounts(
 }
 
 /// Keeps in mind what has files that name overflow files, durably. Nothing is forgotten: what was there before may be away.
-pub(super) fn remember(root: &TreeRoot, naming: Vec<InnerMount>) -> Result<()> {
+pub(in crate::storage::local) fn remember(
+    dirs: &TreeDirs,
+    overflow: &OverflowFiles,
+    naming: Vec<InnerMount>,
+) -> Result<()> {
     if naming.is_empty() {
         return Ok(());
     }
-    let _alone = root.overflow.mounted.lock();
-    let mut known = read(fd(&root.dir))?;
+    let _alone = overflow.mounted.lock();
+    let mut known = read(fd(&dirs.dir))?;
     let before = known.len();
     for mounted in naming {
         if known.len() < MOST && !known.contains(&mounted) {
@@ -79,24 +85,25 @@ pub(super) fn remember(root: &TreeRoot, naming: Vec<InnerMount>) -> Result<()> {
     if known.len() == before {
         return Ok(());
     }
-    write(fd(&root.dir), &known).map_err(|e| map_errno(DOING, e))
+    write(fd(&dirs.dir), &known).map_err(|e| map_errno(DOING, e))
 }
 
 /// As [`keep`], of what an open file lies on, which is about to name an overflow file, if that is mounted inside the tree.
 pub(in crate::storage::local) fn note(
-    root: &TreeRoot,
+    dirs: &TreeDirs,
+    overflow: &OverflowFiles,
     path: &RelPath,
     file: BorrowedFd<'_>,
 ) -> Result<()> {
     let failed = |e| map_errno(DOING, e);
-    if sys::mount_of(file).map_err(failed)? == sys::mount_of(fd(&root.dir)).map_err(failed)? {
+    if sys::mount_of(file).map_err(failed)? == sys::mount_of(fd(&dirs.dir)).map_err(failed)? {
         return Ok(());
     }
     let mut at = String::new();
     let mut inner = None;
-    for name in root.stored_path(path)?.names() {
+    for name in dirs.stored_path(path)?.names() {
         at = join_path(&at, name);
-        let opened = sys::open_any(fd(&root.dir), &at, Lookup::Full).map_err(failed)?;
+        let opened = sys::open_any(fd(&dirs.dir), &at, Lookup::Full).map_err(failed)?;
         if let Some(id) = sys::mounted(fd(&opened)).map_err(failed)? {
             inner = Some(InnerMount {
                 path: at.clone(),
@@ -104,11 +111,16 @@ pub(in crate::storage::local) fn note(
             });
         }
     }
-    remember(root, inner.into_iter().collect())
+    remember(dirs, overflow, inner.into_iter().collect())
 }
 
 /// As [`keep`], of what the tree in `other` keeps in mind, which is about to become the folder `to` of this one.
-pub(in crate::storage::local) fn adopt(root: &TreeRoot, other: &Path, to: &RelPath) -> Result<()> {
+pub(in crate::storage::local) fn adopt(
+    dirs: &TreeDirs,
+    overflow: &OverflowFiles,
+    other: &Path,
+    to: &RelPath,
+) -> Result<()> {
     let top = match sys::open_root(other) {
         Ok(top) => top,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
@@ -118,11 +130,11 @@ pub(in crate::storage::local) fn adopt(root: &TreeRoot, other: &Path, to: &RelPa
     if known.is_empty() {
         return Ok(());
     }
-    let to = root.stored_path(to)?;
+    let to = dirs.stored_path(to)?;
     for mounted in &mut known {
         mounted.path = join_path(to.as_str(), &mounted.path);
     }
-    remember(root, known)
+    remember(dirs, overflow, known)
 }
 
 /// What is kept in mind.

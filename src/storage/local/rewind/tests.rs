@@ -52,10 +52,7 @@ async fn of_a_large_folder_only_what_has_changed_is_in_memory() {
         .unwrap();
     assert_eq!(all(&rewind).await.len(), 2);
     let mut then = PastTree::now(&tree.root);
-    log_replay::replay_since(&tree.root, change_log::nanos(moment), |event| {
-        then.undo(event)
-    })
-    .unwrap();
+    log_replay::replay_since(&tree.root, unix_nanos(moment), |event| then.undo(event)).unwrap();
     assert!(then.held() < 20, "{}", then.held());
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::storage::history::Retention;
 use crate::storage::local::check::{CheckFinding, TreeCheckOptions, check_tree};
-use crate::storage::local::versions::birth;
+use crate::storage::local::version_dir::birth;
 use std::time::SystemTime;
 
 /// Opens the tree anew, as the next start does.

@@ -172,7 +172,8 @@ async fn only_after_a_crash_is_the_trash_looked_over_at_the_start() {
 async fn a_window_that_is_read_has_the_newest_and_keeps_what_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
-    let mut window = read(&tree.root, None, SystemTime::UNIX_EPOCH, None).unwrap();
+    let folder = tree.root.trash_index.folder(&tree.root);
+    let mut window = folder.read(None, SystemTime::UNIX_EPOCH, None).unwrap();
     let mut keys: Vec<TrashKey> = (0..MAX_WINDOW_ITEMS + 5)
         .map(|n| key_of(&format!("x.{n:x}")))
         .collect();

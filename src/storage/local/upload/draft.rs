@@ -3,16 +3,18 @@
 use super::super::change_log::LoggedChange;
 use super::super::replaced_file::ReplacedFile;
 use super::super::reservation::LocalReservation;
-use super::super::root::{apply_checked, map_errno, replaceable};
+use super::super::root::apply_checked;
 use super::super::run_blocking;
 use super::super::staging::StagedFile;
 use super::super::sys::{self, FileKind};
 use super::super::usage_counter::UsageDelta;
-use super::super::versions::VersionDir;
 use super::etag_time;
 use super::target_check::is_taken;
 use super::{UploadBase, UploadDraft};
 use crate::model::{Error, RelPath, Result};
+use crate::storage::local::errors::map_errno;
+use crate::storage::local::names::replaceable;
+use crate::storage::local::version_dir::VersionDir;
 use crate::storage::{Digest, Expect, Node, PutOutcome, WriteOptions};
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -179,7 +181,7 @@ impl UploadDraft {
                 removed: present.as_ref().map_or(0, |old| old.len),
             };
             apply_checked(commit, present.as_ref(), &mut || {
-                root.usage.check_limit(root, growth, commit.limit)?;
+                root.check_limit(growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
                 let are_alike = etag_time::are_alike(&node, present.as_ref());
                 if are_alike || !old.is_still(found.as_ref())? {
@@ -207,7 +209,7 @@ impl UploadDraft {
                     .filter(|_| kept.is_some())
                     .map(VersionDir::mark_used);
                 old.split_history(root, kept.as_deref());
-                root.usage.apply_upload(growth, reservation, commit.limit);
+                reservation.apply_upload(growth, commit.limit);
                 if !same {
                     let path = path.as_str().to_owned();
                     root.change_log.append(
@@ -215,7 +217,7 @@ impl UploadDraft {
                         &[LoggedChange::written(
                             path,
                             present.as_ref(),
-                            old.version_dir.as_ref().zip(kept),
+                            old.version_dir.as_ref().map(VersionDir::history).zip(kept),
                         )],
                     );
                 }

@@ -1,11 +1,11 @@
 //! The time of an upload, which makes its entity tag: never one that what stands there has at the same length.
 
 use super::super::replaced_file::ReplacedFile;
-use super::super::root::map_errno;
 use super::super::staging::StagedFile;
 use super::super::sys;
 use crate::model::Result;
 use crate::storage::Node;
+use crate::storage::local::errors::map_errno;
 use std::time::SystemTime;
 
 /// Gives a staged file a time for this one that a client wants, or the present one, and not that of the file before; returns what it is now.

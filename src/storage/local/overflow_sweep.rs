@@ -1,55 +1,34 @@
-//! The sweep of overflow files that nothing names: the whole tree is looked through for attributes that name them, its own folder
-//! included, so that neither versions, nor the trash, nor copies made beside the server lose their properties.
+//! Deletes the overflow files of properties that nothing names any more, some time after one may have become so.
 
-use super::inner_mounts::{self, InnerMount, InnerMounts};
-use super::{OverflowFiles, REFERENCE, folder, names, parse_reference};
+use super::blocking::run_blocking;
+use super::errors::map_errno;
+use super::names::stat_name;
+use super::overflow::{folder, inner_mounts, names, references};
+use super::root::TreeRoot;
+use super::sys::{self, Errno, fd};
 use crate::model::Result;
-use crate::storage::local::root::{TreeRoot, map_errno, stat_name};
-use crate::storage::local::sys::{self, Errno, Lookup, fd};
-use crate::storage::local::walk;
 use std::collections::HashSet;
-use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// So many times as long as a sweep took nothing is swept after it.
 const PAUSE: u32 = 50;
-/// With so many overflow files that may be loose, the next change of properties sweeps first.
-const MANY: usize = 256;
 /// How often a sweep is tried beside changes of names.
 const TRIES: usize = 3;
 
 /// How much a sweep may hinder others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::storage::local) enum SweepMode {
+pub(super) enum SweepMode {
     /// Beside changes: where names change all the time, what is loose stays for the next one.
     Concurrent,
     /// If need be while no name changes.
     Exclusive,
 }
 
-impl OverflowFiles {
-    /// When to sweep, if there is need and nobody else is to do it: whoever is told does it by [`sweep`].
-    pub fn is_due(&self) -> Option<Instant> {
-        if self.unreferenced.load(Ordering::Relaxed) == 0
-            || self.is_awaited.swap(true, Ordering::Relaxed)
-        {
-            return None;
-        }
-        let now = Instant::now();
-        Some(self.due.lock().map_or(now, |due| due.max(now)))
-    }
-
-    /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
-    pub fn must_sweep_now(&self) -> bool {
-        self.unreferenced.load(Ordering::Relaxed) >= MANY
-            && self.due.lock().is_none_or(|due| due <= Instant::now())
-    }
-}
-
 /// Deletes the overflow files that nothing names. Where that fails they stay for the next time.
-pub(in crate::storage::local) fn sweep(root: &TreeRoot, how: SweepMode) {
+pub(super) fn sweep(root: &TreeRoot, how: SweepMode) {
     let overflow = &root.overflow;
     let _one_at_a_time = overflow.sweeping.lock();
     overflow.is_awaited.store(false, Ordering::Relaxed);
@@ -132,7 +111,7 @@ fn unreferenced(root: &TreeRoot) -> Result<Option<HashSet<String>>> {
             left.remove(name);
         })?;
         let away = inner_mounts::missing_mounts(fd(&root.dir), &mounts)?;
-        inner_mounts::remember(root, mounts.referencing)?;
+        inner_mounts::remember(root, &root.overflow, mounts.referencing)?;
         if let Some(away) = away.first().filter(|_| !left.is_empty()) {
             tracing::debug!(
                 path = away.path,
@@ -144,66 +123,33 @@ fn unreferenced(root: &TreeRoot) -> Result<Option<HashSet<String>>> {
     Ok(Some(left))
 }
 
-/// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name; returns
-/// what is mounted in it. What may not be read makes it fail: it may name something.
-pub(in crate::storage::local) fn references(
-    root: BorrowedFd<'_>,
-    mut visit: impl FnMut(&str, &str),
-) -> Result<InnerMounts> {
-    let mut mounts = InnerMounts::default();
-    let doing = "look for what names overflow files";
-    let top = sys::open_folder(root, "", Lookup::Full).map_err(|e| map_errno(doing, e))?;
-    let stored = reference_at(root, c".").map_err(|e| map_errno(doing, e))?;
-    if let Some(name) = stored.as_ref().and_then(|stored| parse_reference(stored)) {
-        visit("", name);
-    }
-    let looked = walk::everything(top, |met| {
-        // Files can be mounted, too.
-        let id = is_there(sys::mounted_at(met.dir, met.raw))?.flatten();
-        mounts.present.extend(id.map(|id| InnerMount {
-            path: met.path(),
-            id,
-        }));
-        let stored = reference_at(met.dir, met.raw)?;
-        if let Some(name) = stored.as_ref().and_then(|stored| parse_reference(stored)) {
-            let path = met.path();
-            mounts.note_reference(&path);
-            visit(&path, name);
-        }
-        // A file system keeps `lost+found` for itself, and from everybody but root, who must see what fsck has put there.
-        let is_closed = met.is_at(&[c"lost+found"])
-            && sys::open_folder_raw(met.dir, met.raw)
-                .is_err_and(|e| matches!(e, Errno::ACCESS | Errno::PERM));
-        Ok::<_, Errno>(
-            !met.is_at(&[c".sarang", c"props"])
-                && !met.is_at(&[c".sarang", c"thumbnails"])
-                && !is_closed,
-        )
+/// Has overflow files that nothing names deleted, in a while and by somebody else.
+pub(super) fn schedule_sweep(root: &Arc<TreeRoot>) {
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    let Some(due) = root.overflow.is_due() else {
+        return;
+    };
+    let root = Arc::downgrade(root);
+    // Not awaited: what is loose costs room and nothing else.
+    runtime.spawn(async move {
+        tokio::time::sleep_until(due.into()).await;
+        let Some(root) = root.upgrade() else { return };
+        // Only a runtime that is shutting down cuts it short; the next start sweeps.
+        let swept = run_blocking(&root, |root| {
+            sweep(root, SweepMode::Concurrent);
+            Ok(())
+        });
+        let _ = swept.await;
     });
-    looked.map_err(|e| map_errno(doing, e))?;
-    Ok(mounts)
-}
-
-/// What a look has found; `None` for what has gone away meanwhile.
-fn is_there<T>(outcome: sys::SysResult<T>) -> sys::SysResult<Option<T>> {
-    match outcome {
-        Err(Errno::NOENT) => Ok(None),
-        other => other.map(Some),
-    }
-}
-
-/// The attribute of a name, if it is as long as one that names an overflow file.
-fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> sys::SysResult<Option<[u8; REFERENCE]>> {
-    match sys::small_props_at(dir, name) {
-        Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
-        other => other,
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PROPS, random_name};
     use super::*;
+    use crate::storage::local::internal_dirs::PROPS;
+    use crate::storage::local::names::random_name;
     use crate::storage::local::{LocalTree, tests::RELAXED};
     use std::fs;
     use tempfile::TempDir;
