@@ -414,7 +414,7 @@ async fn a_visitor_who_sends_nothing_holds_little_space() {
         drop(begin(&owner, "other", 130 * MIB).await.unwrap());
         // What has come is taken, whatever was announced.
         for _ in 0..70 {
-            hung.write(vec![0; MIB as usize].into()).await.unwrap();
+            hung.write(vec![0; 1 << 20].into()).await.unwrap();
         }
         let other = begin(&owner, "other", 131 * MIB).await;
         assert!(matches!(other, Err(Error::NoSpace)));

@@ -63,7 +63,7 @@ async fn no_versions_are_orphans_while_something_cannot_be_read() {
         let dir = tempfile::tempdir().unwrap();
         let home = home_with_version(&dir).await;
         let hidden = home.join(unreadable);
-        fs::set_permissions(&hidden, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&hidden, fs::Permissions::from_mode(0o000)).unwrap();
         let report = repair(home.clone()).unwrap();
         fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700)).unwrap();
         assert_eq!(report.findings, []);
@@ -120,7 +120,7 @@ async fn properties_are_kept_while_something_cannot_be_read() {
         .join("0".repeat(32));
     fs::write(&kept, "[]").unwrap();
     let hidden = home.join("folder");
-    fs::set_permissions(&hidden, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o000)).unwrap();
     let report = repair(home.clone()).unwrap();
     fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(report.findings, []);
