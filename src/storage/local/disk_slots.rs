@@ -1,7 +1,6 @@
 //! How many calls of a tree are under way at a time. Threads wait for them, and a disk that hangs gives none back: it must not use up those
 //! that all share. So each tree has few, and each disk only a part of all.
 
-use super::space_promise::UnsentSpace;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -34,8 +33,8 @@ static DISKS: LazyLock<Mutex<HashMap<u64, Weak<DiskSlots>>>> = LazyLock::new(Mut
 pub(super) struct DiskSlots {
     /// Calls under way on it, counted while `ALL` is held.
     open: AtomicUsize,
-    /// Space that was taken on it for uploads and has not been filled yet.
-    pub unsent: Arc<UnsentSpace>,
+    /// Held while somebody looks for room on it and takes it.
+    pub space_lock: Mutex<()>,
 }
 
 impl DiskSlots {

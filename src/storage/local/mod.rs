@@ -54,7 +54,6 @@ mod root;
 mod scrub;
 mod sorted_listing;
 mod space;
-mod space_promise;
 mod spool;
 mod staging;
 mod stored_path;

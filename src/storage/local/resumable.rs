@@ -6,7 +6,6 @@ use super::missing_features::MissingFeature;
 use super::names::check_id;
 use super::reservation::{LocalReservation, ReplacementClaim};
 use super::root::TreeRoot;
-use super::space_promise::SpacePromise;
 use super::sys::{self, Errno, Lookup, fd};
 use super::walk;
 use crate::model::{Error, RelPath, Result};
@@ -18,10 +17,7 @@ use std::sync::{Arc, Weak};
 pub(super) fn create(root: &TreeRoot, id: &str, len: u64) -> Result<()> {
     let file = sys::create_file(root.uploads()?, check_id(id)?)
         .map_err(|e| map_errno("begin the upload", e))?;
-    let made = root.allocate_free(fd(&file), len).and_then(|promise| {
-        if let Some(promise) = promise {
-            root.resumable_promises.insert(id, promise);
-        }
+    let made = root.allocate_free(fd(&file), len).and_then(|_| {
         sys::set_synced_len(fd(&file), Some(0)).map_err(|e| map_errno("begin the upload", e))?;
         root.sync_if_strict(fd(&file))
     });
@@ -69,20 +65,8 @@ pub(super) fn truncate(file: BorrowedFd<'_>, len: u64, whole: Option<u64>) -> sy
     }
 }
 
-/// The promise of space for an upload of `whole` bytes of which `sent` have come. After a restart it is counted again from here on.
-pub(super) fn promise(root: &TreeRoot, id: &str, whole: u64, sent: u64) -> Arc<SpacePromise> {
-    let promise = root.resumable_promises.get(id).unwrap_or_else(|| {
-        let disk = &root.disk_access.slots.disk().unsent;
-        let promise = disk.lock().promise(disk, whole);
-        root.resumable_promises.insert(id, promise)
-    });
-    promise.set_sent(sent);
-    promise
-}
-
 /// Deletes an upload; one that is gone is no error.
 pub(super) fn abort(root: &TreeRoot, id: &str) -> Result<()> {
-    root.resumable_promises.remove(id);
     match sys::unlink_file(root.uploads()?, check_id(id)?) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(map_errno("discard the upload", e)),

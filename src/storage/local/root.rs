@@ -6,7 +6,6 @@ use super::disk_latency::DiskLatency;
 use super::internal_dirs::{self, PROPS, failed};
 use super::overflow::OverflowFiles;
 use super::retention_hold::RetentionHold;
-use super::space_promise::ResumablePromises;
 use super::sys::{self, Errno, fd};
 use super::thumbnails::ThumbnailCache;
 use super::total_usage::TotalUsage;
@@ -36,7 +35,6 @@ pub(super) struct TreeRoot {
     pub purge_lock: Mutex<()>,
     /// When that freed nothing.
     pub purge_was_futile_at: Mutex<Option<Instant>>,
-    pub resumable_promises: ResumablePromises,
 }
 
 /// Whatever takes the folders alone takes an open tree as well.
@@ -83,7 +81,6 @@ impl TreeRoot {
             disk_latency: DiskLatency::default(),
             purge_lock: Mutex::default(),
             purge_was_futile_at: Mutex::default(),
-            resumable_promises: ResumablePromises::default(),
         })
     }
 }

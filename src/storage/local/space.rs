@@ -3,7 +3,6 @@
 use super::errors::map_errno;
 use super::reservation::LocalReservation;
 use super::root::TreeRoot;
-use super::space_promise::SpacePromise;
 use super::sys::{self, Errno, Lookup, fd};
 use super::{history_purge, retention_hold};
 use crate::model::{Error, RelPath, Result};
@@ -11,14 +10,6 @@ use crate::storage::{PreconditionCheck, SpaceRequest};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// What became of an attempt to take space for an upload.
-enum Promised {
-    Taken(SpacePromise),
-    /// It would fit, but too much is promised and not sent.
-    OverShare,
-    NoSpace,
-}
 
 impl TreeRoot {
     /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go: with `NoSpace`, with `LimitReached`
@@ -63,37 +54,16 @@ impl TreeRoot {
         }
     }
 
-    /// As [`allocate`](Self::allocate), for what is only announced: `None` where the space must be taken as the bytes come, because history
-    /// must go for it, or because so much was [promised](super::space_promise) already.
-    pub fn allocate_free(&self, file: BorrowedFd<'_>, len: u64) -> Result<Option<SpacePromise>> {
-        match self.try_promise(file, len)? {
-            Promised::Taken(promise) => return Ok(Some(promise)),
-            Promised::OverShare => return self.check_announced_space(len).map(|_| None),
-            Promised::NoSpace => {}
-        }
-        if !self.check_announced_space(len)? {
-            return Ok(None);
+    /// As [`allocate`](Self::allocate), for what is only announced: false as for [`check_announced_space`](Self::check_announced_space).
+    pub fn allocate_free(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
+        if self.try_allocate(file, len)? {
+            return Ok(true);
         }
         // There is more free than may be taken, or somebody has made room in this moment.
-        match self.try_promise(file, len)? {
-            Promised::Taken(promise) => Ok(Some(promise)),
-            Promised::OverShare => Ok(None),
-            Promised::NoSpace => Err(self.no_space_error()),
+        if self.check_announced_space(len)? && !self.try_allocate(file, len)? {
+            return Err(self.no_space_error());
         }
-    }
-
-    fn try_promise(&self, file: BorrowedFd<'_>, len: u64) -> Result<Promised> {
-        let disk = &self.disk_access.slots.disk().unsent;
-        let turn = disk.lock();
-        let free = self.free_bytes()?;
-        if len <= free && !turn.allows(len, free) {
-            return Ok(Promised::OverShare);
-        }
-        Ok(if self.preallocate(file, len)? {
-            Promised::Taken(turn.promise(disk, len))
-        } else {
-            Promised::NoSpace
-        })
+        Ok(sys::is_preallocated(file, len))
     }
 
     fn no_space_error(&self) -> Error {
@@ -106,12 +76,7 @@ impl TreeRoot {
 
     fn try_allocate(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         // Two that look at once must not both find the room that is there once.
-        let _turn = self.disk_access.slots.disk().unsent.lock();
-        self.preallocate(file, len)
-    }
-
-    /// Takes space where there is enough beside the reserve; nobody else may look for it meanwhile.
-    fn preallocate(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
+        let _alone = self.disk_access.slots.disk().space_lock.lock();
         if self.missing_space(len)? > 0 {
             return Ok(false);
         }

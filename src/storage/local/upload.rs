@@ -11,7 +11,6 @@ use super::names::replaceable;
 use super::reservation::LocalReservation;
 use super::resumable;
 use super::root::TreeRoot;
-use super::space_promise::SpacePromise;
 use super::staging::StagedFile;
 use super::sys::{self, FileKind, Lookup, fd};
 use super::writeback::Writeback;
@@ -41,8 +40,6 @@ pub(super) struct LocalUpload {
     broken: bool,
     writeback: Writeback,
     reservation: LocalReservation,
-    /// Space that was taken on the disk.
-    promise: Option<Arc<SpacePromise>>,
 }
 
 /// What a commit needs of an upload.
@@ -117,8 +114,7 @@ impl LocalUpload {
         upload.draft.has_room = has_room;
         if let Some(len) = large {
             let stage = StagedFile::create(root)?;
-            upload.promise = root.allocate_free(stage.file(), len)?.map(Arc::new);
-            upload.draft.has_room = upload.promise.is_some();
+            upload.draft.has_room = root.allocate_free(stage.file(), len)?;
             upload.draft.staged = Some(Arc::new(stage));
         }
         Ok(Some(upload))
@@ -194,7 +190,6 @@ impl LocalUpload {
         upload.draft.has_room = bound
             .len
             .is_none_or(|len| sys::is_preallocated(stage.file(), len));
-        upload.promise = whole.map(|whole| resumable::promise(root, id, whole, upload.len));
         upload.draft.staged = Some(Arc::new(stage));
         Ok(upload)
     }
@@ -228,7 +223,6 @@ impl LocalUpload {
             broken: false,
             writeback: Writeback::default(),
             reservation,
-            promise: None,
         }
     }
 
@@ -260,15 +254,7 @@ impl LocalUpload {
             self.broken = false;
         }
         self.draft.offset = self.position;
-        self.note_sent();
         Ok(())
-    }
-
-    /// Space is promised for what has not come yet.
-    fn note_sent(&self) {
-        if let Some(promise) = &self.promise {
-            promise.set_sent(self.len);
-        }
     }
 }
 
@@ -332,7 +318,6 @@ impl Upload for LocalUpload {
         self.len = self.len.min(len);
         self.position = self.position.min(len);
         self.draft.offset = self.position;
-        self.note_sent();
         Ok(())
     }
 

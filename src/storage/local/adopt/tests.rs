@@ -1,3 +1,5 @@
+//! Trees that become a folder of another.
+
 use super::super::check::{TreeCheckOptions, check_tree};
 use super::super::{LocalTree, tests::RELAXED};
 use super::*;

@@ -1,3 +1,5 @@
+//! File metadata in its attribute: hashes and ids.
+
 use super::*;
 use crate::storage::Etag;
 use std::time::{Duration, SystemTime};

@@ -1,3 +1,5 @@
+//! What goes of the history when room is needed, and in which order.
+
 use super::super::missing_features::MissingFeatureSet;
 use super::super::sys::Errno;
 use super::super::sys::fake_fs::{FakeFsGuard, fake_fs};

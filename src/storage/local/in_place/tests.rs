@@ -1,3 +1,5 @@
+//! Folders that are served where they lie.
+
 use super::*;
 use std::os::unix::fs::symlink;
 use tempfile::TempDir;
