@@ -203,6 +203,11 @@ pub(super) async fn greet(
     ) {
         return false;
     }
+    check_sign_in_offer(&unsigned, found)
+}
+
+/// Whether who gives no password is asked for one.
+fn check_sign_in_offer(unsigned: &ProbeResponse, found: &mut CheckResults) -> bool {
     let offers_basic = unsigned
         .header("www-authenticate")
         .is_some_and(|offer| offer.to_lowercase().contains("basic"));
