@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Config;
+use crate::model::Role;
 
 fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
