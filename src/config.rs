@@ -10,6 +10,7 @@ mod openid;
 mod public_url;
 mod service_manager;
 mod tls;
+mod validation;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
