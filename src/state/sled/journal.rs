@@ -11,6 +11,9 @@
 //! it does not, so each says in the upper 16 bits of its sequence number how many ahead of it were still waiting for their fsync:
 //! only a record whose predecessors were durable when it was written proves that one missing ahead of it was lost to damage.
 
+mod entry;
+
+pub(super) use entry::JournalEntry;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io;
@@ -74,10 +77,6 @@ struct JournalRecord<'a> {
     durable: u64,
     content: &'a [u8],
 }
-
-/// Changes on their way into the journal, with room for the head before them.
-#[derive(Debug)]
-pub(super) struct JournalEntry(Vec<u8>);
 
 impl Journal {
     /// Makes an empty journal of `len` bytes at `path`, which is durably whole or not there.
@@ -278,44 +277,6 @@ impl Generation {
             durable: seq.saturating_sub(lag),
             content,
         })
-    }
-}
-
-impl JournalEntry {
-    /// Packs changes.
-    pub(super) fn new<'a>(changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
-        let mut bytes = vec![0; HEAD];
-        // keys and values are bounded far below 4 GiB before they come here
-        let length = |text: &str| u32::try_from(text.len()).unwrap_or(DELETED - 1);
-        for (key, value) in changes {
-            bytes.extend(length(key).to_le_bytes());
-            bytes.extend(value.map_or(DELETED, length).to_le_bytes());
-            bytes.extend(key.as_bytes());
-            bytes.extend(value.unwrap_or_default().as_bytes());
-        }
-        Self(bytes)
-    }
-
-    /// Bytes that it takes in the journal.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn seal(self, generation: &Generation, seq: u64) -> Vec<u8> {
-        let mut record = self.0;
-        let content = record.get(HEAD..).unwrap_or_default();
-        let seq = seq.to_le_bytes();
-        let len = u32::try_from(content.len())
-            .unwrap_or(DELETED)
-            .to_le_bytes();
-        let tag = generation.tag();
-        let sum = generation.sum(seq, len, content);
-        let head = tag.iter().chain(&seq).chain(&len).chain(&sum);
-        record
-            .iter_mut()
-            .zip(head)
-            .for_each(|(to, from)| *to = *from);
-        record
     }
 }
 
