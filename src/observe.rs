@@ -52,6 +52,7 @@ impl Collector for MetricsSnapshot {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = MetricsEncoder(encoder);
         self.write_requests(&mut page)?;
+        self.write_connections(&mut page)?;
         self.write_sign_ins(&mut page)?;
         self.write_disks(&mut page)?;
         self.write_drives(&mut page)?;
@@ -90,7 +91,11 @@ impl MetricsSnapshot {
             "sarang_multiplexed_requests",
             "Requests that came over HTTP/2",
             &metrics.http2,
-        )?;
+        )
+    }
+
+    fn write_connections(&self, page: &mut MetricsEncoder<'_>) -> fmt::Result {
+        let metrics = &self.app.metrics;
         page.counter(
             "sarang_received_bytes",
             "Bytes of requests, heads included, without TLS",

@@ -124,15 +124,7 @@ async fn serve(
             () = stopped_hearing => {}
         }
     });
-    if let Some((acme, certificates)) = app.issuers.acme.clone().zip(server.certificates()) {
-        let stopped = stopped();
-        beside.spawn(async move {
-            tokio::select! {
-                () = acme.run(move || certificates.reload_if_changed(false)) => {}
-                () = stopped => {}
-            }
-        });
-    }
+    spawn_renewal(&mut beside, app, &server, stopped());
     match desk {
         Ok(desk) => drop(beside.spawn(desk.serve(stopped()))),
         Err(error) => tracing::error!(%error, "commands beside the server are not heard"),
@@ -151,6 +143,23 @@ async fn serve(
         }
     }
     Ok(result?)
+}
+
+/// Orders and renews certificates from an ACME server, where one is set up, until `stopped`.
+fn spawn_renewal(
+    beside: &mut JoinSet<()>,
+    app: &App,
+    server: &Server,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) {
+    if let Some((acme, certificates)) = app.issuers.acme.clone().zip(server.certificates()) {
+        beside.spawn(async move {
+            tokio::select! {
+                () = acme.run(move || certificates.reload_if_changed(false)) => {}
+                () = stopped => {}
+            }
+        });
+    }
 }
 
 /// What is outside this process: who manages it, and where its settings come from.

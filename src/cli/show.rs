@@ -193,6 +193,12 @@ fn text_of(overview: &Overview) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name:15} {value}");
     }
+    text + &warnings_of(overview)
+}
+
+/// What an administrator should look into.
+fn warnings_of(overview: &Overview) -> String {
+    let mut text = String::new();
     if overview.date_doubted {
         let _ = writeln!(
             text,

@@ -144,17 +144,22 @@ impl Drive {
         self.locks.release_gone(resolved.ended_locks()).await;
         let created = carried.created && free_before;
         if !created {
-            self.count_mass_change(
-                &target.root,
-                ChangeCounts {
-                    overwritten: 1,
-                    removed: 0,
-                },
-                None,
-            );
-            self.revoke_shares(&target.resource_id()).await;
+            self.end_replaced(target).await;
         }
         Ok(CrossStorageOutcome { created, ..carried })
+    }
+
+    /// Counts what a copy replaced, and ends its shares.
+    async fn end_replaced(&self, target: &ResolvedPath<'_>) {
+        self.count_mass_change(
+            &target.root,
+            ChangeCounts {
+                overwritten: 1,
+                removed: 0,
+            },
+            None,
+        );
+        self.revoke_shares(&target.resource_id()).await;
     }
 
     /// Checks a copy before anything is built. The conditions of the request speak of the source, the locks in the way are the target's.
