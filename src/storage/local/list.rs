@@ -1,11 +1,12 @@
 //! Reading folders, a page at a time, in memory that does not grow with them.
 
+use super::blocking::run_read;
 use super::disk_slots::LONG;
 use super::errors::map_errno;
 use super::names::visible_name;
+use super::props;
 use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
-use super::{props, run_read};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{DirEntry, Listing};
 use async_trait::async_trait;

@@ -1,21 +1,25 @@
 //! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved; or in an overflow file that
 //! the attribute names, where they are larger than the file system lets an attribute be.
 
+mod copy;
+mod encoding;
+
+pub(super) use copy::{copy, copy_onto};
+pub(super) use encoding::{decode, decode_by};
+
 use super::errors::{explain_store, is_refused_for_size, map_errno};
 use super::file_meta;
 use super::names::require_file_or_folder;
 use super::overflow::{self, inner_mounts};
 use super::overflow_file::NewOverflowFile;
 use super::overflow_sweep::{self, SweepMode};
-use super::reservation::LocalReservation;
 use super::root::{TreeRoot, apply_checked};
 use super::sys::{self, Errno, Lookup, fd};
 use super::usage_counter::UsageDelta;
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, RelPath, Result};
-use crate::storage::{
-    DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime,
-};
+use crate::storage::{DeadProp, Node, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime};
+use encoding::encode;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::SystemTime;
 
@@ -199,10 +203,7 @@ fn switch(
                 commit.limit,
             )?;
         }
-        let stored = match &value {
-            StoredProps::Attribute(text) => sys::set_props(fd(&opened), text),
-            StoredProps::Overflow(written) => sys::set_props(fd(&opened), &written.reference()),
-        };
+        let stored = value.store(fd(&opened));
         if let (Err(errno), StoredProps::Attribute(_)) = (stored, &value)
             && is_refused_for_size(errno)
         {
@@ -236,101 +237,20 @@ fn switch(
 }
 
 impl StoredProps<'_> {
+    /// Lets the attribute hold it, or name it.
+    fn store(&self, file: BorrowedFd<'_>) -> sys::SysResult<()> {
+        match self {
+            Self::Attribute(text) => sys::set_props(file, text),
+            Self::Overflow(written) => sys::set_props(file, &written.reference()),
+        }
+    }
+
     /// Says that it is what is stored now.
     fn mark_stored(self) {
         if let Self::Overflow(mut written) = self {
             written.mark_referenced();
         }
     }
-}
-
-/// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is on the books.
-pub(super) type ReserveOverflow<'a> = &'a dyn Fn(u64) -> Result<Option<LocalReservation>>;
-
-/// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
-/// [`Written::new`].
-pub(super) fn copy(
-    (from_root, from): (&TreeRoot, BorrowedFd<'_>),
-    (to_root, to): (&TreeRoot, BorrowedFd<'_>),
-    is_synced: bool,
-    promise: ReserveOverflow<'_>,
-) -> Result<()> {
-    let Some(stored) = stored_of(from)? else {
-        return Ok(());
-    };
-    let text = match overflow::parse_reference(&stored) {
-        Some(name) => match overflow::load_of(from_root, name) {
-            // They are lost for both, as `sarang check` tells; or were changed between the two looks.
-            Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
-                return sys::set_props(to, &stored).map_err(explain_store);
-            }
-            Err(Error::NotFound) => {
-                return copy((from_root, from), (to_root, to), is_synced, promise);
-            }
-            loaded => loaded?,
-        },
-        None => stored,
-    };
-    store((to_root, to), &without_link_tags(text)?, is_synced, promise)
-}
-
-/// Stores properties with a file that nobody else sees yet.
-fn store(
-    (root, to): (&TreeRoot, BorrowedFd<'_>),
-    text: &[u8],
-    is_synced: bool,
-    promise: ReserveOverflow<'_>,
-) -> Result<()> {
-    match sys::set_props(to, text) {
-        Err(errno) if is_refused_for_size(errno) => {
-            let _promised = promise(text.len() as u64)?;
-            let mut written = NewOverflowFile::new(root, text, is_synced)?;
-            sys::set_props(to, &written.reference()).map_err(explain_store)?;
-            written.mark_referenced();
-            Ok(())
-        }
-        stored => stored.map_err(explain_store),
-    }
-}
-
-/// Gives a folder the properties of another in the place of its own; called under the guard.
-pub(super) fn copy_onto(
-    root: &TreeRoot,
-    from: BorrowedFd<'_>,
-    to: BorrowedFd<'_>,
-    limit: Option<u64>,
-) -> Result<()> {
-    if stored_of(from)?.is_none() {
-        sys::set_props(to, &[]).map_err(explain_store)?;
-    }
-    let admit = |new| {
-        root.check_limit(
-            UsageDelta {
-                added: new,
-                removed: 0,
-            },
-            limit,
-        )
-        .map(|()| None)
-    };
-    copy((root, from), (root, to), true, &admit)?;
-    root.overflow.note_unreferenced();
-    Ok(())
-}
-
-/// Properties without those that say which file this is.
-fn without_link_tags(text: Vec<u8>) -> Result<Vec<u8>> {
-    let own = OWN_NAMESPACE.as_bytes();
-    if !text.windows(own.len()).any(|bytes| bytes == own) {
-        return Ok(text);
-    }
-    let props: Vec<DeadProp> = parse(&text)?;
-    encode(
-        &props
-            .into_iter()
-            .filter(|prop| !prop.is_link_tag())
-            .collect::<Vec<_>>(),
-    )
 }
 
 fn open(root: &TreeRoot, path: &RelPath) -> Result<OwnedFd> {
@@ -393,45 +313,4 @@ fn size_of(props: &[DeadProp]) -> (usize, usize) {
                 all + prop.ns.len() + prop.name.len() + prop.xml.len(),
             )
         })
-}
-
-/// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
-pub(super) fn decode(root: &TreeRoot, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
-    decode_by(|name| overflow::load_of(root, name), stored)
-}
-
-/// As [`decode`], with `load` for what an overflow file holds.
-pub(super) fn decode_by(
-    load: impl FnOnce(&str) -> Result<Vec<u8>>,
-    stored: Option<&[u8]>,
-) -> Result<Vec<DeadProp>> {
-    let Some(stored) = stored else {
-        return Ok(Vec::new());
-    };
-    match overflow::parse_reference(stored) {
-        Some(name) => match load(name) {
-            Ok(text) => parse(&text),
-            Err(Error::NotFound) => Err(unreadable()),
-            Err(e) => Err(e),
-        },
-        None => parse(stored),
-    }
-}
-
-fn parse(text: &[u8]) -> Result<Vec<DeadProp>> {
-    serde_json::from_slice(text).map_err(|_| unreadable())
-}
-
-fn unreadable() -> Error {
-    Error::Corrupt(
-        "The properties kept with this file cannot be read: `sarang check` says more.".to_owned(),
-    )
-}
-
-/// Writes what is to be stored.
-fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
-    if props.is_empty() {
-        return Ok(Vec::new());
-    }
-    serde_json::to_vec(props).map_err(|e| Error::io("write properties", std::io::Error::other(e)))
 }

@@ -1,10 +1,11 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
 use super::blocking::DeferredClose;
+use super::blocking::run_read;
 use super::errors::map_errno;
 use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
-use super::{file_meta, run_read, thumbnails};
+use super::{file_meta, thumbnails};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{Digest, Node, Reader};
 use async_trait::async_trait;

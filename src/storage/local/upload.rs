@@ -1,35 +1,30 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+mod begin;
 mod draft;
 mod etag_time;
 pub(super) mod restore_version;
 mod target_check;
 
+use super::blocking::{run_blocking, run_change};
 use super::digest::RunningHash;
 use super::errors::map_errno;
-use super::names::replaceable;
+use super::history_limit;
 use super::reservation::LocalReservation;
 use super::resumable;
 use super::root::TreeRoot;
 use super::staging::StagedFile;
-use super::sys::{self, FileKind, Lookup, fd};
 use super::writeback::Writeback;
-use super::{history_limit, run_blocking, run_change};
 use crate::model::{Error, RelPath, Result};
-use crate::storage::{Etag, NoPreconditions, PutOutcome, SpaceRequest, Upload, WriteOptions};
+use crate::storage::{Etag, PutOutcome, Upload, WriteOptions};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::sync::Arc;
-use target_check::check_path;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
 const FLUSH: usize = 128 << 10;
-/// Up to this announced length the commit alone looks at the target: its verdict comes as early as the body.
-const SMALL: u64 = 64 << 10;
 /// Chunks collected at most; tiny ones must not pin their buffers.
 const CHUNKS: usize = 1024;
-/// From this length on the room is taken on the disk before a byte comes.
-const RESERVED: u64 = 1 << 20;
 
 /// A file being written.
 pub(super) struct LocalUpload {
@@ -66,134 +61,6 @@ enum UploadBase {
 }
 
 impl LocalUpload {
-    /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
-    pub fn begin(
-        root: &Arc<TreeRoot>,
-        path: &RelPath,
-        bound: SpaceRequest,
-        lookup: Lookup,
-    ) -> Result<Option<Self>> {
-        check_path(root, path)?;
-        let large = bound.len.filter(|len| *len >= RESERVED);
-        let mut has_room = true;
-        match (bound.len, lookup) {
-            // To let go of the history takes its time, and so may taking room.
-            (Some(len), Lookup::Cached) if large.is_some() || root.missing_space(len)? > 0 => {
-                return Ok(None);
-            }
-            (Some(len), Lookup::Full) if large.is_none() => {
-                has_room = root.check_announced_space(len)?;
-            }
-            _ => {}
-        }
-        if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
-            let mut upload = Self::new(root, path, bound.len, LocalReservation::none(root));
-            upload.draft.has_room = has_room;
-            return Ok(Some(upload));
-        }
-        let mut old = 0;
-        match root.stat(path, lookup) {
-            Ok(None) => return Ok(None),
-            Ok(Some(node)) if node.folder => return Err(Error::IsFolder),
-            Ok(Some(node)) => old = node.len,
-            Err(Error::NotFound) => match root.stat(&path.parent().unwrap_or_default(), lookup) {
-                Ok(None) => return Ok(None),
-                Ok(Some(parent)) if parent.folder => {}
-                Ok(Some(_)) | Err(Error::NotFound) => return Err(Error::ParentMissing),
-                Err(e) => return Err(e),
-            },
-            Err(e) => return Err(e),
-        }
-        let mut reservation = LocalReservation::new(root, bound.limit, old);
-        match (reservation.try_grow(bound.len.unwrap_or(0)), lookup) {
-            (Some(outcome), _) => outcome?,
-            (None, Lookup::Cached) => return Ok(None),
-            (None, Lookup::Full) => reservation.grow(bound.len.unwrap_or(0))?,
-        }
-        let mut upload = Self::new(root, path, bound.len, reservation);
-        upload.draft.has_room = has_room;
-        if let Some(len) = large {
-            let stage = StagedFile::create(root)?;
-            upload.draft.has_room = root.allocate_free(stage.file(), len)?;
-            upload.draft.staged = Some(Arc::new(stage));
-        }
-        Ok(Some(upload))
-    }
-
-    /// Begins an upload from the present content, copied aside.
-    pub fn begin_from_present(
-        root: &Arc<TreeRoot>,
-        path: &RelPath,
-        bound: SpaceRequest,
-    ) -> Result<Self> {
-        check_path(root, path)?;
-        bound
-            .len
-            .map_or(Ok(true), |len| root.check_announced_space(len))?;
-        let place = root.open_parent(path)?;
-        let (_, found) = place.find()?;
-        let Some(found) = replaceable(found)? else {
-            let mut upload = Self::new(
-                root,
-                path,
-                bound.len,
-                LocalReservation::new(root, bound.limit, 0),
-            );
-            upload.draft.base = UploadBase::Present(None);
-            return Ok(upload);
-        };
-        if found.kind == FileKind::Folder {
-            return Err(Error::IsFolder);
-        }
-        let Some(old) = root.open_path(path, Lookup::Full, sys::open_read)? else {
-            return Err(Error::NotFound);
-        };
-        let old_node = sys::stat_fd(fd(&old))
-            .map_err(|e| map_errno("look at the file", e))?
-            .node;
-        let mut reservation = LocalReservation::new(root, bound.limit, old_node.len);
-        reservation.grow(old_node.len)?;
-        let stage = StagedFile::create(root)?;
-        root.copy_into(stage.file(), fd(&old), old_node.len, &NoPreconditions)?;
-        let mut upload = Self::new(root, path, bound.len, reservation);
-        upload.len = sys::stat_fd(stage.file())
-            .map_err(|e| map_errno("look at the file", e))?
-            .node
-            .len;
-        upload.draft.base = UploadBase::Present(Some(old_node.etag));
-        upload.draft.hasher = RunningHash::Unknown;
-        upload.draft.staged = Some(Arc::new(stage));
-        Ok(upload)
-    }
-
-    /// Goes on with an upload that was laid aside. Its room was reserved when it was begun.
-    pub fn resume(
-        root: &Arc<TreeRoot>,
-        id: &str,
-        path: &RelPath,
-        bound: SpaceRequest,
-    ) -> Result<Self> {
-        check_path(root, path)?;
-        let stage = StagedFile::resume(root, id)?;
-        let mut upload = Self::new(root, path, bound.len, LocalReservation::none(root));
-        // What a request that failed, or an earlier run, has left beyond it may not be on the disk: nobody must hear of it.
-        let whole = bound
-            .len
-            .filter(|len| sys::is_preallocated(stage.file(), *len));
-        upload.len = resumable::truncate_unsynced(stage.file(), whole)?;
-        upload.position = upload.len;
-        upload.draft.offset = upload.len;
-        upload.writeback = Writeback::resumed_at(upload.len);
-        if upload.len > 0 {
-            upload.draft.hasher = RunningHash::Unknown;
-        }
-        upload.draft.has_room = bound
-            .len
-            .is_none_or(|len| sys::is_preallocated(stage.file(), len));
-        upload.draft.staged = Some(Arc::new(stage));
-        Ok(upload)
-    }
-
     fn new(
         root: &Arc<TreeRoot>,
         path: &RelPath,

@@ -3,13 +3,19 @@
 //! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
 //! said when the tree was closed is believed when it is opened (`usage_file`); after a crash it is known what there is at most.
 
+mod reservations;
+mod state;
+
+pub(super) use state::UsageDelta;
+
 use super::count::trashed_bytes;
 use super::dirs::TreeDirs;
 use super::sys::fd;
 use super::total_usage::TotalUsage;
-use super::usage_file::{self, UsageRecord, margin};
-use crate::model::{Error, Result};
+use super::usage_file::{self, UsageRecord};
+use crate::model::Result;
 use parking_lot::Mutex;
+use state::UsageState;
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,43 +41,6 @@ pub(super) struct UsageCounter {
     pub was_closed: bool,
     #[cfg(test)]
     pub walks: std::sync::atomic::AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct UsageState {
-    /// Bytes of live files and of what is not measured yet; `None` before the first count.
-    used: Option<u64>,
-    /// What there is at most, while that is all that is known.
-    at_most: Option<u64>,
-    /// What the disk says that there is at most.
-    written: Option<u64>,
-    reserved: u64,
-    /// Folders in the trash whose bytes are still in `used`.
-    unmeasured: Vec<String>,
-    /// Counts the changes, to see whether one fell into a count.
-    changes: u64,
-    due: Option<Instant>,
-    /// When the last count was made, and how long it took.
-    counted: Option<(SystemTime, Duration)>,
-    /// What was expected and what was counted when the books were last wrong.
-    correction: Option<(u64, u64)>,
-}
-
-/// By how much a change lets the files grow.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct UsageDelta {
-    /// Bytes that come.
-    pub added: u64,
-    /// Bytes that go.
-    pub removed: u64,
-}
-
-impl UsageDelta {
-    /// What shrinks or stays is always let through, even where more lies than may.
-    pub fn fits(self, used: u64, limit: u64) -> bool {
-        self.added <= self.removed
-            || used.saturating_sub(self.removed).saturating_add(self.added) <= limit
-    }
 }
 
 /// What a count of all files has found.
@@ -209,41 +178,6 @@ impl UsageCounter {
         at.is_some()
     }
 
-    /// Reserves `bytes` more, whether they fit or not.
-    pub fn reserve(&self, bytes: u64) {
-        let mut books = self.state.lock();
-        books.reserved = books.reserved.saturating_add(bytes);
-    }
-
-    /// Takes back what was reserved.
-    pub fn release(&self, bytes: u64) {
-        if bytes > 0 {
-            let mut books = self.state.lock();
-            books.reserved = books.reserved.saturating_sub(bytes);
-        }
-    }
-
-    /// Lets an upload count on the bytes of the file that it is to replace. False where another one does, or where all together would count
-    /// on more than there is: files that were replaced meanwhile are history, or gone.
-    pub fn claim(&self, inode: [u64; 2], bytes: u64) -> bool {
-        let most = self.state.lock().upper_bound();
-        let mut claims = self.claims.lock();
-        let sum = claims
-            .values()
-            .fold(bytes, |sum, claimed| sum.saturating_add(*claimed));
-        let fits =
-            !claims.contains_key(&inode) && most.map_or(claims.is_empty(), |most| sum <= most);
-        if fits {
-            claims.insert(inode, bytes);
-        }
-        fits
-    }
-
-    /// Ends what [`claim`](Self::claim) began.
-    pub fn release_claim(&self, inode: [u64; 2]) {
-        self.claims.lock().remove(&inode);
-    }
-
     /// How many changes of names there were.
     pub fn changes(&self) -> u64 {
         self.state.lock().changes
@@ -369,43 +303,5 @@ impl UsageCounter {
             );
         }
         Ok(())
-    }
-
-    /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
-    pub fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
-        let mut books = self.state.lock();
-        let sum = books
-            .upper_bound()?
-            .saturating_add(books.reserved)
-            .saturating_add(bytes);
-        if sum <= limit {
-            books.reserved = books.reserved.saturating_add(bytes);
-            return Some(Ok(()));
-        }
-        (books.used.is_some() && books.unmeasured.is_empty()).then_some(Err(Error::NoSpace))
-    }
-}
-
-impl UsageState {
-    fn apply(&mut self, growth: UsageDelta) {
-        self.changes += 1;
-        let after = |used: u64| {
-            used.saturating_add(growth.added)
-                .saturating_sub(growth.removed)
-        };
-        (self.used, self.at_most) = (self.used.map(after), self.at_most.map(after));
-    }
-
-    /// What there is, or what there is at most.
-    fn upper_bound(&self) -> Option<u64> {
-        self.used.or(self.at_most)
-    }
-
-    /// What the disk should say that there is at most when `more` has come, if what it says is less or only little more.
-    fn next_bound(&self, more: u64) -> Option<u64> {
-        let upper = self.upper_bound()?.saturating_add(more);
-        let margin = margin(upper);
-        let is_enough = |written: u64| written >= upper.saturating_add(margin / 2);
-        (!self.written.is_some_and(is_enough)).then(|| upper.saturating_add(margin))
     }
 }

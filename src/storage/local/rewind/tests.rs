@@ -1,10 +1,11 @@
 //! What the plan of a rewind costs.
 
 use super::super::{LocalSettings, LocalTree};
+use super::planner::HOPS;
 use super::*;
 use crate::storage::Tree;
 use crate::storage::contract::{commit, path};
-use crate::storage::history::History;
+use crate::storage::history::{History, RewindSource};
 use std::path::Path;
 
 const MANY: usize = 3000;

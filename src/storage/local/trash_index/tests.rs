@@ -1,10 +1,14 @@
 //! Pages of a trash, by what they read.
 
+use super::super::trashinfo::TRASHINFO;
 use super::super::{LocalSettings, LocalTree};
+use super::window::{MAX_WINDOW_ITEMS, QUICK, TICK, truncate_keys, weight_of};
 use super::*;
 use crate::storage::Tree;
 use crate::storage::contract::{TestTree, commit, path};
 use crate::storage::history::History;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
 
 const MANY: usize = 2000;
 
@@ -173,7 +177,7 @@ async fn a_window_that_is_read_has_the_newest_and_keeps_what_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
     let folder = tree.root.trash_index.folder(&tree.root);
-    let mut window = folder.read(None, SystemTime::UNIX_EPOCH, None).unwrap();
+    let mut window = TrashWindow::read(folder, None, SystemTime::UNIX_EPOCH, None).unwrap();
     let mut keys: Vec<TrashKey> = (0..MAX_WINDOW_ITEMS + 5)
         .map(|n| key_of(&format!("x.{n:x}")))
         .collect();
