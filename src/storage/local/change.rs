@@ -121,13 +121,7 @@ pub(super) fn rename(
     let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
     let created = {
         let _guard = root.lock_names();
-        source.refresh().map_err(|e| {
-            if matches!(e, Error::ParentMissing) {
-                Error::NotFound
-            } else {
-                e
-            }
-        })?;
+        refresh_source(&mut source)?;
         target.refresh()?;
         let (name, found) = source.find_existing()?;
         let (new_name, there) = find_target(&target, respelling)?;
@@ -147,58 +141,20 @@ pub(super) fn rename(
             name: &name,
             path: spelled.as_str(),
         };
+        let there_at = PathAt {
+            dir: target.dir(),
+            name: &new_name,
+            path: to.as_str(),
+        };
+        let step = RenameStep {
+            root,
+            from,
+            to,
+            commit,
+            same,
+        };
         apply_checked(commit, Some(&found.node), &mut || {
-            match &there {
-                // Two names of one file: a rename would do nothing and say it had. Nothing is deleted.
-                Some(old) if old.inode == found.inode => {
-                    sys::unlink_file(source.dir(), &name).map_err(|e| map_errno("move it", e))?;
-                    root.usage.apply(
-                        root,
-                        UsageDelta {
-                            added: 0,
-                            removed: old.node.len,
-                        },
-                    );
-                }
-                Some(old) => {
-                    let tomb = ensure_trash_entry(root, &mut tomb, to, commit)?;
-                    tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
-                    tomb.uncount(old);
-                    root.change_log.append(
-                        root,
-                        &[
-                            change_log::deleted(to, tomb.name()),
-                            change_log::moved(from, to),
-                        ],
-                    );
-                }
-                None => {
-                    let there = PathAt {
-                        dir: target.dir(),
-                        name: &new_name,
-                        path: to.as_str(),
-                    };
-                    if same {
-                        rename_spelling(root, here, there, commit)?;
-                    } else {
-                        move_to(root, found.kind, here, there)?;
-                    }
-                    root.change_log.append(root, &[change_log::moved(from, to)]);
-                }
-            }
-            note_if_folder(root, &found);
-            if let Some(old) = &there {
-                note_if_folder(root, old);
-            }
-            // A count that has this behind or before it may have met it twice or not at all.
-            root.usage.apply(
-                root,
-                UsageDelta {
-                    added: 0,
-                    removed: 0,
-                },
-            );
-            Ok(())
+            step.apply((here, &found), (there_at, there.as_ref()), &mut tomb)
         })?;
         there.is_none()
     };
@@ -207,6 +163,86 @@ pub(super) fn rename(
     root.sync_unless_deferred(commit, source.dir())?;
     root.change_log.sync_if_strict(root, commit)?;
     Ok(created)
+}
+
+/// A rename in the step that makes it.
+struct RenameStep<'a> {
+    root: &'a TreeRoot,
+    from: &'a RelPath,
+    to: &'a RelPath,
+    commit: &'a WriteOptions,
+    /// Whether source and target are spellings of one name.
+    same: bool,
+}
+
+impl<'a> RenameStep<'a> {
+    /// Moves what was `found` to its new name, in the place of what is there; called under the guard.
+    fn apply(
+        &self,
+        (here, found): (PathAt<'_>, &FileStat),
+        (there, old): (PathAt<'_>, Option<&FileStat>),
+        tomb: &mut Option<TrashEntry<'a>>,
+    ) -> Result<()> {
+        let root = self.root;
+        match old {
+            // Two names of one file: a rename would do nothing and say it had. Nothing is deleted.
+            Some(old) if old.inode == found.inode => {
+                sys::unlink_file(here.dir, here.name).map_err(|e| map_errno("move it", e))?;
+                root.usage.apply(
+                    root,
+                    UsageDelta {
+                        added: 0,
+                        removed: old.node.len,
+                    },
+                );
+            }
+            Some(old) => {
+                let tomb = ensure_trash_entry(root, tomb, self.to, self.commit)?;
+                tomb.replace(here, found.kind, (there.dir, there.name), old)?;
+                tomb.uncount(old);
+                root.change_log.append(
+                    root,
+                    &[
+                        change_log::deleted(self.to, tomb.name()),
+                        change_log::moved(self.from, self.to),
+                    ],
+                );
+            }
+            None => {
+                if self.same {
+                    rename_spelling(root, here, there, self.commit)?;
+                } else {
+                    move_to(root, found.kind, here, there)?;
+                }
+                root.change_log
+                    .append(root, &[change_log::moved(self.from, self.to)]);
+            }
+        }
+        note_if_folder(root, found);
+        if let Some(old) = old {
+            note_if_folder(root, old);
+        }
+        // A count that has this behind or before it may have met it twice or not at all.
+        root.usage.apply(
+            root,
+            UsageDelta {
+                added: 0,
+                removed: 0,
+            },
+        );
+        Ok(())
+    }
+}
+
+/// Opens the folder of the source again where it may have moved; with that folder the source is gone.
+fn refresh_source(source: &mut ParentDir<'_>) -> Result<()> {
+    source.refresh().map_err(|e| {
+        if matches!(e, Error::ParentMissing) {
+            Error::NotFound
+        } else {
+            e
+        }
+    })
 }
 
 /// Refuses a source and target of which one holds the other; returns whether they are spellings of one path.

@@ -7,13 +7,14 @@ use super::copy_content::ContentCopier;
 use super::dirs::ParentDir;
 use super::errors::map_errno;
 use super::internal_dirs::TMP;
-use super::names::{PathAt, replaceable, require_file_or_folder};
+use super::names::{NameAt, PathAt, replaceable, require_file_or_folder};
 use super::overflow::inner_mounts;
 use super::props;
 use super::remove_tree::remove_tree;
 use super::reservation::LocalReservation;
 use super::root::{TreeRoot, apply_checked};
 use super::sys::{self, FileKind, FileStat, Lookup, fd};
+use super::trash::TrashEntry;
 use super::usage_counter::UsageDelta;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{CopyDepth, Node, WriteOptions};
@@ -47,25 +48,13 @@ pub(super) fn copy(
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
-    // Of a whole tree all is put on the disk in one go.
-    let is_synced = found.kind == FileKind::File || reach == CopyDepth::Zero;
-    let reservation = LocalReservation::new(root, commit.limit, old);
-    let fill = ContentCopier::new(
-        (root, root, target.dir()),
-        is_synced,
-        reservation,
-        commit.preconditions.as_ref(),
-    )?;
-    let mut copied = StagedCopy {
+    let mut copied = stage(
         root,
-        name: root.new_stamp(),
-        kind: found.kind,
-        copier: fill,
-        inode: OnceCell::new(),
-        published: false,
-    };
-    copied.fill(fd(&source), &found, reach, (&target, to))?;
-    copied.record_inode()?;
+        (fd(&source), &found),
+        reach,
+        (&target, to),
+        (commit, old),
+    )?;
     let created = {
         let _guard = root.lock_names();
         target.refresh()?;
@@ -81,39 +70,48 @@ pub(super) fn copy(
         };
         apply_checked(commit, present.as_ref(), &mut || {
             root.check_limit(growth, commit.limit)?;
-            match &there {
-                Some(old) => {
-                    let path = format!("{TMP}/{}", copied.name);
-                    let here = PathAt {
-                        dir: fd(&root.tmp),
-                        name: &copied.name,
-                        path: &path,
-                    };
-                    let tomb = ensure_trash_entry(root, &mut tomb, to, commit)?;
-                    tomb.replace(here, copied.kind, (target.dir(), &name), old)?;
-                    tomb.uncount(old);
-                    note_if_folder(root, old);
-                    root.change_log
-                        .append(root, &[change_log::deleted(to, tomb.name())]);
-                }
-                None => root
-                    .publish_from_tmp(
-                        copied.kind,
-                        (fd(&root.tmp), &copied.name),
-                        (target.dir(), &name),
-                    )
-                    .map_err(|e| map_errno(DOING, e))?,
-            }
-            copied.mark_published();
-            root.change_log
-                .append(root, &[LoggedChange::Made(to.as_str().to_owned())]);
-            Ok(())
+            copied.publish(
+                (target.dir(), &name),
+                there.as_ref(),
+                &mut tomb,
+                (to, commit),
+            )
         })?;
         there.is_none()
     };
     tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
     root.sync_if_strict(target.dir())?;
     Ok(created)
+}
+
+/// Makes the copy in `.sarang/tmp`; `replaced` bytes go when it is shown.
+fn stage<'a>(
+    root: &'a Arc<TreeRoot>,
+    (source, found): (BorrowedFd<'_>, &FileStat),
+    reach: CopyDepth,
+    (target, to): (&ParentDir<'_>, &RelPath),
+    (commit, replaced): (&'a WriteOptions, u64),
+) -> Result<StagedCopy<'a>> {
+    // Of a whole tree all is put on the disk in one go.
+    let is_synced = found.kind == FileKind::File || reach == CopyDepth::Zero;
+    let reservation = LocalReservation::new(root, commit.limit, replaced);
+    let copier = ContentCopier::new(
+        (root, root, target.dir()),
+        is_synced,
+        reservation,
+        commit.preconditions.as_ref(),
+    )?;
+    let copied = StagedCopy {
+        root,
+        name: root.new_stamp(),
+        kind: found.kind,
+        copier,
+        inode: OnceCell::new(),
+        published: false,
+    };
+    copied.fill(source, found, reach, (target, to))?;
+    copied.record_inode()?;
+    Ok(copied)
 }
 
 /// A copy in `.sarang/tmp` that vanishes unless published.
@@ -127,7 +125,41 @@ struct StagedCopy<'a> {
     published: bool,
 }
 
-impl StagedCopy<'_> {
+impl<'a> StagedCopy<'a> {
+    /// Shows the copy in its place, from which what is there goes to the trash; called under the guard.
+    fn publish(
+        &mut self,
+        at: NameAt<'_>,
+        old: Option<&FileStat>,
+        tomb: &mut Option<TrashEntry<'a>>,
+        (to, commit): (&RelPath, &WriteOptions),
+    ) -> Result<()> {
+        let root = self.root;
+        match old {
+            Some(old) => {
+                let path = format!("{TMP}/{}", self.name);
+                let here = PathAt {
+                    dir: fd(&root.tmp),
+                    name: &self.name,
+                    path: &path,
+                };
+                let tomb = ensure_trash_entry(root, tomb, to, commit)?;
+                tomb.replace(here, self.kind, at, old)?;
+                tomb.uncount(old);
+                note_if_folder(root, old);
+                root.change_log
+                    .append(root, &[change_log::deleted(to, tomb.name())]);
+            }
+            None => root
+                .publish_from_tmp(self.kind, (fd(&root.tmp), &self.name), at)
+                .map_err(|e| map_errno(DOING, e))?,
+        }
+        self.mark_published();
+        root.change_log
+            .append(root, &[LoggedChange::Made(to.as_str().to_owned())]);
+        Ok(())
+    }
+
     /// Whether what lies there was made for it: it may be what it was to replace, which could neither be buried nor put back. The next start
     /// finishes that.
     fn is_own_inode(&self) -> bool {

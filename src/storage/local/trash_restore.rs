@@ -40,52 +40,12 @@ pub(super) fn restore(
     // What was promised to uploads is not free. An item that still counts as used is taken off where it would count twice.
     let mut reservation = LocalReservation::new(root, commit.limit, 0).for_restore();
     reservation.grow(bytes)?;
-    {
-        let _guard = root.lock_names();
-        place.refresh()?;
-        let (old_name, found) = source.find_existing()?;
-        let (name, there) = place.find()?;
-        let there = replaceable(there)?.map(|there| there.node);
-        apply_checked(commit, there.as_ref(), &mut || {
-            if there.is_some() {
-                return Err(Error::Exists);
-            }
-            // What still counts as used comes back without growth. A part of it is measured first.
-            let is_counted = is_whole && root.usage.take_unmeasured(id);
-            let growth = UsageDelta {
-                added: if is_counted { 0 } else { bytes },
-                removed: 0,
-            };
-            let moved = root.check_limit(growth, commit.limit).and_then(|()| {
-                let here = PathAt {
-                    dir: source.dir(),
-                    name: &old_name,
-                    path: from.as_str(),
-                };
-                let there = PathAt {
-                    dir: place.dir(),
-                    name: &name,
-                    path: to.as_str(),
-                };
-                root.rename_visible(found.kind, here, there).map_err(|e| {
-                    if e == sys::Errno::EXIST {
-                        Error::Exists
-                    } else {
-                        map_errno("put it back", e)
-                    }
-                })
-            });
-            if let (Err(_), true) = (&moved, is_counted) {
-                root.usage.note_trashed(id);
-            }
-            moved?;
-            note_if_folder(root, &found);
-            root.usage.apply(root, growth);
-            root.change_log
-                .append(root, &[change_log::moved(&from, to)]);
-            Ok(())
-        })?;
-    }
+    let item = RestoredItem {
+        id,
+        is_whole,
+        bytes,
+    };
+    item.move_back(root, (&source, &from), (&mut place, to), commit)?;
     root.sync_if_strict(place.dir())?;
     root.sync_if_strict(source.dir())?;
     root.change_log.sync_if_strict(root, commit)?;
@@ -94,6 +54,73 @@ pub(super) fn restore(
     } else {
         Ok(())
     }
+}
+
+/// What is put back.
+struct RestoredItem<'a> {
+    id: &'a str,
+    /// Whether it is all of the item.
+    is_whole: bool,
+    bytes: u64,
+}
+
+impl RestoredItem<'_> {
+    /// Moves it from the trash to its place, in one step under the guard.
+    fn move_back(
+        &self,
+        root: &TreeRoot,
+        (source, from): (&ParentDir<'_>, &RelPath),
+        (place, to): (&mut ParentDir<'_>, &RelPath),
+        commit: &WriteOptions,
+    ) -> Result<()> {
+        let _guard = root.lock_names();
+        place.refresh()?;
+        let (old_name, found) = source.find_existing()?;
+        let (name, there) = place.find()?;
+        let there = replaceable(there)?.map(|there| there.node);
+        let here = PathAt {
+            dir: source.dir(),
+            name: &old_name,
+            path: from.as_str(),
+        };
+        let target = PathAt {
+            dir: place.dir(),
+            name: &name,
+            path: to.as_str(),
+        };
+        apply_checked(commit, there.as_ref(), &mut || {
+            if there.is_some() {
+                return Err(Error::Exists);
+            }
+            // What still counts as used comes back without growth. A part of it is measured first.
+            let is_counted = self.is_whole && root.usage.take_unmeasured(self.id);
+            let growth = UsageDelta {
+                added: if is_counted { 0 } else { self.bytes },
+                removed: 0,
+            };
+            let moved = root
+                .check_limit(growth, commit.limit)
+                .and_then(|()| rename_back(root, found.kind, here, target));
+            if let (Err(_), true) = (&moved, is_counted) {
+                root.usage.note_trashed(self.id);
+            }
+            moved?;
+            note_if_folder(root, &found);
+            root.usage.apply(root, growth);
+            root.change_log.append(root, &[change_log::moved(from, to)]);
+            Ok(())
+        })
+    }
+}
+
+fn rename_back(root: &TreeRoot, kind: FileKind, from: PathAt<'_>, to: PathAt<'_>) -> Result<()> {
+    root.rename_visible(kind, from, to).map_err(|e| {
+        if e == sys::Errno::EXIST {
+            Error::Exists
+        } else {
+            map_errno("put it back", e)
+        }
+    })
 }
 
 /// Refuses to put a folder back to where something in it would be too deep. What comes to where it lay, or no further down, is not looked over.

@@ -4,6 +4,7 @@ mod begin;
 mod draft;
 mod etag_time;
 pub(super) mod restore_version;
+mod staged_content;
 mod target_check;
 
 use super::blocking::{run_blocking, run_change};

@@ -175,33 +175,41 @@ impl TreeCopier<'_> {
             &mut *self.stats,
             &mut watch,
         )?;
-        match (path.to_str(), found.kind) {
-            (Some(path), FileKind::File) => {
-                walk.copy_file(
-                    fd(&found.above),
-                    to.0,
-                    to.1.to_str().unwrap_or_default(),
-                    path.to_owned(),
-                )?;
-            }
-            (Some(path), FileKind::Folder) => {
-                let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-                let made =
-                    sys::open_folder(to.0, "", Lookup::Full).map_err(|e| map_errno(DOING, e))?;
-                let waiting = vec![name.to_owned()];
-                walk.descend(TreeCopyLevel {
-                    from: found.above,
-                    to: made,
-                    path: above.to_owned(),
-                    waiting,
-                })?;
-                walk.finish_folders()?;
-            }
-            (_, kind) => walk.copy_unshown((fd(&found.above), to.0), (to.1, kind), path)?,
-        }
+        walk.copy_found((found.above, found.kind), to, path)?;
         let marks = watch.index;
         self.fallback_indexes.insert(at, marks);
         Ok(())
+    }
+
+    /// Copies what lies at a path, whose folder is open.
+    fn copy_found(
+        &mut self,
+        (above, kind): (OwnedFd, FileKind),
+        to: (BorrowedFd<'_>, &CStr),
+        path: &Path,
+    ) -> Result<()> {
+        match (path.to_str(), kind) {
+            (Some(path), FileKind::File) => self.copy_file(
+                fd(&above),
+                to.0,
+                to.1.to_str().unwrap_or_default(),
+                path.to_owned(),
+            ),
+            (Some(path), FileKind::Folder) => {
+                let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+                let made =
+                    sys::open_folder(to.0, "", Lookup::Full).map_err(|e| map_errno(DOING, e))?;
+                let waiting = vec![name.to_owned()];
+                self.descend(TreeCopyLevel {
+                    from: above,
+                    to: made,
+                    path: parent.to_owned(),
+                    waiting,
+                })?;
+                self.finish_folders()
+            }
+            (_, kind) => self.copy_unshown((fd(&above), to.0), (to.1, kind), path),
+        }
     }
 }
 

@@ -1,20 +1,19 @@
 //! What becomes of an upload at its commit: the rest is written, the file gets what it inherits, and it appears.
 
-use super::super::change_log::LoggedChange;
+use super::super::blocking::run_blocking;
 use super::super::replaced_file::ReplacedFile;
 use super::super::reservation::LocalReservation;
 use super::super::root::apply_checked;
-use super::super::run_blocking;
 use super::super::staging::StagedFile;
-use super::super::sys::{self, FileKind};
+use super::super::sys::{self, FileKind, FileStat};
 use super::super::usage_counter::UsageDelta;
 use super::etag_time;
+use super::staged_content::StagedContent;
 use super::target_check::is_taken;
 use super::{UploadBase, UploadDraft};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::local::errors::map_errno;
 use crate::storage::local::names::replaceable;
-use crate::storage::local::version_dir::VersionDir;
 use crate::storage::{Digest, Expect, Node, PutOutcome, WriteOptions};
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -158,78 +157,53 @@ impl UploadDraft {
                 Error::PreconditionFailed
             });
         }
-        let mut old = ReplacedFile::open(root, (place.dir(), &name), found.as_ref())?;
-        let (mut node, digest) = self.finalize(stage, place.dir(), &old, commit.modified)?;
+        let old = ReplacedFile::open(root, (place.dir(), &name), found.as_ref())?;
+        let (node, digest) = self.finalize(stage, place.dir(), &old, commit.modified)?;
+        let mut content = StagedContent {
+            root,
+            stage,
+            node,
+            digest,
+            old,
+        };
         let replaced = {
             let _guard = root.lock_names();
             place.refresh()?;
             let (name, found) = place.find()?;
             let found = replaceable(found)?;
-            if found
-                .as_ref()
-                .is_some_and(|found| found.kind == FileKind::Folder)
-            {
-                return Err(Error::IsFolder);
-            }
+            self.check_base(found.as_ref())?;
             let present = found.as_ref().map(|found| found.node.clone());
-            if matches!(&self.base, UploadBase::Present(tag) if *tag != present.as_ref().map(|node| node.etag))
-            {
-                return Err(Error::Conflict);
-            }
             let growth = UsageDelta {
-                added: node.len,
+                added: content.node.len,
                 removed: present.as_ref().map_or(0, |old| old.len),
             };
             apply_checked(commit, present.as_ref(), &mut || {
                 root.check_limit(growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
-                let are_alike = etag_time::are_alike(&node, present.as_ref());
-                if are_alike || !old.is_still(found.as_ref())? {
-                    stage.clear_inherited()?;
-                    old = ReplacedFile::open(root, here, found.as_ref())?;
-                    if are_alike {
-                        node = etag_time::set_time(stage, commit.modified, &old)?;
-                    }
-                    old.hand_on_to(stage, place.dir(), digest.as_ref(), &node)?;
-                    root.sync_if_strict(stage.file())?;
-                }
-                // A save that changes nothing makes no version.
-                let same =
-                    digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
-                let kept = match &present {
-                    None => stage.publish(here).map(|()| None)?,
-                    Some(_) => stage.publish_replacing(
-                        &node,
-                        here,
-                        old.version_dir.as_mut().filter(|_| !same),
-                    )?,
-                };
-                old.version_dir
-                    .as_mut()
-                    .filter(|_| kept.is_some())
-                    .map(VersionDir::mark_used);
-                old.split_history(root, kept.as_deref());
+                content.inherit_current(here, found.as_ref(), commit.modified)?;
+                let is_same = content.is_same_as(present.as_ref());
+                let kept = content.publish(here, present.is_some(), is_same)?;
                 reservation.apply_upload(growth, commit.limit);
-                if !same {
-                    let path = path.as_str().to_owned();
-                    root.change_log.append(
-                        root,
-                        &[LoggedChange::written(
-                            path,
-                            present.as_ref(),
-                            old.version_dir.as_ref().map(VersionDir::history).zip(kept),
-                        )],
-                    );
+                if !is_same {
+                    content.log(path, present.as_ref(), kept);
                 }
                 Ok(())
             })?;
             present
         };
         root.sync_if_strict(place.dir())?;
-        old.version_dir.map_or(Ok(()), |shelf| shelf.sync())?;
-        Ok(PutOutcome {
-            node,
-            created: replaced.is_none(),
-        })
+        content.finish(replaced.is_none())
+    }
+
+    /// Refuses a folder at the target, and another content than the one that the upload began with.
+    fn check_base(&self, found: Option<&FileStat>) -> Result<()> {
+        if found.is_some_and(|found| found.kind == FileKind::Folder) {
+            return Err(Error::IsFolder);
+        }
+        let present = found.map(|found| found.node.etag);
+        if matches!(&self.base, UploadBase::Present(tag) if *tag != present) {
+            return Err(Error::Conflict);
+        }
+        Ok(())
     }
 }
