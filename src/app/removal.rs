@@ -205,15 +205,11 @@ impl App {
             }
             (RemovalStep::Free, _) => {
                 if self.is_left(&removal).await? {
-                    self.removals
-                        .put(
-                            id,
-                            RemovalRecord {
-                                settled: true,
-                                ..removal.as_ref().clone()
-                            },
-                        )
-                        .await?;
+                    let settled = RemovalRecord {
+                        settled: true,
+                        ..removal.as_ref().clone()
+                    };
+                    self.removals.put(id, settled).await?;
                 } else {
                     self.removals.forget(id).await?;
                 }

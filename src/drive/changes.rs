@@ -239,14 +239,11 @@ impl Drive {
             self.locks.release_gone(resolved.ended_locks()).await;
         }
         if replaces && matches!(outcome, Ok(false)) {
-            self.count_mass_change(
-                &target.root,
-                ChangeCounts {
-                    overwritten: 1,
-                    removed: 0,
-                },
-                None,
-            );
+            let counts = ChangeCounts {
+                overwritten: 1,
+                removed: 0,
+            };
+            self.count_mass_change(&target.root, counts, None);
             self.revoke_shares(&target.resource_id()).await;
         }
         outcome

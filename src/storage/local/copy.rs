@@ -101,7 +101,7 @@ fn stage<'a>(
         reservation,
         commit.preconditions.as_ref(),
     )?;
-    let copied = StagedCopy {
+    let staged = StagedCopy {
         root,
         name: root.new_stamp(),
         kind: found.kind,
@@ -109,9 +109,9 @@ fn stage<'a>(
         inode: OnceCell::new(),
         published: false,
     };
-    copied.fill(source, found, reach, (target, to))?;
-    copied.record_inode()?;
-    Ok(copied)
+    staged.fill(source, found, reach, (target, to))?;
+    staged.record_inode()?;
+    Ok(staged)
 }
 
 /// A copy in `.sarang/tmp` that vanishes unless published.
