@@ -40,7 +40,7 @@ pub(super) fn restore(
     // What was promised to uploads is not free. An item that still counts as used is taken off where it would count twice.
     let mut reservation = LocalReservation::new(root, commit.limit, 0).for_restore();
     reservation.grow(bytes)?;
-    let item = RestoredItem {
+    let item = TrashedEntry {
         id,
         is_whole,
         bytes,
@@ -57,14 +57,14 @@ pub(super) fn restore(
 }
 
 /// What is put back.
-struct RestoredItem<'a> {
+struct TrashedEntry<'a> {
     id: &'a str,
     /// Whether it is all of the item.
     is_whole: bool,
     bytes: u64,
 }
 
-impl RestoredItem<'_> {
+impl TrashedEntry<'_> {
     /// Moves it from the trash to its place, in one step under the guard.
     fn move_back(
         &self,
