@@ -342,6 +342,9 @@ async fn connections_that_lie_idle_end_with_the_server_and_their_time() {
     idle.write_all(request).await.unwrap();
     read_until(&mut idle, "\r\n\r\n").await;
     tokio::time::sleep(http1::RELEASE_AFTER * 3 / 2).await;
+    // An empty line begins no request (RFC 9112 section 2.2).
+    idle.write_all(b"\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
     let began = Instant::now();
     server.stop().await;
     assert!(began.elapsed() < Duration::from_secs(1));

@@ -7,7 +7,7 @@ use super::http2_frames::FrameTracker;
 use super::idle_timeout::IdleTimeout;
 use super::proxy;
 use crate::metrics::Metrics;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -222,19 +222,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     }
 }
 
+fn is_empty_lines(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
+}
+
 impl<S: AsyncRead + Unpin> TimedStream<S> {
-    /// Waits for bytes, which the next read brings; `false` at the end.
+    /// Waits for bytes of a request, which the next read brings; `false` at the end. Empty lines begin none (RFC 9112 section 2.2).
     pub(super) async fn read_ahead(&mut self) -> io::Result<bool> {
-        if self.unread.has_remaining() {
+        if !is_empty_lines(&self.unread) {
             return Ok(true);
         }
+        self.unread.clear();
         // The buffer is there only while the stream is looked at.
         poll_fn(|cx| {
-            let mut buffer = [0_u8; READ_AHEAD];
-            let mut buf = ReadBuf::new(&mut buffer);
-            ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
-            self.unread(Bytes::copy_from_slice(buf.filled()));
-            Poll::Ready(Ok(!buf.filled().is_empty()))
+            loop {
+                let mut buffer = [0_u8; READ_AHEAD];
+                let mut buf = ReadBuf::new(&mut buffer);
+                ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
+                if buf.filled().is_empty() {
+                    return Poll::Ready(Ok(false));
+                }
+                if !is_empty_lines(buf.filled()) {
+                    self.unread(Bytes::copy_from_slice(buf.filled()));
+                    return Poll::Ready(Ok(true));
+                }
+            }
         })
         .await
     }

@@ -196,16 +196,12 @@ impl CrossStorageCopy<'_> {
                 ..commit
             })
             .await?;
-        let modified = Some(reader.node().modified);
-        self.props(
-            from,
-            to,
-            WriteOptions {
-                modified,
-                ..self.unconditional.clone()
-            },
-        )
-        .await?;
+        // As the file system has taken it: it may keep no such time as the source's.
+        let options = WriteOptions {
+            modified: Some(put.node.modified),
+            ..self.unconditional.clone()
+        };
+        self.props(from, to, options).await?;
         Ok(put.created)
     }
 

@@ -16,7 +16,7 @@ use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime};
 
-/// Where they lie, below the dirs.
+/// Where they lie, below the root.
 pub(super) const THUMBNAILS: &str = ".sarang/thumbnails";
 /// The most bytes of them in one tree.
 const ROOM: u64 = 64 << 20;

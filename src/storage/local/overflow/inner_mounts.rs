@@ -12,7 +12,7 @@ use std::io::{IoSlice, Read as _};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-/// Where it lies, below the dirs.
+/// Where it lies, below the root.
 pub(in crate::storage::local) const MOUNTED: &str = ".sarang/mounted";
 /// Where it is written first.
 const FRESH: &str = ".sarang/mounted.new";
@@ -25,7 +25,7 @@ const DOING: &str = "note what is mounted inside the drive";
 /// What is mounted somewhere in a tree. The id alone may be another's after a restart: XFS and FAT make it of the number of the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::storage::local) struct InnerMount {
-    /// Where, below the dirs.
+    /// Where, below the root.
     pub path: String,
     /// The id of the file system, 0 where that has none, and the inode of its top.
     pub id: [u64; 2],
