@@ -1,5 +1,5 @@
 //! What administrators do, the same for the API and the command line: each act with its entry in the audit log.
-//! The acts run to their end where the caller sees to that ([`App::finish`]).
+//! The acts run to their end where the caller sees to that ([`App::run_to_completion`]).
 
 pub mod history;
 mod overview;
@@ -63,7 +63,7 @@ impl Administrator {
         made
     }
 
-    /// Changes an account. As [`Auth::alter`](crate::auth::Auth::alter).
+    /// Changes an account. As [`Auth::update`](crate::auth::Auth::update).
     pub async fn alter(
         &self,
         name: &AccountName,
@@ -197,7 +197,7 @@ impl Administrator {
         removed
     }
 
-    /// Brings files of a removed account or team folder back. As [`App::bring_back`].
+    /// Brings files of a removed account or team folder back. As [`App::restore_removed`].
     pub async fn restore_removed(&self, which: &str, to: Destination) -> Result<Option<VPath>> {
         let note = match &to {
             Destination::Home(to) => format!("as the drive of {to}"),
@@ -212,7 +212,7 @@ impl Administrator {
         back
     }
 
-    /// Deletes files of a removed account or team folder, for good. As [`App::purge_aside`].
+    /// Deletes files of a removed account or team folder, for good. As [`App::purge_removed_files`].
     pub async fn purge_removed_files(&self, which: &str) -> Result<()> {
         let place = self.place_of(which);
         let purged = self.app.purge_removed_files(which).await;
@@ -222,7 +222,7 @@ impl Administrator {
         purged
     }
 
-    /// Gives up a home or team folder that is missing. As [`App::renew`].
+    /// Gives up a home or team folder that is missing. As [`App::replace_missing_tree`].
     pub async fn replace_missing_tree(&self, place: &str) -> Result<()> {
         let (kind, name) = self.app.replace_missing_tree(place).await?;
         let kind = if kind == TreeKind::Home {

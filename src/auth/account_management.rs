@@ -132,7 +132,7 @@ impl Auth {
     }
 
     /// Removes the account, and with it every sign-in, in one step with what else is in the batch. Its name stays taken until
-    /// [`free_name`](Self::free_name). `NotFound`, `Forbidden` when nobody would be left to administer.
+    /// [`release_name`](Self::release_name). `NotFound`, `Forbidden` when nobody would be left to administer.
     pub async fn begin_removal(&self, name: &AccountName, along: Batch) -> Result<()> {
         self.accounts.remove(name, along).await
     }

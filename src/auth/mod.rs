@@ -168,7 +168,7 @@ impl Auth {
     }
 
     /// Counts a try that is no password (a set-up link, the word of a provider) against its network, before it is judged:
-    /// [`refund_try`](Self::refund_try) gives it back when it was right. `Throttled`.
+    /// [`refund_attempt`](Self::refund_attempt) gives it back when it was right. `Throttled`.
     pub fn reserve_attempt(&self, from: IpAddr) -> Result<AttemptReservation> {
         self.door.reserve_attempt(from)
     }

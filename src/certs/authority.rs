@@ -61,7 +61,7 @@ impl Authority {
         &self.root
     }
 
-    /// The PEM file with the server's certificate and its key; it is there after [`keep_up`](Self::keep_up).
+    /// The PEM file with the server's certificate and its key; it is there after [`renew_if_due`](Self::renew_if_due).
     pub fn file(&self) -> &Path {
         &self.file
     }

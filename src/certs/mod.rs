@@ -52,7 +52,7 @@ impl Issuers {
         self.acme.iter().flat_map(|acme| acme.files())
     }
 
-    /// The same of those that [`keep_up`](Self::keep_up) makes.
+    /// The same of those that [`renew_if_due`](Self::renew_if_due) makes.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
         self.local
             .iter()

@@ -208,7 +208,7 @@ impl Drive {
         .await
     }
 
-    /// As [`revert`](Self::revert), at a place.
+    /// As [`restore_version`](Self::restore_version), at a place.
     pub(super) async fn restore_version_at(
         &self,
         place: &ResolvedPath<'_>,

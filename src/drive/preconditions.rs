@@ -17,7 +17,7 @@ pub struct Preconditions {
     pub lock_tokens: Vec<String>,
     /// Whether the change need not be durable when it is made: it is one of many that are waited for together.
     pub is_synced_later: bool,
-    /// Whether what moves is known to fit where it goes, as [`Commit::fits`](crate::storage::WriteOptions::fits) says.
+    /// Whether what moves is known to fit where it goes, as [`WriteOptions::skip_depth_check`](crate::storage::WriteOptions::skip_depth_check) says.
     pub fits: bool,
 }
 

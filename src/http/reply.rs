@@ -1,4 +1,4 @@
-//! Answers for failures: a sentence, a problem document, headers. Their statuses are in [`table`] alone; what clients are not told is
+//! Answers for failures: a sentence, a problem document, headers. Their statuses are in `table.rs` alone; what clients are not told is
 //! logged here.
 
 mod table;

@@ -166,7 +166,7 @@ impl RelPath {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// This path beneath `base`, however long that is: what is made is refused by its tree ([`left`](Self::left)).
+    /// This path beneath `base`, however long that is: what is made is refused by its tree ([`remaining`](Self::remaining)).
     #[must_use]
     pub fn beneath(&self, base: &Self) -> Self {
         if self.is_root() {

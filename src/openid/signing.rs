@@ -34,7 +34,7 @@ impl StateSigner {
             .map_err(std::io::Error::other)
     }
 
-    /// `what`, good until `ends`; only [`open`](Self::open) for the same kind reads it.
+    /// `what`, good until `ends`; only [`verify`](Self::verify) for the same kind reads it.
     pub fn sign<T: Serialize>(&self, kind: &str, what: T, ends: i64) -> Zeroizing<String> {
         let text = Zeroizing::new(
             serde_json::to_vec(&SignedState {

@@ -176,7 +176,7 @@ impl Teams {
     }
 
     /// Removes a team folder from every drive, in one step with what else is in the batch; its name stays taken until
-    /// [`free_name`](Self::free_name). `NotFound`.
+    /// [`release_name`](Self::release_name). `NotFound`.
     pub async fn remove(&self, name: &str, along: Batch) -> Result<()> {
         let _turn = self.changing.lock().await;
         self.find(name).ok_or(Error::NotFound)?;

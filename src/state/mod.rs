@@ -106,7 +106,7 @@ pub enum StoreChange {
 pub struct ChangeStream(tokio::sync::broadcast::Receiver<StoreChange>);
 
 impl ChangeStream {
-    /// Wraps a receiver; falling behind it reads as [`Change::Lost`].
+    /// Wraps a receiver; falling behind it reads as [`StoreChange::Lost`].
     pub fn new(receiver: tokio::sync::broadcast::Receiver<StoreChange>) -> Self {
         Self(receiver)
     }

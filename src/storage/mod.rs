@@ -166,7 +166,7 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
         changes: Vec<PropChange>,
         commit: WriteOptions,
     ) -> Result<()>;
-    /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
+    /// Makes an upload that outlives restarts, empty and under a new id, for [`resume_upload`](Self::resume_upload). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
     async fn create_upload(&self, id: &str, len: u64) -> Result<()>;
     /// Goes on with an resumable upload, at its end, to be published at `path`; `NotFound`. Unless it is committed,

@@ -53,7 +53,7 @@ impl App {
         self.dispose_removed(&id, left).await
     }
 
-    /// As [`settle_files`](Self::settle_files); a folder that was there before and is kept is said to be where it is.
+    /// As [`dispose_files`](Self::dispose_files); a folder that was there before and is kept is said to be where it is.
     async fn dispose_removed(&self, id: &str, left: Option<LeftFolder>) -> Result<RemovalOutcome> {
         let kept = left.filter(|left| left.id.is_none());
         let outcome = self.dispose_files(id).await?;

@@ -30,7 +30,7 @@ pub enum RewindAction {
     Made,
 }
 
-/// How many changes a [`Report`] tells one by one.
+/// How many changes a [`RewindSummary`](super::RewindSummary) tells one by one.
 pub(super) const MAX_LISTED: usize = 10_000;
 
 /// The first steps as they are told.

@@ -80,7 +80,7 @@ impl ShownNames {
         self.giving.lock().await
     }
 
-    /// The names of all shares that an account sees since the [`turn`](Self::turn) began, in their order: given to those that have
+    /// The names of all shares that an account sees since the [lock](Self::lock_naming) began, in their order: given to those that have
     /// none. Names of shares that it sees no more are free.
     pub async fn assign(
         &self,

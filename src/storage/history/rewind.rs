@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::SystemTime;
 
-/// How many paths a [`Rewind`] names that are lost.
+/// How many paths a rewind names that are lost.
 pub const MOST_LOST: usize = 10_000;
 
 /// What makes a part of a tree as it was; nothing of it deletes anything for good.

@@ -101,7 +101,7 @@ impl TreeSlots {
         self.begin(one)
     }
 
-    /// As [`take`](Self::take), however long that takes.
+    /// As [`acquire`](Self::acquire), however long that takes.
     pub async fn acquire_untimed(self: &Arc<Self>) -> DiskSlot {
         loop {
             // Never closed, so always given at last.

@@ -62,7 +62,7 @@ pub(super) fn free_space(root: &TreeRoot, len: u64, ahead: u64) -> Result<Expire
     Ok(gone)
 }
 
-/// Whether [`make_room`] could make it.
+/// Whether [`free_space`] could make it.
 pub(super) fn can_free_space(root: &TreeRoot, len: u64) -> Result<bool> {
     let _one_at_a_time = root.purge_lock.lock();
     plan_purge(root, len).map(|enough| enough.is_some())

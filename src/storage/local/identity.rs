@@ -31,7 +31,7 @@ pub(super) fn identify(
     Ok(Some((node, id)))
 }
 
-/// As [`of`], and keeps the id with the file. Where the file system has no attributes, it lasts as long as the inode.
+/// As [`identify`], and keeps the id with the file. Where the file system has no attributes, it lasts as long as the inode.
 pub(super) fn persist_id(root: &TreeRoot, path: &RelPath) -> Result<(Node, FileId)> {
     let opened = root
         .open_path(path, Lookup::Full, sys::open_read)?

@@ -95,7 +95,7 @@ impl FolderLocation {
         Ok(way.finish())
     }
 
-    /// As [`find`](Self::find), of a folder that this process is to serve: it must be able to.
+    /// As [`resolve`](Self::resolve), of a folder that this process is to serve: it must be able to.
     pub fn resolve_usable(path: &Path) -> Result<Self, InPlaceError> {
         let site = Self::resolve(path, sys::own_user())?;
         match sys::may_use(&site.path) {

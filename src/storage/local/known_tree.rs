@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 impl LocalTree {
     /// As [`open`](Self::open), of the tree with this id; `None` when it is not there, and then nothing is made. `was_swept` is
-    /// what [`Closed::is_swept`](super::closed::Closed::is_swept) said.
+    /// what [`ClosedLocalTree::is_swept`](super::close::ClosedLocalTree::is_swept) said.
     pub fn open_known(
         dir: &Path,
         id: &str,

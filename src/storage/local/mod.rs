@@ -172,7 +172,7 @@ impl LocalTree {
         self.root.usage.known()
     }
 
-    /// As [`ContentTree::scrub`], of the tree below `dir`, which may be in use.
+    /// As [`Tree::scrub`](crate::storage::Tree::scrub), of the tree below `dir`, which may be in use.
     pub fn scrub_at(dir: &Path) -> Result<ScrubReport> {
         let dir = sys::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
         scrub::scrub(sys::fd(&dir))

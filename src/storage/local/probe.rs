@@ -200,14 +200,14 @@ impl LocalTree {
         self.root.missing_features
     }
 
-    /// As [`lacks`](Self::lacks), of the tree below `dir`, which may be in use; nothing where there is none to try in. `Unfit`.
+    /// What is missing in the tree below `dir`, which may be in use; nothing where there is none to try in. `Unfit`.
     pub fn missing_features_at(dir: &Path) -> Result<MissingFeatureSet> {
         let dir = sys::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
         missing_features_below(fd(&dir))
     }
 }
 
-/// As [`LocalTree::lacks_at`], of an open folder.
+/// What is missing below an open folder.
 pub(super) fn missing_features_below(top: BorrowedFd<'_>) -> Result<MissingFeatureSet> {
     let has_one = internal_dirs::find(top, internal_dirs::TMP).is_ok_and(|found| found.is_some());
     if has_one {

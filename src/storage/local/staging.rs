@@ -262,7 +262,7 @@ pub(super) fn remove_staging_dir(root: &TreeRoot, workshop: &RelPath) -> Result<
 /// How the names begin in `.sarang/tmp` of what is being deleted for good, with its former contents.
 const PURGED: &str = "purged-";
 
-/// Takes a file or folder out of sight in one step, to be deleted for good by [`clear`], or after a crash by the next start.
+/// Takes a file or folder out of sight in one step, to be deleted for good by [`purge_from_tmp`], or after a crash by the next start.
 pub(super) fn hide_for_purge(root: &TreeRoot, at: (BorrowedFd<'_>, &str)) -> Result<CString> {
     let name = format!("{PURGED}{}", root.new_stamp());
     root.rename_noreplace(at, (fd(&root.tmp), &name))

@@ -79,7 +79,7 @@ pub(super) fn read_trashinfo(dirs: &TreeDirs, id: &str) -> sys::SysResult<Option
     trashinfo_in(fd(&dirs.trash_info), id)
 }
 
-/// As [`read_note`], in an open folder of notes.
+/// As [`read_trashinfo`], in an open folder of notes.
 pub(super) fn trashinfo_in(info: BorrowedFd<'_>, id: &str) -> sys::SysResult<Option<String>> {
     let note = match sys::open_read(info, &format!("{id}{TRASHINFO}"), Lookup::Full) {
         Err(sys::Errno::NOENT | sys::Errno::LOOP | sys::Errno::NAMETOOLONG) => return Ok(None),

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 /// Where the form with the code goes.
 pub const CODE: &str = "/openid/code";
 
-/// `POST /openid/code`, from the form of [`callback`].
+/// `POST /openid/code`, from the form of [`callback`](super::callback::callback).
 pub async fn submit_code(
     PublicCaller { app, client }: PublicCaller,
     head: Parts,

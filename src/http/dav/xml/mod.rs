@@ -1,4 +1,4 @@
-//! XML of WebDAV: request bodies decoded ([`text`]) and read ([`reader`]), answers written ([`write`]).
+//! XML of WebDAV: request bodies decoded ([`text`]) and read ([`reader`]), answers written ([`mod@write`]).
 
 pub mod names;
 pub mod reader;

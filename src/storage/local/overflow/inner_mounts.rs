@@ -88,7 +88,7 @@ pub(in crate::storage::local) fn remember(
     write(fd(&dirs.dir), &known).map_err(|e| map_errno(DOING, e))
 }
 
-/// As [`keep`], of what an open file lies on, which is about to name an overflow file, if that is mounted inside the tree.
+/// As [`remember`], of what an open file lies on, which is about to name an overflow file, if that is mounted inside the tree.
 pub(in crate::storage::local) fn note(
     dirs: &TreeDirs,
     overflow: &OverflowFiles,
@@ -114,7 +114,7 @@ pub(in crate::storage::local) fn note(
     remember(dirs, overflow, inner.into_iter().collect())
 }
 
-/// As [`keep`], of what the tree in `other` keeps in mind, which is about to become the folder `to` of this one.
+/// As [`remember`], of what the tree in `other` keeps in mind, which is about to become the folder `to` of this one.
 pub(in crate::storage::local) fn adopt(
     dirs: &TreeDirs,
     overflow: &OverflowFiles,

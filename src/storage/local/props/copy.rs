@@ -16,7 +16,7 @@ use std::os::fd::BorrowedFd;
 pub(in super::super) type ReserveOverflow<'a> = &'a dyn Fn(u64) -> Result<Option<LocalReservation>>;
 
 /// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
-/// [`Written::new`].
+/// [`NewOverflowFile::new`](crate::storage::local::overflow_file::NewOverflowFile::new).
 pub(in super::super) fn copy(
     (from_root, from): (&TreeRoot, BorrowedFd<'_>),
     (to_root, to): (&TreeRoot, BorrowedFd<'_>),
