@@ -180,3 +180,28 @@ fn requests_of_browsers_are_this_sites_by_the_origin_without_the_path() {
     assert_eq!(ask("http://files.example"), 200);
     assert_eq!(ask("http://other.example"), 403);
 }
+
+#[test]
+fn cookies_of_links_are_for_the_path_that_browsers_see() {
+    let server = server();
+    let ana = server.ana();
+    ana.store("/f", "text");
+    let body = json!({"path": "/f", "password": "secret"});
+    let made = ana.api("POST", "/links", &body).is(201).json();
+    let url = made["url"].as_str().unwrap();
+    let entered = server
+        .stranger()
+        .raw("POST", &format!("{url}/password"))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .header("Origin", "http://files.example")
+        .body("password=secret")
+        .send()
+        .is(303);
+    assert_eq!(entered.header("location"), Some(url));
+    let cookie = entered.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains(&format!("; Path={url};")), "{cookie}");
+    let pass = cookie.split(';').next().unwrap();
+    let visitor = server.stranger();
+    let file = visitor.raw("GET", &format!("{url}/file"));
+    assert_eq!(file.header("Cookie", pass).send().is(200).text(), "text");
+}

@@ -101,8 +101,10 @@ pub(super) fn set_pass_cookie(
     let pass = app.links.passes.issue(link)?;
     let life = app.links.passes.life().as_secs();
     let secure = if https { "; Secure" } else { "" };
+    // A browser sends a cookie below the path that it sees alone (RFC 6265 section 5.1.4).
+    let prefix = app.config.server.path_prefix();
     let cookie = format!(
-        "{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"
+        "{COOKIE_NAME}={pass}; Path={prefix}/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"
     );
     let cookie = HeaderValue::try_from(cookie).map_err(|_| Error::NotFound)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
