@@ -3,7 +3,7 @@
 use crate::model::{AccountName, Role};
 
 /// What an administrator sees of an account.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct AccountView {
     /// The name.
     pub name: AccountName,
@@ -17,7 +17,6 @@ pub struct AccountView {
     pub created: i64,
     /// The e-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub email: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Administration over the real control socket, seen by clients over HTTP; and the set-up of the first administrator.
 
-use crate::harness::{Client, NAME, PASSWORD, TestServer};
+use crate::harness::{Client, NAME, PASSWORD, Reply, TestServer};
 use sarang::control::{
     self, ControlServer, FilesDisposal, Password, QuotaChoice, Request, Response,
 };
@@ -301,13 +301,21 @@ fn the_set_up_call_makes_one_administrator_however_many_ask() {
             .send()
     };
     ask("", "eva").is(403);
-    let statuses: Vec<u16> = std::thread::scope(|scope| {
+    let replies: Vec<Reply> = std::thread::scope(|scope| {
         let (ask, token) = (&ask, token.as_str());
         let asking: Vec<_> = (0..8)
-            .map(|n| scope.spawn(move || ask(token, &format!("eva{n}")).status))
+            .map(|n| scope.spawn(move || ask(token, &format!("eva{n}"))))
             .collect();
         asking.into_iter().map(|one| one.join().unwrap()).collect()
     });
+    let made = replies.iter().find(|reply| reply.status == 201).unwrap();
+    let created = made.json()["created"].as_str().map(str::len);
+    assert_eq!(
+        created,
+        Some("2026-12-01T00:00:00Z".len()),
+        "a time as elsewhere in the API"
+    );
+    let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
     assert_eq!(
         statuses.iter().filter(|status| **status == 201).count(),
         1,

@@ -150,6 +150,33 @@ fn guesses_at_the_old_password_are_throttled() {
 }
 
 #[test]
+fn notes_of_shares_links_and_invites_have_one_limit() {
+    let server = TestServer::start();
+    let (boss, ana) = (boss(&server), server.ana());
+    ana.store("/a", "x");
+    for (length, status) in [(1000, 201), (1001, 422)] {
+        let note = "é".repeat(length);
+        let share = json!({"path": "a", "to": {"account": "ben"}, "rights": "view", "note": note});
+        let link = json!({"path": "a", "rights": "view", "note": note});
+        let invite = json!({"note": note});
+        for (who, path, body) in [
+            (&ana, "/api/v1/shares", share),
+            (&ana, "/api/v1/links", link),
+            (&boss, "/api/v1/invites", invite),
+        ] {
+            let reply = json(who.raw("POST", path), &body).send().is(status);
+            if status != 201 {
+                let told = reply.text();
+                assert!(
+                    told.contains("A note has at most 1000 characters."),
+                    "{path}: {told}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn an_invite_makes_one_account() {
     let server = TestServer::start();
     let boss = boss(&server);

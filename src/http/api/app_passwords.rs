@@ -2,17 +2,17 @@
 
 use super::ApiTag;
 use super::caller::AccountCaller;
+use super::fields::{date, expiry};
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::AuditKind;
 use crate::auth::{AppPassword, NewAppPassword};
-use crate::model::{Error, Identity, Rights, VPath, Via, time};
+use crate::model::{Error, Identity, Rights, VPath, Via};
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::SystemTime;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -122,11 +122,7 @@ impl AppPasswordWish {
         if rights == Rights::Drop {
             return Err(invalid("/rights", "An app password may `view` or `edit`."));
         }
-        let expires = self
-            .expires
-            .as_deref()
-            .map(|text| future("/expires", text))
-            .transpose()?;
+        let expires = expiry(self.expires.as_deref())?;
         Ok(NewAppPassword {
             name: name.to_owned(),
             scope,
@@ -210,20 +206,4 @@ pub async fn revoke(caller: AccountCaller, Path(id): Path<String>) -> Result<Sta
     };
     app.run_to_completion(revoked).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A moment as the API writes it.
-pub(super) fn date(seconds: i64) -> String {
-    time::iso_date(time::from_unix_seconds(seconds))
-}
-
-/// Reads a moment that is still to come, in seconds since 1970.
-pub(super) fn future(pointer: &str, text: &str) -> Result<i64, Error> {
-    let end = time::parse_iso_date(text)
-        .filter(|end| *end > SystemTime::now())
-        .ok_or_else(|| Error::Invalid {
-            pointer: pointer.into(),
-            why: "This must be a time to come, written like 2030-12-31T23:59:59Z.".into(),
-        })?;
-    Ok(time::unix_seconds(end))
 }

@@ -2,12 +2,13 @@
 
 use super::ApiTag;
 use super::caller::AdminCaller;
+use super::fields::date;
 use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem, invalid};
 use crate::app::App;
 use crate::audit::AuditKind;
-use crate::model::{AccountName, Error, time};
+use crate::model::{AccountName, Error};
 use crate::sharing::groups::{Group, GroupName};
 use axum::Json;
 use axum::extract::Path;
@@ -55,7 +56,7 @@ pub struct GroupView {
 
 impl GroupView {
     fn of(name: GroupName, group: &Group) -> Self {
-        let created = time::iso_date(time::from_unix_seconds(group.created));
+        let created = date(group.created);
         Self {
             name,
             members: group.members.iter().cloned().collect(),

@@ -1,8 +1,8 @@
 //! Invites: how administrators let somebody make one account.
 
 use super::ApiTag;
-use super::app_passwords::{date, future};
 use super::caller::AdminCaller;
+use super::fields::{check_note, date, expiry};
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem, invalid};
@@ -19,7 +19,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-const MAX_NOTE: usize = 500;
 const MAX_GROUPS: usize = 20;
 
 /// What an invite shall be.
@@ -27,7 +26,7 @@ const MAX_GROUPS: usize = 20;
 #[serde(deny_unknown_fields)]
 pub struct InviteWish {
     /// Whom or what it is for; only administrators see it.
-    #[schema(max_length = 500)]
+    #[schema(max_length = 1000)]
     note: Option<String>,
     /// Quota of the account in bytes; what new accounts get if not said.
     quota: Option<u64>,
@@ -108,22 +107,16 @@ pub async fn add(
     caller: AdminCaller,
     Json(wish): Json<InviteWish>,
 ) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
-    if wish
-        .note
-        .as_ref()
-        .is_some_and(|note| note.chars().count() > MAX_NOTE || note.chars().any(char::is_control))
-    {
-        let why = "A note has at most 500 characters, none of them control characters.".into();
-        return Err(Problem(Error::Invalid {
-            pointer: "/note".into(),
-            why,
-        }));
+    if let Some(note) = &wish.note {
+        check_note(note)?;
+        if note.chars().any(char::is_control) {
+            return Err(Problem(Error::Invalid {
+                pointer: "/note".into(),
+                why: "The note of an invite has no control characters.".into(),
+            }));
+        }
     }
-    let expires = wish
-        .expires
-        .as_deref()
-        .map(|text| future("/expires", text))
-        .transpose()?;
+    let expires = expiry(wish.expires.as_deref())?;
     check_quota(wish.quota)?;
     let (groups, group_ids) = check_groups(&caller.app, wish.groups)?;
     let new = NewInvite {

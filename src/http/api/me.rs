@@ -1,8 +1,8 @@
 //! The account that asks: what it is, what it uses, and what it changes of itself.
 
 use super::ApiTag;
-use super::app_passwords::date;
 use super::caller::{AccountCaller, MemberCaller};
+use super::fields::date;
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::app::App;

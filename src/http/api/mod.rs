@@ -7,6 +7,7 @@ pub mod caller;
 pub mod document;
 pub mod failures;
 pub mod field_patch;
+mod fields;
 pub mod files;
 pub mod groups;
 pub mod history;

@@ -1,8 +1,8 @@
 //! The identities at the sign-in provider that the account that asks is linked to. To change them takes its password.
 
 use super::ApiTag;
-use super::app_passwords::date;
 use super::caller::AccountCaller;
+use super::fields::date;
 use super::json::{Json, Query};
 use super::openid::{local, provider, with_state_cookie};
 use super::page::{Page, PageQuery};

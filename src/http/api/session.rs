@@ -1,8 +1,8 @@
 //! Signing in and out: sessions by cookie, and bearers for programs.
 
 use super::ApiTag;
-use super::app_passwords::date;
 use super::caller::{AccountCaller, PublicCaller};
+use super::fields::date;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};

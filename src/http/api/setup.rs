@@ -1,6 +1,7 @@
 //! Set-up: making the first administrator, by a form without scripts or by JSON. Gone (404) once there is an account.
 
 use super::ApiTag;
+use super::admin::accounts::AccountDocument;
 use super::caller::PublicCaller;
 use super::json::{Json, read};
 use super::problem::{Failures, Problem};
@@ -46,14 +47,15 @@ pub fn is_open(app: &App) -> bool {
 
 /// Makes the first administrator, with the token of the set-up link.
 #[utoipa::path(post, path = "/api/v1/setup", tag = ApiTag::SETUP, operation_id = "setup", security(()), request_body = NewAdmin,
-    responses((status = 201, body = AccountView), Failures))]
+    responses((status = 201, body = AccountDocument), Failures))]
 pub async fn create(
     PublicCaller { app, client }: PublicCaller,
     Json(admin): Json<NewAdmin>,
-) -> Result<(StatusCode, axum::Json<AccountView>), Problem> {
+) -> Result<(StatusCode, axum::Json<AccountDocument>), Problem> {
+    let account = make(&app, &admin, client).await?;
     Ok((
         StatusCode::CREATED,
-        axum::Json(make(&app, &admin, client).await?),
+        axum::Json(AccountDocument::of(&app, account)),
     ))
 }
 

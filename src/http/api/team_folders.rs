@@ -3,6 +3,7 @@
 use super::ApiTag;
 use super::caller::AdminCaller;
 use super::field_patch::FieldPatch;
+use super::fields::date;
 use super::json::{Json as Body, Query, stated};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem, invalid};
@@ -11,7 +12,7 @@ use crate::admin::teams::describe_team;
 use crate::admin::{FilesDisposal, check_quota};
 use crate::app::{App, TreeKind};
 use crate::audit::AuditKind;
-use crate::model::{Error, RelPath, time};
+use crate::model::{Error, RelPath};
 use crate::sharing::groups::Grantee;
 use crate::sharing::teams::{Team, TeamFolderMember};
 use axum::Json;
@@ -97,7 +98,7 @@ impl TeamView {
             to: member.to.named.clone(),
             rights: member.rights.into(),
         });
-        let created = time::iso_date(time::from_unix_seconds(team.created));
+        let created = date(team.created);
         let folder = app.existing_folder(TreeKind::Team, &name);
         Self {
             name,

@@ -1,9 +1,10 @@
 //! Links as the API shows and takes them.
 
 use crate::http::api::field_patch::FieldPatch;
+use crate::http::api::fields::date;
 use crate::http::api::files::ResourceKind;
 use crate::links::Link;
-use crate::model::{Rights, time};
+use crate::model::Rights;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -100,7 +101,6 @@ impl std::fmt::Debug for LinkChange {
 impl From<&Link> for LinkView {
     fn from(link: &Link) -> Self {
         let record = link.record.as_ref();
-        let date = |seconds| time::iso_date(time::from_unix_seconds(seconds));
         Self {
             id: link.id.clone(),
             path: record.path.clone(),

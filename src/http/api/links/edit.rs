@@ -1,12 +1,11 @@
 //! What may be set on a link, and a change applied to its record.
 
 use crate::http::api::field_patch::FieldPatch;
+use crate::http::api::fields::check_note;
 use crate::links::LinkRecord;
-use crate::model::{Error, Result, Rights, time};
-use std::time::SystemTime;
+use crate::model::{Error, Result, Rights};
 use zeroize::Zeroizing;
 
-const MAX_NOTE: usize = 1000;
 const MAX_PASSWORD: usize = 1024;
 
 /// What changes of a record: the rest stays as it is at that moment, whoever has changed it meanwhile.
@@ -58,10 +57,7 @@ pub(super) fn check(rights: Rights, max_downloads: Option<u64>, note: &str) -> R
             "Nothing is downloaded by a link for uploads.",
         );
     }
-    if note.len() > MAX_NOTE {
-        return invalid("/note", "A note has at most 1000 bytes.");
-    }
-    Ok(())
+    check_note(note)
 }
 
 pub(super) fn check_kind(rights: Rights, folder: bool) -> Result<()> {
@@ -82,12 +78,4 @@ pub(super) fn checked(password: &Zeroizing<String>) -> Result<&[u8]> {
         });
     }
     Ok(password.as_bytes())
-}
-
-pub(super) fn moment(text: &str) -> Result<i64> {
-    let read = time::parse_iso_date(text).filter(|end| *end > SystemTime::now());
-    read.map(time::unix_seconds).ok_or_else(|| Error::Invalid {
-        pointer: "/expires".into(),
-        why: "This must be a moment to come, as 2030-01-31T12:00:00Z.".into(),
-    })
 }

@@ -8,6 +8,7 @@ use crate::audit::{Actor, AuditEvent};
 use crate::http::api::ApiTag;
 use crate::http::api::caller::AccountCaller;
 use crate::http::api::field_patch::FieldPatch;
+use crate::http::api::fields::{changed_expiry, expiry};
 use crate::http::api::json::{Json, Query};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
@@ -15,7 +16,7 @@ use crate::links::{Link, LinkRecord, Target};
 use crate::model::{Identity, Result, Rights, VPath, Via, time};
 use axum::extract::Path;
 pub use documents::{CreatedLink, LinkChange, LinkView, NewLink};
-use edit::{LinkEdit, check, check_kind, checked, moment};
+use edit::{LinkEdit, check, check_kind, checked};
 use http::StatusCode;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -30,7 +31,7 @@ pub async fn create(
     let path = VPath::parse(&new.path)?;
     let rights = new.rights.unwrap_or(Rights::View);
     check(rights, new.max_downloads, &new.note)?;
-    let expires = new.expires.as_deref().map(moment).transpose()?;
+    let expires = expiry(new.expires.as_deref())?;
     let event = event(&account, audit::AuditKind::LinkCreated);
     let app = account.app;
     let drive = app.drive(&within(&account.identity, &path)).await?;
@@ -163,7 +164,7 @@ pub async fn change(
         max_downloads,
         note,
     } = change;
-    let expires = expires.try_map(async |text| moment(&text)).await?;
+    let expires = changed_expiry(expires)?;
     let edit = LinkEdit {
         rights,
         password: FieldPatch::Keep,

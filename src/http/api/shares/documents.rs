@@ -1,7 +1,8 @@
 //! Shares as the API shows and takes them.
 
 use crate::http::api::field_patch::FieldPatch;
-use crate::model::{AccountName, Rights, VPath, time};
+use crate::http::api::fields::date;
+use crate::model::{AccountName, Rights, VPath};
 use crate::sharing::groups::Grantee;
 use crate::sharing::shares::Share;
 use serde::{Deserialize, Serialize};
@@ -144,8 +145,4 @@ impl IncomingShare {
             note: share.note.clone(),
         }
     }
-}
-
-fn date(seconds: i64) -> String {
-    time::iso_date(time::from_unix_seconds(seconds))
 }

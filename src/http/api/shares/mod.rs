@@ -7,21 +7,18 @@ use crate::audit::AuditKind;
 use crate::http::api::ApiTag;
 use crate::http::api::caller::AccountCaller;
 use crate::http::api::field_patch::FieldPatch;
+use crate::http::api::fields::{changed_expiry, check_note, expiry};
 use crate::http::api::json::{Json as Body, Query};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem, invalid};
 use crate::model::path::check_name;
-use crate::model::{Error, Rights, VPath, time};
+use crate::model::{Error, Rights, VPath};
 use crate::sharing::groups::{Grantee, GranteeRef};
 use crate::sharing::shares::{NewShare, Share};
 use axum::Json;
 use axum::extract::Path;
 pub use documents::{Granted, IncomingShare, OutgoingShare, ShareChange, ShareRequest};
 use http::StatusCode;
-use std::time::SystemTime;
-
-/// The most characters of a note.
-const MAX_NOTE: usize = 1000;
 
 /// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
 /// silently reaches nobody would be worse.
@@ -39,23 +36,6 @@ pub(super) fn bind_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<Gra
             "There is no group of this name.",
         )
     })
-}
-
-fn expiry(text: &str) -> Result<i64, Error> {
-    let end = time::parse_iso_date(text).filter(|end| *end > SystemTime::now());
-    end.map(time::unix_seconds).ok_or_else(|| {
-        invalid(
-            "/expires",
-            "This is a time to come, as 2030-01-31T12:00:00Z.",
-        )
-    })
-}
-
-fn check_note(note: &str) -> Result<(), Error> {
-    if note.chars().count() > MAX_NOTE {
-        return Err(invalid("/note", "A note has at most 1000 characters."));
-    }
-    Ok(())
 }
 
 /// The shares you have made.
@@ -111,7 +91,7 @@ pub async fn create(
     if asked.to == Grantee::Account(caller.identity.account.clone()) {
         return Err(Problem(invalid("/to/account", "This is your own account.")));
     }
-    let expires = asked.expires.as_deref().map(expiry).transpose()?;
+    let expires = expiry(asked.expires.as_deref())?;
     let note = asked.note.unwrap_or_default();
     check_note(&note)?;
     let drive = caller.app.drive(&caller.identity).await?;
@@ -171,10 +151,7 @@ pub async fn change(
             "Only those whom it is shared with can name it.",
         )));
     }
-    let expires = match asked.expires {
-        FieldPatch::Keep => FieldPatch::Keep,
-        FieldPatch::Set(text) => FieldPatch::Set(text.as_deref().map(expiry).transpose()?),
-    };
+    let expires = changed_expiry(asked.expires)?;
     asked.note.as_deref().map_or(Ok(()), check_note)?;
     let reporter = caller.reporter();
     let work = async move {

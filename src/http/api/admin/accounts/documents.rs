@@ -2,8 +2,9 @@
 
 use crate::app::{App, TreeKind};
 use crate::auth::AccountView;
+use crate::http::api::fields::date;
 use crate::http::api::json::{given, stated};
-use crate::model::{AccountName, Role, time};
+use crate::model::{AccountName, Role};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
@@ -36,8 +37,8 @@ pub struct AccountDocument {
 }
 
 impl AccountDocument {
-    pub(super) fn of(app: &App, view: AccountView) -> Self {
-        let created = time::iso_date(time::from_unix_seconds(view.created));
+    pub(in crate::http::api) fn of(app: &App, view: AccountView) -> Self {
+        let created = date(view.created);
         let home = app.existing_folder(TreeKind::Home, view.name.as_str());
         let AccountView {
             name,
