@@ -1,21 +1,15 @@
-//! Times as the protocols write them, without a calendar library on the hot path.
+//! Times as the protocols write them.
 
+use jiff::SignedDuration;
+use jiff::civil::{Date, DateTime, Time};
 use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
-/// A moment split into calendar fields, in UTC.
-struct Civil {
-    year: i64,
-    month: usize,
-    day: i64,
-    weekday: usize,
-    seconds: i64,
-}
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// The seconds since 1970 that the years 1 to 9999 have: the dates of HTTP and RFC 3339 can say no others.
 const CALENDAR: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
@@ -82,121 +76,76 @@ pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
 pub fn http_date(time: SystemTime) -> String {
-    let c = civil(unix_seconds(time));
-    let day = DAYS.get(c.weekday).unwrap_or(&"Thu");
-    let month = MONTHS.get(c.month - 1).unwrap_or(&"Jan");
-    let h = c.seconds / 3600;
-    let m = c.seconds / 60 % 60;
-    let s = c.seconds % 60;
-    format!(
-        "{day}, {:02} {month} {:04} {h:02}:{m:02}:{s:02} GMT",
-        c.day, c.year
-    )
+    calendar(time)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
 }
 
 /// `1994-11-06T08:49:37Z` (RFC 3339), as `creationdate` wants it.
 pub fn iso_date(time: SystemTime) -> String {
-    let c = civil(unix_seconds(time));
-    let h = c.seconds / 3600;
-    let m = c.seconds / 60 % 60;
-    let s = c.seconds % 60;
-    format!(
-        "{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z",
-        c.year, c.month, c.day
-    )
+    format!("{}Z", calendar(time))
 }
 
-/// Year, month, day, hour, minute and second, in UTC.
-pub fn calendar(time: SystemTime) -> [i64; 6] {
-    let Civil {
-        year,
-        month,
-        day,
-        seconds,
-        ..
-    } = civil(unix_seconds(time));
-    [
-        year,
-        i64::try_from(month).unwrap_or(1),
-        day,
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-    ]
+/// A time in the calendar's fields, in UTC, without what is below a second.
+pub fn calendar(time: SystemTime) -> DateTime {
+    EPOCH.saturating_add(SignedDuration::from_secs(unix_seconds(time)))
 }
 
 /// Reads a time as RFC 3339 writes it, with any offset; what is below a second is cut off. `None` when it is none.
 pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
-    let (date, clock) = text.split_once(['T', 't', ' '])?;
-    let (clock, offset) = if let Some(clock) = clock.strip_suffix(['Z', 'z']) {
-        (clock, 0)
-    } else {
-        let (clock, offset) = clock.split_at_checked(clock.len().checked_sub(6)?)?;
-        (clock, offset_of(offset)?)
-    };
-    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let ([year, month, day], [h, m, s]) = (
-        numbers(date, '-', [4, 2, 2])?,
-        numbers(clock, ':', [2, 2, 2])?,
-    );
-    let fraction_reads = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
-    if !fraction_reads || !(1..=12).contains(&month) || h > 23 || m > 59 || s > 60 {
-        return None;
-    }
-    let month = usize::try_from(month).ok()?;
-    let days = days_since_epoch(year, month, day);
-    let back = civil(days * 86400);
-    let exists = (back.month, back.day) == (month, day);
-    exists
-        .then(|| in_calendar(days * 86400 + h * 3600 + m * 60 + s - offset))
-        .flatten()
+    let (read, offset) = parse_rfc_3339(text)?;
+    in_calendar(seconds_of(read) - offset)
 }
 
 /// As [`parse_iso_date`], to the nanosecond.
 pub fn parse_iso_moment(text: &str) -> Option<SystemTime> {
-    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
-    let digits: String = fraction
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .chain("000000000".chars())
-        .take(9)
-        .collect();
-    parse_iso_date(text)?.checked_add(Duration::from_nanos(digits.parse().ok()?))
+    let (read, _) = parse_rfc_3339(text)?;
+    let fraction = Duration::from_nanos(read.subsec_nanosecond().try_into().ok()?);
+    parse_iso_date(text)?.checked_add(fraction)
+}
+
+/// Date and time, and seconds east of Greenwich. jiff reads more than RFC 3339 has: dates without separators, hours without minutes.
+fn parse_rfc_3339(text: &str) -> Option<(DateTime, i64)> {
+    let (local, offset) = if let Some(local) = text.strip_suffix(['Z', 'z']) {
+        (local, 0)
+    } else {
+        let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+        (local, parse_offset(offset)?)
+    };
+    let separates = |at: usize, by: &[u8]| local.as_bytes().get(at).is_some_and(|b| by.contains(b));
+    let has_form = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
+    let has_form = has_form
+        .iter()
+        .all(|(at, by)| separates(*at, by.as_bytes()));
+    let has_end = local.len() == 19 || separates(19, b".");
+    let read = if has_form && has_end {
+        local.parse().ok()?
+    } else {
+        return None;
+    };
+    Some((read, offset))
 }
 
 /// Seconds east of Greenwich, of `+01:00`.
-fn offset_of(text: &str) -> Option<i64> {
-    let (sign, offset) = text.split_at_checked(1)?;
-    let [hours, minutes] = numbers(offset, ':', [2, 2])?;
-    let seconds = (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)?;
-    match sign {
-        "+" => Some(seconds),
-        "-" => Some(-seconds),
+fn parse_offset(text: &str) -> Option<i64> {
+    let (hours, minutes) = text.get(1..)?.split_once(':')?;
+    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
+    let seconds = (hours < 24 && minutes < 60)
+        .then_some(i64::from(hours) * 3600 + i64::from(minutes) * 60)?;
+    match text.as_bytes().first()? {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
         _ => None,
     }
 }
 
-/// Numbers of so many digits each, between separators.
-fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
-    let mut parts = text.split(separator);
-    let mut found = [0; N];
-    for (number, digits) in found.iter_mut().zip(digits) {
-        let part = parts
-            .next()
-            .filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))?;
-        *number = part.parse().ok()?;
-    }
-    parts.next().is_none().then_some(found)
+/// Seconds since 1970 of a date and time in UTC.
+fn seconds_of(utc: DateTime) -> i64 {
+    EPOCH.duration_until(utc).as_secs()
 }
 
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7) in the years 1 to 9999; `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
-    let digits = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse::<i64>().ok())
-            .flatten()
-    };
     let words: Vec<&str> = text
         .split([' ', ',', '-'])
         .filter(|w| !w.is_empty())
@@ -211,58 +160,26 @@ pub fn parse_http_date(text: &str) -> Option<SystemTime> {
         4 => digits(year)?,
         _ => return None,
     };
-    let parts: Vec<i64> = clock.split(':').map_while(digits).collect();
-    let [h, m, s] = parts.as_slice() else {
-        return None;
-    };
-    let day = digits(day)?;
-    if !(1..=31).contains(&day)
-        || !(0..24).contains(h)
-        || !(0..60).contains(m)
-        || !(0..=60).contains(s)
-    {
-        return None;
-    }
-    in_calendar(days_since_epoch(year, month + 1, day) * 86400 + h * 3600 + m * 60 + s)
-}
-
-/// Gregorian date of a day count, by the era arithmetic of Howard Hinnant's `civil_from_days`.
-fn civil(seconds: i64) -> Civil {
-    let days = seconds.div_euclid(86400);
-    let seconds = seconds.rem_euclid(86400);
-    let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Civil {
+    let date = Date::new(
         year,
-        month: usize::try_from(month).unwrap_or(1),
-        day,
-        weekday,
-        seconds,
-    }
+        i8::try_from(month + 1).ok()?,
+        digits(day)?.try_into().ok()?,
+    )
+    .ok()?;
+    let parts: Vec<i16> = clock.split(':').map_while(digits).collect();
+    let [hour, minute, second] = parts.as_slice() else {
+        return None;
+    };
+    // A leap second counts as the one before it.
+    let second = if *second == 60 { 59 } else { *second };
+    let field = |value: i16| i8::try_from(value).ok();
+    let clock = Time::new(field(*hour)?, field(*minute)?, field(second)?, 0).ok()?;
+    in_calendar(seconds_of(date.to_datetime(clock)))
 }
 
-/// Day count of a Gregorian date, the inverse of [`civil`].
-fn days_since_epoch(year: i64, month: usize, day: i64) -> i64 {
-    let month = i64::try_from(month).unwrap_or(1);
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+fn digits(text: &str) -> Option<i16> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]

@@ -253,16 +253,18 @@ impl CentralDirectory {
 
 /// Date and time as DOS has them, in UTC; years it cannot say become the nearest it can.
 fn dos_moment(time: SystemTime) -> (u16, u16) {
-    let [year, month, day, hour, minute, second] = calendar(time);
-    if year < 1980 {
+    let moment = calendar(time);
+    if moment.year() < 1980 {
         return ((1 << 5) | 1, 0);
     }
-    let field = |value: i64, shift: u32| u16::try_from(value).unwrap_or(0) << shift;
-    let date = field((year - 1980).min(127), 9) | field(month, 5) | field(day, 0);
-    (
-        date,
-        field(hour, 11) | field(minute, 5) | field(second / 2, 0),
-    )
+    let field = |value: i16, shift: u32| u16::try_from(value).unwrap_or(0) << shift;
+    let date = field((moment.year() - 1980).min(127), 9)
+        | field(moment.month().into(), 5)
+        | field(moment.day().into(), 0);
+    let clock = field(moment.hour().into(), 11)
+        | field(moment.minute().into(), 5)
+        | field((moment.second() / 2).into(), 0);
+    (date, clock)
 }
 
 fn put16(out: &mut Vec<u8>, value: u16) {
