@@ -216,6 +216,27 @@ pub struct AccountsConfig {
     pub failures_per_network: u32,
     /// Different wrong passwords a minute on one account from one network.
     pub failures_per_account: u32,
+    /// No setting: the tests of the whole server lower it, which sign in thousands of times.
+    #[serde(skip)]
+    pub hash_cost: HashCost,
+}
+
+/// What argon2id (RFC 9106) takes to hash a password once, in one lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashCost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+}
+
+impl Default for HashCost {
+    fn default() -> Self {
+        Self {
+            memory_kib: 19 * 1024,
+            passes: 2,
+        }
+    }
 }
 
 /// `[locks]`
@@ -342,6 +363,7 @@ impl Default for AccountsConfig {
             people_search: true,
             failures_per_network: 10,
             failures_per_account: 5,
+            hash_cost: HashCost::default(),
         }
     }
 }

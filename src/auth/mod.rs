@@ -95,7 +95,7 @@ impl Auth {
     /// Reads every account into memory; `Corrupt` when a record cannot be read.
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let accounts = Accounts::open(store.clone()).await?;
-        let hasher = HashQueue::for_this_machine();
+        let hasher = HashQueue::for_this_machine(config.hash_cost);
         let door = PasswordSignIn::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
         let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = BearerSigner::open(store.clone()).await?;

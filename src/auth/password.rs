@@ -1,6 +1,7 @@
 //! Passwords: which are good enough, and argon2id at a bounded rate.
 //! Never more hashes at once than cores less one; a short queue; then `Busy`.
 
+use crate::config::HashCost;
 use crate::model::{AccountName, Error, Result};
 use argon2::password_hash::PasswordHash;
 use argon2::password_hash::rand_core::{OsRng, RngCore};
@@ -30,8 +31,6 @@ const QUEUE: usize = 32;
 /// Of these, how many may be strangers; the rest is kept for those who signed in before.
 const QUEUE_FOR_STRANGERS: usize = 24;
 
-const MEMORY_KIB: u32 = 19 * 1024;
-const PASSES: u32 = 2;
 const LANES: u32 = 1;
 const SALT_LEN: usize = 16;
 const HASH_LEN: usize = 32;
@@ -90,9 +89,9 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
 }
 
 /// A hash that no password matches and that costs as much to check as a real one.
-pub fn dummy_hash() -> Result<String> {
+pub fn dummy_hash(cost: HashCost) -> Result<String> {
     Ok(phc(
-        &current_params()?,
+        &params_of(cost)?,
         &random_bytes::<SALT_LEN>()?,
         &random_bytes::<HASH_LEN>()?,
     ))
@@ -110,6 +109,7 @@ pub enum HashPriority {
 /// The place where passwords are hashed, a few at a time.
 #[derive(Debug)]
 pub struct HashQueue {
+    cost: HashCost,
     permits: Arc<Semaphore>,
     /// How many turns there are.
     permit_count: usize,
@@ -138,13 +138,14 @@ pub struct PasswordMatch {
 
 impl HashQueue {
     /// A hasher for this machine: cores less one at a time, but one at least.
-    pub fn for_this_machine() -> Arc<Self> {
+    pub fn for_this_machine(cost: HashCost) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_permits(cores.saturating_sub(1).max(1))
+        Self::with_permits(cost, cores.saturating_sub(1).max(1))
     }
 
-    pub(super) fn with_permits(turns: usize) -> Arc<Self> {
+    pub(super) fn with_permits(cost: HashCost, turns: usize) -> Arc<Self> {
         Arc::new(Self {
+            cost,
             permits: Arc::new(Semaphore::new(turns)),
             permit_count: turns,
             waiting: AtomicUsize::new(0),
@@ -222,7 +223,7 @@ impl HashQueue {
     }
 
     fn hash(&self, password: &[u8]) -> Result<String> {
-        let params = current_params()?;
+        let params = params_of(self.cost)?;
         let salt = random_bytes::<SALT_LEN>()?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
         let hash = self.run(&argon, &normal(password), &salt)?;
@@ -244,7 +245,7 @@ impl HashQueue {
         let salt = salt
             .decode_b64(&mut buffer)
             .map_err(|_| unreadable_hash())?;
-        let today = current_params()?;
+        let today = params_of(self.cost)?;
         let is_current = algorithm == Algorithm::Argon2id
             && version == Version::V0x13
             && (params.m_cost(), params.t_cost(), params.p_cost())
@@ -309,8 +310,8 @@ fn unreadable_hash() -> Error {
     )
 }
 
-fn current_params() -> Result<Params> {
-    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_LEN)).map_err(|_| unreadable_hash())
+fn params_of(cost: HashCost) -> Result<Params> {
+    Params::new(cost.memory_kib, cost.passes, LANES, Some(HASH_LEN)).map_err(|_| unreadable_hash())
 }
 
 fn phc(params: &Params, salt: &[u8], hash: &[u8]) -> String {

@@ -91,7 +91,7 @@ impl PasswordSignIn {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let codes = AttemptLimiter::new(WRONG_CODES, WINDOW);
         let cache = CredentialCache::new()?;
-        let dummy = password::dummy_hash()?;
+        let dummy = password::dummy_hash(config.hash_cost)?;
         let flights = SingleFlight::default();
         let audit = OnceLock::new();
         let failures = FailureLog::default();

@@ -761,13 +761,13 @@ pub async fn folders_are_made_and_listed(tree: TestTree) {
 /// More names than a page holds, each once.
 pub async fn big_folders_are_listed_whole(tree: TestTree) {
     mkdir(&tree, "d").await;
-    for n in 0..1500 {
+    for n in 0..700 {
         mkdir(&tree, &format!("d/a rather long name of a folder {n:04}")).await;
     }
     let mut listing = tree.list(&path("d"), false).await.unwrap();
     let pages = pages(&mut *listing).await;
     assert!(
-        pages.len() > 1 && pages.iter().all(|page| page.len() < 1000),
+        pages.len() > 1 && pages.iter().all(|page| page.len() < 600),
         "{}",
         pages.len()
     );
@@ -779,7 +779,7 @@ pub async fn big_folders_are_listed_whole(tree: TestTree) {
     all.sort();
     assert_eq!(
         all,
-        (0..1500)
+        (0..700)
             .map(|n| format!("a rather long name of a folder {n:04}"))
             .collect::<Vec<_>>()
     );

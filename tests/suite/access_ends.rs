@@ -244,7 +244,10 @@ fn begin_upload(server: &TestServer, by: &Credential, how: &'static str) -> Unde
         _ => request,
     };
     let mut connection = server.connect();
+    let request = request.header("Expect", "100-continue");
     connection.write(request.bytes()).unwrap();
+    // It is signed in, and under way.
+    connection.read_continue();
     if how == "form" {
         connection.write(FORM.0).unwrap();
     }

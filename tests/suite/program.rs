@@ -475,7 +475,8 @@ fn health_says_whether_the_server_is_ready() {
         health(&place, address),
         (Some(0), "The server is ready.\n".to_owned())
     );
-    serving.end();
+    serving.terminate();
+    assert_eq!(serving.end(), Some(0));
     drop(serving);
     let (code, said) = health(&place, address);
     assert!(

@@ -38,7 +38,7 @@ fn weak_passwords_are_refused_with_a_sentence() {
 
 #[tokio::test]
 async fn a_hash_is_salted_phc_and_verifies_only_its_password() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     let one = any_turn(&hasher)
         .await
         .hash(secret("blue kettle"))
@@ -70,7 +70,7 @@ async fn a_hash_is_salted_phc_and_verifies_only_its_password() {
 
 #[tokio::test]
 async fn an_old_hash_is_renewed_when_it_matches_only() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     let old = old_hash(b"blue kettle");
     let wrong = any_turn(&hasher)
         .await
@@ -97,8 +97,8 @@ async fn an_old_hash_is_renewed_when_it_matches_only() {
 
 #[tokio::test]
 async fn the_dummy_hash_has_the_cost_of_a_real_one_and_never_matches() {
-    let hasher = HashQueue::with_permits(1);
-    let dummy = dummy_hash().unwrap();
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
+    let dummy = dummy_hash(HashCost::default()).unwrap();
     assert!(dummy.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
     let verdict = any_turn(&hasher)
         .await
@@ -111,7 +111,7 @@ async fn the_dummy_hash_has_the_cost_of_a_real_one_and_never_matches() {
 
 #[tokio::test]
 async fn memory_is_kept_while_somebody_waits_for_it_and_else_given_back() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     let old = old_hash(b"blue kettle");
     hasher.verify(&old, b"red kettle").unwrap();
     assert!(hasher.spare.lock().is_empty());
@@ -131,7 +131,7 @@ async fn memory_is_kept_while_somebody_waits_for_it_and_else_given_back() {
 
 #[tokio::test]
 async fn a_broken_hash_is_reported_not_matched() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     for broken in [
         "",
         "plain",
@@ -148,7 +148,7 @@ async fn a_broken_hash_is_reported_not_matched() {
 
 #[tokio::test]
 async fn the_queue_is_bounded_and_keeps_places_for_the_known() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     let held = any_turn(&hasher).await;
     let far = Instant::now() + Duration::from_secs(60);
     let join = |lane| {
@@ -182,7 +182,7 @@ async fn the_queue_is_bounded_and_keeps_places_for_the_known() {
 
 #[tokio::test]
 async fn who_waits_beyond_the_deadline_is_told_to_come_back() {
-    let hasher = HashQueue::with_permits(1);
+    let hasher = HashQueue::with_permits(HashCost::default(), 1);
     let _held = any_turn(&hasher).await;
     let outcome = hasher.acquire(HashPriority::Known, Instant::now()).await;
     assert!(matches!(outcome, Err(Error::Busy { retry_after }) if retry_after == RETRY_AFTER));

@@ -13,7 +13,7 @@ pub use wire::{Connection, Reply};
 
 use parking_lot::Mutex;
 use sarang::app::App;
-use sarang::config::{Config, Durability};
+use sarang::config::{Config, Durability, HashCost};
 use sarang::model::{AccountName, Role};
 use sarang::server::{Server, WorkerPool};
 use std::net::SocketAddr;
@@ -82,6 +82,11 @@ impl TestServer {
         config.server.shutdown_grace = 5;
         config.drive.durability = Durability::Relaxed;
         config.drive.reserve = 0;
+        // `program.rs` and `former_data.rs` hash at the real cost.
+        config.accounts.hash_cost = HashCost {
+            memory_kib: 8,
+            passes: 1,
+        };
         config.log.level = "error".into();
         config.log.requests = false;
         config

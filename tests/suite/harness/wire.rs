@@ -193,6 +193,13 @@ impl Connection {
         }
     }
 
+    /// Reads the 100 that answers `Expect: 100-continue`: the server has begun to read the body.
+    pub fn read_continue(&mut self) {
+        let line = self.read_line().unwrap();
+        assert!(line.starts_with("HTTP/1.1 100"), "{line}");
+        while !self.read_line().unwrap().is_empty() {}
+    }
+
     /// Reads up to `buffer.len()` bytes of whatever comes; 0 at the end.
     pub fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.stream.read(buffer)

@@ -10,7 +10,7 @@ use crate::storage::history::History;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-const MANY: usize = 2000;
+const MANY: usize = 600;
 
 /// A tree with so many items in its trash, every tenth of them from a folder `a`.
 async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
