@@ -117,7 +117,7 @@ impl App {
         } else {
             Setup::done()
         };
-        let homes = open_homes(&config, &store, &auth, &uploads).await?;
+        let homes = open_homes(&config, &store, &auth, (&uploads, &locks)).await?;
         let removals = Removals::open(store.clone()).await?;
         let sharing = Arc::new(open_sharing(&store).await?);
         let drives = Arc::new(drive_context(&config, &sharing, &audit, &homes));
@@ -284,7 +284,7 @@ async fn open_homes(
     config: &Config,
     store: &Arc<dyn StateStore>,
     auth: &Arc<Auth>,
-    uploads: &Arc<Uploads>,
+    (uploads, locks): (&Arc<Uploads>, &Arc<Locks>),
 ) -> Result<Arc<Homes>> {
     let known = KnownTrees::open(store.clone()).await?;
     let existing =
@@ -292,7 +292,7 @@ async fn open_homes(
     Ok(Arc::new(Homes::new(
         config,
         auth.clone(),
-        uploads.clone(),
+        (uploads.clone(), locks.clone()),
         (known, Arc::new(existing)),
     )))
 }

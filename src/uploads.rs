@@ -3,7 +3,7 @@
 
 mod record;
 
-use crate::drive::{CreatedUpload, Drive, DriveUpload, Preconditions, Publication};
+use crate::drive::{CreatedUpload, Drive, DriveUpload, Publication, RequestPreconditions};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
 use crate::state::StateStore;
 use crate::state::table::{Table, new_id};
@@ -104,16 +104,16 @@ impl ResumableUpload {
 }
 
 /// The conditions that an upload was begun with.
-fn preconditions(fresh: bool, tags: &[String], tokens: Vec<String>) -> Preconditions {
+fn preconditions(fresh: bool, tags: &[String], tokens: Vec<String>) -> RequestPreconditions {
     let expect = match (fresh, tags.is_empty()) {
         (true, _) => Expect::Absent,
         (false, true) => Expect::Any,
         (false, false) => Expect::Etag(tags.to_vec()),
     };
-    Preconditions {
+    RequestPreconditions {
         expect,
         lock_tokens: tokens,
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     }
 }
 

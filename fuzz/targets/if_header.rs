@@ -4,11 +4,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
-use sarang::drive::preconditions::{IfList, ResourceTag, StateMatch};
+use sarang::drive::preconditions::ResourceTag;
 use sarang::http::dav::{headers, tokens};
 use sarang::http::owncloud;
 use sarang::model::time::{from_unix_seconds, http_date};
-use sarang::storage::Expect;
+use sarang::storage::{Expect, IfList, StateMatch};
 use sarang_fuzz::{ORIGIN, address, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(again.expect, preconditions.expect);
 });
 
-fn check_list(list: &IfList) {
+fn check_list(list: &IfList<ResourceTag>) {
     assert!(!list.conditions.is_empty());
     if let ResourceTag::Path(path) = &list.resource {
         check_path(path);
@@ -55,7 +55,7 @@ fn check_list(list: &IfList) {
 }
 
 /// The headers that say the same.
-fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
+fn written(lists: &[IfList<ResourceTag>], expect: &Expect) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut set = |name, value: &str| {
         headers.insert(
@@ -84,7 +84,7 @@ fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
     headers
 }
 
-fn written_list(list: &IfList) -> String {
+fn written_list(list: &IfList<ResourceTag>) -> String {
     let mut text = match &list.resource {
         ResourceTag::Request => String::new(),
         ResourceTag::Elsewhere => "<http://elsewhere.example/>".to_owned(),

@@ -2,7 +2,7 @@
 
 use super::Administrator;
 use crate::audit::{AuditKind, Reporter};
-use crate::drive::{Drive, Preconditions, RewindAction, RewindRequest, RewindSummary};
+use crate::drive::{Drive, RequestPreconditions, RewindAction, RewindRequest, RewindSummary};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
 use crate::storage::history::{TrashedItem, Version};
 use serde::{Deserialize, Serialize};
@@ -247,7 +247,7 @@ impl Administrator {
             HistoryRequest::Revert { path, id } => {
                 let path = VPath::parse(&path)?;
                 drive
-                    .restore_version(&path, &id, Preconditions::default())
+                    .restore_version(&path, &id, RequestPreconditions::default())
                     .await
                     .map(|()| path)
             }

@@ -2,8 +2,8 @@
 
 use crate::app::App;
 use crate::auth::AccountView;
-use crate::drive::locks::Lock;
 use crate::model::{AccountName, Result, Role, time};
+use crate::storage::Lock;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::Ordering;
 use std::time::Instant;

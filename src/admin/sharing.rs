@@ -15,7 +15,7 @@ impl Administrator {
             .await;
         self.app
             .sharing
-            .release_lost(&self.app.locks, &*ended?)
+            .release_lost(&*self.app.locks, &*ended?)
             .await
     }
 

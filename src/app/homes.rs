@@ -15,6 +15,7 @@ use super::blocking;
 use crate::audit::AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::drive::locks::Locks;
 use crate::drive::named_tree::NamedTree;
 use crate::model::{AccountName, Error, Result};
 use crate::state::{Batch, CommitHook};
@@ -89,11 +90,11 @@ impl Homes {
     pub(super) fn new(
         config: &Config,
         auth: Arc<Auth>,
-        uploads: Arc<Uploads>,
+        beside: (Arc<Uploads>, Arc<Locks>),
         made: (KnownTrees, Arc<ExistingFolders>),
     ) -> Self {
         Self {
-            opener: Arc::new(Opener::new(config, auth, uploads, made)),
+            opener: Arc::new(Opener::new(config, auth, beside, made)),
             trees: Trees::new(config.storage.open_homes),
         }
     }

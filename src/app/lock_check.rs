@@ -3,12 +3,12 @@
 
 use super::App;
 use crate::auth::Auth;
-use crate::drive::locks::{HolderCheck, LockHolder};
-use crate::drive::resource_id::ResourceId;
+use crate::drive::locks::HolderCheck;
 use crate::links::Links;
 use crate::model::{AccountName, Rights, Via};
 use crate::sharing::Sharing;
 use crate::sharing::shares::Share;
+use crate::storage::{LockHolder, ResourceId};
 use std::sync::Arc;
 
 /// All that a right to change something rests on.

@@ -7,11 +7,11 @@ use super::mass_change::{ChangeCounts, DeletedItem};
 use super::mounts::{Mount, MountLookup};
 use super::resolve::Resolved;
 use super::resolved_path::ResolvedPath;
-use super::resolved_preconditions::{self, LockScope, ResolvedPreconditions};
-use super::{Copying, Drive, Preconditions, present};
+use super::resolved_preconditions::{self, ResolvedPreconditions};
+use super::{Copying, Drive, RequestPreconditions, present};
 use crate::model::{Error, RelPath, Result, Rights, VPath};
-use crate::storage::{CopyDepth, FileId, PropChange, WriteOptions};
-use shares::{EndedShares, has_twin};
+use crate::storage::{CopyDepth, Deleted, FileId, LockScope, PropChange, WriteOptions};
+use shares::has_twin;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ impl Drive {
         path: &VPath,
         changes: Vec<PropChange>,
         modified: Option<SystemTime>,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
@@ -42,10 +42,11 @@ impl Drive {
             .tree
             .set_props(&place.path, changes, commit)
             .await
+            .map(drop)
     }
 
     /// Makes a folder.
-    pub async fn mkdir(&self, path: &VPath, preconditions: Preconditions) -> Result<()> {
+    pub async fn mkdir(&self, path: &VPath, preconditions: RequestPreconditions) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
             .write_options(
@@ -54,13 +55,13 @@ impl Drive {
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
-        place.root.tree.mkdir(&place.path, commit).await
+        place.root.tree.mkdir(&place.path, commit).await.map(drop)
     }
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
-    pub async fn delete(&self, path: &VPath, preconditions: Preconditions) -> Result<()> {
+    pub async fn delete(&self, path: &VPath, preconditions: RequestPreconditions) -> Result<()> {
         if let Some(mount) = self.mount_at(path).await? {
-            return mount.leave(&self.locks).await;
+            return mount.leave(&*self.locks).await;
         }
         let place = self.resolve_authorized(path, Access::Change).await?;
         refuse_root(&place)?;
@@ -73,7 +74,7 @@ impl Drive {
     pub(super) async fn delete_at(
         &self,
         place: &ResolvedPath<'_>,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<DeletedItem> {
         let resolved = self
             .resolve_preconditions_for(
@@ -92,20 +93,19 @@ impl Drive {
         place: &ResolvedPath<'_>,
         resolved: ResolvedPreconditions,
     ) -> Result<DeletedItem> {
-        let resolved = Arc::new(resolved);
         let is_twin = has_twin(place).await?;
-        let outcome = place
+        let Deleted { id, changed } = place
             .root
             .tree
-            .delete(&place.path, resolved.write_options())
-            .await;
-        self.locks.release_gone(resolved.ended_locks()).await;
-        if outcome.is_ok() && !is_twin {
+            .delete(&place.path, resolved.write_options(self))
+            .await?;
+        self.end_locks(&changed.ended).await;
+        if !is_twin {
             self.revoke_shares(&place.resource_id()).await;
         }
-        outcome.map(|id| DeletedItem {
+        Ok(DeletedItem {
             id,
-            folder: resolved.met_folder_at_target(),
+            folder: changed.met.is_some_and(|met| met.folder),
         })
     }
 
@@ -116,7 +116,7 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         overwrite: bool,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
             return self.rename_mount(&mount, to).await;
@@ -150,7 +150,7 @@ impl Drive {
         source: &ResolvedPath<'_>,
         target: &ResolvedPath<'_>,
         overwrite: bool,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<bool> {
         let scopes = resolved_preconditions::scopes_to_delete(source)
             .into_iter()
@@ -161,26 +161,18 @@ impl Drive {
             .await?
             .with_access_at(source, Access::Change);
         let is_twin = has_twin(source).await? || has_twin(target).await?;
-        let (resolved, followers) = if is_twin {
-            (Arc::new(resolved), EndedShares::default())
-        } else {
-            self.with_shares(resolved, source.resource_id(), target.resource_id())
-        };
         let commit = WriteOptions {
             overwrite,
-            ..resolved.write_options()
+            ..resolved.write_options(self)
         };
-        let outcome = source
-            .root
-            .tree
-            .rename(&source.path, &target.path, commit)
-            .await;
-        self.locks.release_gone(resolved.ended_locks()).await;
-        if outcome.is_ok() {
-            self.save_moved_shares(&target.resource_id(), &followers)
-                .await;
-        }
-        outcome
+        let changed = if is_twin {
+            let tree = &source.root.tree;
+            tree.rename(&source.path, &target.path, commit).await?
+        } else {
+            self.move_with_shares(source, target, commit).await?
+        };
+        self.end_locks(&changed.ended).await;
+        Ok(changed.created())
     }
 
     /// Copies `from` to `to`, within the quota. Returns whether nothing stood at `to` before.
@@ -189,7 +181,7 @@ impl Drive {
         from: &VPath,
         to: &VPath,
         copying: Copying,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
         let (source, target) = self.authorized_pair(from, to, Access::Read).await?;
@@ -224,21 +216,20 @@ impl Drive {
                 resolved_preconditions::scopes_to_replace(&target),
             )
             .await?;
-        let resolved = Arc::new(resolved.with_access_at(&source, Access::Read));
         let commit = WriteOptions {
             overwrite,
             limit: target.quota,
-            ..resolved.write_options()
+            ..resolved
+                .with_access_at(&source, Access::Read)
+                .write_options(self)
         };
-        let outcome = source
+        let changed = source
             .root
             .tree
             .copy(&source.path, &target.path, reach, commit)
-            .await;
-        if replaces && !matches!(outcome, Ok(true)) {
-            self.locks.release_gone(resolved.ended_locks()).await;
-        }
-        if replaces && matches!(outcome, Ok(false)) {
+            .await?;
+        self.end_locks(&changed.ended).await;
+        if replaces && !changed.created() {
             let counts = ChangeCounts {
                 overwritten: 1,
                 removed: 0,
@@ -246,7 +237,18 @@ impl Drive {
             self.count_mass_change(&target.root, counts, None);
             self.revoke_shares(&target.resource_id()).await;
         }
-        outcome
+        Ok(changed.created())
+    }
+
+    /// Makes it durable that locks have ended with what they stood on. That has happened, so that a record that cannot be deleted is no
+    /// failure of it: the lock may come back at the next start, for the rest of its time.
+    pub(super) async fn end_locks(&self, tokens: &[String]) {
+        if tokens.is_empty() {
+            return;
+        }
+        if let Err(error) = self.locks.end(tokens).await {
+            tracing::warn!(%error, "locks have ended, and their records stay");
+        }
     }
 
     /// Both ends of a move or copy that needs `access` at its source. One within the other is refused before anything is touched.

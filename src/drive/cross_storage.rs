@@ -8,13 +8,12 @@ use super::access::Access;
 use super::mass_change::{ChangeCounts, DeletedItem};
 use super::named_tree::NamedTree;
 use super::resolved_path::ResolvedPath;
-use super::resolved_preconditions::{self, ResolvedPreconditions};
-use super::{Copying, Drive, Preconditions, present};
+use super::{Copying, Drive, RequestPreconditions, present, resolved_preconditions};
 use crate::model::{RelPath, Result};
-use crate::storage::{CopyDepth, Expect, WriteOptions};
+use crate::storage::{Changed, CopyDepth, Expect, WriteOptions};
 use moved::CopiedEntries;
 use parking_lot::Mutex;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// One copy under way.
 struct CrossStorageCopy<'a> {
@@ -25,18 +24,32 @@ struct CrossStorageCopy<'a> {
     staging_path: OnceLock<RelPath>,
     /// A change without conditions, within the quota of whoever pays, for what nobody sees yet.
     unconditional: WriteOptions,
-    /// Asked before each step whether both ends may still be used.
-    preconditions: &'a Arc<ResolvedPreconditions>,
+    /// The change of the target; its access, which is asked before each step, is that at both ends.
+    options: &'a WriteOptions,
     /// What a move has copied so far.
     copied: Mutex<Option<CopiedEntries>>,
 }
 
 /// What has become of it.
+#[derive(Default)]
 pub(super) struct CrossStorageOutcome {
     /// Whether nothing stood at the target before.
     pub created: bool,
-    /// What the source of a move is called in the trash.
-    id: Option<String>,
+    /// The tokens of the locks that have ended, of a move those at its source, too.
+    ended: Vec<String>,
+    /// What has become of the source of a move.
+    deleted: Option<DeletedItem>,
+}
+
+/// Of a copy.
+impl From<Changed> for CrossStorageOutcome {
+    fn from(changed: Changed) -> Self {
+        Self {
+            created: changed.created(),
+            ended: changed.ended,
+            deleted: None,
+        }
+    }
 }
 
 impl Drive {
@@ -46,40 +59,31 @@ impl Drive {
         source: &ResolvedPath<'_>,
         target: &ResolvedPath<'_>,
         overwrite: bool,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<bool> {
-        let resolved = Arc::new(
-            self.resolve_preconditions_for(
-                source,
+        let leave = self
+            .write_options(
                 source,
                 preconditions.clone(),
                 resolved_preconditions::scopes_to_delete(source),
             )
-            .await?,
-        );
-        self.check_early(source, &resolved.write_options()).await?;
+            .await?;
+        self.check_early(source, &leave).await?;
         let copying = Copying {
             reach: CopyDepth::Infinity,
             overwrite,
         };
         let carried = self
             .copy_across(
-                (source, Access::Change, Some(resolved.write_options())),
+                (source, Access::Change, Some(leave)),
                 target,
                 copying,
                 preconditions,
             )
             .await?;
-        self.locks.release_gone(resolved.ended_locks()).await;
         self.revoke_shares(&source.resource_id()).await;
-        if let Some(id) = carried.id {
-            self.count_deleted(
-                &source.root,
-                DeletedItem {
-                    id,
-                    folder: resolved.met_folder_at_target(),
-                },
-            );
+        if let Some(deleted) = carried.deleted {
+            self.count_deleted(&source.root, deleted);
         }
         Ok(carried.created)
     }
@@ -90,9 +94,9 @@ impl Drive {
         (source, access, leave): (&ResolvedPath<'_>, Access, Option<WriteOptions>),
         target: &ResolvedPath<'_>,
         copying: Copying,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<CrossStorageOutcome> {
-        let resolved = self
+        let options = self
             .check_copy_across((source, access), target, copying, preconditions)
             .await?;
         let node = source.root.tree.stat(&source.path).await?;
@@ -118,30 +122,27 @@ impl Drive {
             target: &target.path,
             staging_path: aside,
             unconditional: free,
-            preconditions: &resolved,
+            options: &options,
             copied,
         };
         if copying.reach.keeps_target(&node, there.as_ref()) {
             let commit = WriteOptions {
                 limit,
-                ..resolved.write_options()
+                ..options.clone()
             };
             copy.props(&source.path, &target.path, commit).await?;
-            return Ok(CrossStorageOutcome {
-                created: false,
-                id: None,
-            });
+            return Ok(CrossStorageOutcome::default());
         }
         let carried = if node.folder || !free_before || leave.is_some() {
             copy.build_staged((source, leave), target, &node, copying)
                 .await?
         } else {
-            let created = copy
-                .file(&source.path, &target.path, &node, resolved.write_options())
+            let changed = copy
+                .file(&source.path, &target.path, &node, options.clone())
                 .await?;
-            CrossStorageOutcome { created, id: None }
+            CrossStorageOutcome::from(changed)
         };
-        self.locks.release_gone(resolved.ended_locks()).await;
+        self.end_locks(&carried.ended).await;
         let created = carried.created && free_before;
         if !created {
             self.end_replaced(target).await;
@@ -168,27 +169,26 @@ impl Drive {
         (source, access): (&ResolvedPath<'_>, Access),
         target: &ResolvedPath<'_>,
         copying: Copying,
-        preconditions: Preconditions,
-    ) -> Result<Arc<ResolvedPreconditions>> {
+        preconditions: RequestPreconditions,
+    ) -> Result<WriteOptions> {
         let tokens = preconditions
             .submitted_tokens()
             .map(str::to_owned)
             .collect();
-        let early = Arc::new(
-            self.resolve_preconditions_for(source, target, preconditions, Vec::new())
-                .await?
-                .with_access_at(source, access),
-        );
-        self.check_early(source, &early.write_options()).await?;
+        let early = self
+            .resolve_preconditions_for(source, target, preconditions, Vec::new())
+            .await?
+            .with_access_at(source, access);
+        self.check_early(source, &early.write_options(self)).await?;
         let expect = if copying.overwrite {
             Expect::Any
         } else {
             Expect::Absent
         };
-        let preconditions = Preconditions {
+        let preconditions = RequestPreconditions {
             expect,
             lock_tokens: tokens,
-            ..Preconditions::default()
+            ..RequestPreconditions::default()
         };
         let resolved = self
             .resolve_preconditions_for(
@@ -198,8 +198,8 @@ impl Drive {
                 resolved_preconditions::scopes_to_replace(target),
             )
             .await?;
-        let resolved = Arc::new(resolved.with_access_at(source, access));
-        self.check_early(target, &resolved.write_options()).await?;
-        Ok(resolved)
+        let options = resolved.with_access_at(source, access).write_options(self);
+        self.check_early(target, &options).await?;
+        Ok(options)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::resolved_path::ResolvedPath;
 use super::upload::{DriveUpload, UploadOptions};
-use super::{Drive, Preconditions, resolved_preconditions};
+use super::{Drive, RequestPreconditions, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, before_extension};
 use crate::storage::{Expect, InitialContent, SpaceRequest, WriteOptions};
 use std::borrow::Cow;
@@ -18,13 +18,13 @@ impl Drive {
         &self,
         place: &ResolvedPath<'_>,
         announced: UploadOptions,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<DriveUpload> {
         // As far as whoever asks can see, nothing is there.
         if matches!(preconditions.expect, Expect::Exists | Expect::Etag(_)) {
             return Err(Error::PreconditionFailed);
         }
-        let preconditions = Preconditions {
+        let preconditions = RequestPreconditions {
             expect: Expect::Absent,
             ..preconditions
         };
@@ -46,8 +46,8 @@ impl Drive {
                 path: Cow::Owned(path),
                 ..place.clone()
             };
-            let resolved = self
-                .resolve_preconditions(
+            let commit = self
+                .write_options(
                     &way,
                     preconditions.clone(),
                     resolved_preconditions::scopes_to_create(&way),
@@ -57,25 +57,26 @@ impl Drive {
                 len: announced.len,
                 modified: announced.modified,
                 limit: place.quota,
-                ..resolved.write_options()
+                ..commit
             };
-            ways.push((way, resolved, commit));
+            ways.push((way, commit));
         }
-        let Some((fresh, resolved, commit)) = ways.last() else {
+        let Some((fresh, commit)) = ways.last() else {
             return Err(Error::NotFound);
         };
         self.check_early(fresh, commit).await?;
         let upload = tree
             .begin_upload(&fresh.path, InitialContent::Empty, room)
             .await?;
-        let resolved = resolved.clone();
         let commit = commit.clone();
         let ways = ways
             .into_iter()
-            .map(|(way, _, commit)| (way.path.into_owned(), commit))
+            .map(|(way, commit)| (way.path.into_owned(), commit))
             .collect();
-        Ok(DriveUpload::new(upload, commit, resolved, self.clone())
-            .with_alternatives(ways, announced.checksum))
+        Ok(
+            DriveUpload::new(upload, commit, place.root.clone(), self.clone())
+                .with_alternatives(ways, announced.checksum),
+        )
     }
 }
 

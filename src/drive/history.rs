@@ -4,7 +4,7 @@ use super::access::Access;
 use super::named_tree::NamedTree;
 use super::resolved_path::ResolvedPath;
 use super::revocable::ReadAccess;
-use super::{Drive, Preconditions, resolved_preconditions};
+use super::{Drive, RequestPreconditions, resolved_preconditions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use crate::storage::history::{TrashedItem, Version};
 use crate::storage::{Reader, WriteOptions};
@@ -129,7 +129,7 @@ impl Drive {
         let commit = self
             .write_options(
                 &place,
-                Preconditions::default(),
+                RequestPreconditions::default(),
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -145,6 +145,7 @@ impl Drive {
                 },
             )
             .await
+            .map(drop)
     }
 
     /// Deletes all that lies in the trash now for good; returns how many items that were.
@@ -198,7 +199,7 @@ impl Drive {
         &self,
         path: &VPath,
         id: &str,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<()> {
         self.restore_version_at(
             &self.resolve_authorized(path, Access::Change).await?,
@@ -213,10 +214,10 @@ impl Drive {
         &self,
         place: &ResolvedPath<'_>,
         id: &str,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<()> {
-        let resolved = self
-            .resolve_preconditions(
+        let commit = self
+            .write_options(
                 place,
                 preconditions,
                 resolved_preconditions::scopes_to_create(place),
@@ -224,7 +225,7 @@ impl Drive {
             .await?;
         let commit = WriteOptions {
             limit: place.quota,
-            ..resolved.write_options()
+            ..commit
         };
         place
             .root
@@ -292,7 +293,7 @@ impl Drive {
             if self.find(&way).await?.is_some() {
                 continue;
             }
-            match self.mkdir(&way, Preconditions::default()).await {
+            match self.mkdir(&way, RequestPreconditions::default()).await {
                 Ok(()) | Err(Error::Exists) => {}
                 Err(error) => return Err(error),
             }

@@ -2,13 +2,16 @@
 
 use super::Drive;
 use super::access::Access;
-use super::locks::{Lock, LockHolder, LockRequest};
-use super::preconditions::Preconditions;
+use super::preconditions::RequestPreconditions;
 use super::resolve::Resolved;
 use super::resolved_path::{ResolvedPath, authorize};
-use super::resolved_preconditions;
+use super::resolved_preconditions::scopes_to_create;
 use crate::model::{Error, Result, VPath, Via};
-use crate::storage::{Expect, InitialContent, SpaceRequest, WriteOptions};
+use crate::storage::{
+    Expect, InitialContent, Lock, LockHolder, LockRequest, LockScope, SpaceRequest, WriteOptions,
+    without_holder,
+};
+use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
 /// A lock as one identity may see it.
@@ -36,7 +39,7 @@ impl Drive {
         &self,
         path: &VPath,
         request: LockRequest,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<LockView> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let conditions = if preconditions.is_empty() {
@@ -55,12 +58,12 @@ impl Drive {
             .grant(place.resource_id(), &self.holder(), request)
             .await;
         let lock = if self.hides_lock_holders() {
-            granted.map_err(resolved_preconditions::without_holder)
+            granted.map_err(without_holder)
         } else {
             granted
         }?;
         if let Err(unmet) = self.recheck_granted(&place, conditions.as_ref()).await {
-            self.locks.release_gone(vec![lock.token.clone()]).await;
+            self.end_locks(std::slice::from_ref(&lock.token)).await;
             return Err(unmet);
         }
         Ok(self.granted_view(&lock, path, &place))
@@ -72,7 +75,6 @@ impl Drive {
         place: &ResolvedPath<'_>,
         conditions: Option<&WriteOptions>,
     ) -> Result<()> {
-        place.root.pending_changes.wait().await?;
         match conditions {
             Some(conditions) => self.check_early(place, conditions).await,
             None => self.read_access(place.mount.clone()).check(),
@@ -85,14 +87,12 @@ impl Drive {
         &self,
         path: &VPath,
         lock: &LockView,
-        submitted: &Preconditions,
+        submitted: &RequestPreconditions,
     ) -> Result<()> {
         let made = self.make_locked(path, lock, submitted).await;
         if made.is_err() && self.check().is_err() {
             // Nobody is left who could end it.
-            self.locks
-                .release_gone(lock.token.iter().cloned().collect())
-                .await;
+            self.end_locks(lock.token.as_slice()).await;
         }
         made
     }
@@ -101,7 +101,7 @@ impl Drive {
         &self,
         path: &VPath,
         lock: &LockView,
-        submitted: &Preconditions,
+        submitted: &RequestPreconditions,
     ) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let tokens = submitted
@@ -109,17 +109,13 @@ impl Drive {
             .map(str::to_owned)
             .chain(lock.token.clone())
             .collect();
-        let preconditions = Preconditions {
+        let preconditions = RequestPreconditions {
             expect: Expect::Absent,
             lock_tokens: tokens,
-            ..Preconditions::default()
+            ..RequestPreconditions::default()
         };
         let commit = self
-            .write_options(
-                &place,
-                preconditions,
-                resolved_preconditions::scopes_to_create(&place),
-            )
+            .write_options(&place, preconditions, scopes_to_create(&place))
             .await?;
         let upload = place
             .root
@@ -137,7 +133,7 @@ impl Drive {
     pub async fn check_preconditions(
         &self,
         path: &VPath,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<()> {
         let place = self.resolve_authorized(path, Access::Change).await?;
         let commit = self
@@ -169,27 +165,64 @@ impl Drive {
             .await
     }
 
-    /// The locks that cover a path, as this identity may see them. Cheap: memory only.
-    pub fn locks_on(&self, path: &VPath) -> Vec<LockView> {
-        let Ok(Resolved::Storage(place)) = self.resolve_cached(path) else {
-            return Vec::new();
-        };
-        if authorize(&place, Access::Read).is_err() {
-            return Vec::new();
-        }
-        let locks = self
-            .locks
-            .read_guard()
-            .on(&place.resource_id(), Instant::now());
-        locks
-            .iter()
-            .map(|lock| self.view(lock, path, &place))
-            .collect()
+    /// The locks that cover a path, as this identity may see them.
+    pub async fn locks_on(&self, path: &VPath) -> Result<Vec<LockView>> {
+        let mut views = self.lock_views(&[Some(path.clone())]).await?;
+        Ok(views.pop().unwrap_or_default())
     }
 
-    /// Whether no lock exists anywhere near a folder: its listing need not ask for each entry.
-    pub fn has_no_locks(&self, folder: &VPath) -> bool {
-        matches!(self.resolve_cached(folder), Ok(Resolved::Storage(place)) if self.locks.read_guard().none_in(&place.root.id))
+    /// The locks that cover each of these members of a folder, by one look at all of them.
+    pub async fn locks_on_members(
+        &self,
+        folder: &VPath,
+        names: &[String],
+    ) -> Result<Vec<Vec<LockView>>> {
+        let paths: Vec<_> = names.iter().map(|name| folder.join(name).ok()).collect();
+        self.lock_views(&paths).await
+    }
+
+    /// The locks that cover each of these paths. Where they lead is asked of memory only.
+    async fn lock_views(&self, paths: &[Option<VPath>]) -> Result<Vec<Vec<LockView>>> {
+        let visible = |path| match self.resolve_cached(path) {
+            Ok(Resolved::Storage(place)) if authorize(&place, Access::Read).is_ok() => {
+                Some((path, place))
+            }
+            _ => None,
+        };
+        let places: Vec<_> = paths
+            .iter()
+            .map(|path| path.as_ref().and_then(visible))
+            .collect();
+        let named: Vec<_> = places
+            .iter()
+            .flatten()
+            .map(|(_, place)| place.resource_id())
+            .collect();
+        let seen = self.locks.look(&[], &named).await?;
+        let view_all = |on: &Option<(&VPath, ResolvedPath<'_>)>| {
+            let Some((path, place)) = on.as_ref().filter(|_| !seen.is_empty()) else {
+                return Vec::new();
+            };
+            let mut locks: Vec<_> = seen.covering(&place.resource_id()).collect();
+            // Inner ones first.
+            locks.sort_by_key(|lock| Reverse(lock.resource.path.as_str().len()));
+            locks
+                .into_iter()
+                .map(|lock| self.view(lock, path, place))
+                .collect()
+        };
+        Ok(places.iter().map(view_all).collect())
+    }
+
+    /// Whether no lock stands on a folder or on anything below it: its listing need not ask for each entry.
+    pub async fn has_no_locks(&self, folder: &VPath) -> Result<bool> {
+        let Ok(Resolved::Storage(place)) = self.resolve_cached(folder) else {
+            return Ok(false);
+        };
+        let resource = place.resource_id();
+        let scopes = [LockScope::Subtree(resource.clone())];
+        let seen = self.locks.look(&scopes, &[resource]).await?;
+        Ok(seen.is_empty())
     }
 
     /// Who its locks are taken, and used, as.

@@ -2,6 +2,7 @@
 //! Every change is checked twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
 mod access;
+mod change_access;
 mod changes;
 mod checksum;
 pub mod context;
@@ -15,12 +16,10 @@ pub mod mass_change;
 mod mounts;
 pub mod named_tree;
 mod pages;
-mod pending_changes;
 pub mod preconditions;
 mod resolve;
 mod resolved_path;
 mod resolved_preconditions;
-pub mod resource_id;
 mod resumable_upload;
 pub mod revocable;
 mod rewind;
@@ -30,15 +29,16 @@ mod upload;
 
 use crate::model::{Error, Identity, Result, VPath};
 use crate::sharing::shares::Share;
-use crate::storage::{CopyDepth, DeadProp, DirEntry, FileId, Listing, Node, Reader, Usage};
+use crate::storage::{
+    CopyDepth, DeadProp, DirEntry, FileId, Listing, LockStore, Node, Reader, Usage,
+};
 use access::Access;
 pub use checksum::Checksum;
 use context::DriveContext;
 pub use locking::LockView;
-use locks::Locks;
 use mounts::{ExtendedListing, FixedListing, Mount, MountLookup, Mounts};
 use named_tree::NamedTree;
-pub use preconditions::Preconditions;
+pub use preconditions::RequestPreconditions;
 use resolve::Resolved;
 use resolved_path::{ResolvedPath, authorize};
 pub use resumable_upload::{CreatedUpload, Publication};
@@ -56,7 +56,7 @@ const FOREIGN_DISK_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Drive {
     identity: Arc<Identity>,
     home: Arc<NamedTree>,
-    locks: Arc<Locks>,
+    locks: Arc<dyn LockStore>,
     context: Option<Arc<DriveContext>>,
     mounts: Option<Arc<Mounts>>,
     single_file: bool,
@@ -82,7 +82,7 @@ pub struct Copying {
 
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
-    pub fn new(identity: Arc<Identity>, home: Arc<NamedTree>, locks: Arc<Locks>) -> Self {
+    pub fn new(identity: Arc<Identity>, home: Arc<NamedTree>, locks: Arc<dyn LockStore>) -> Self {
         Self {
             identity,
             home,

@@ -1,9 +1,8 @@
 //! A tree under the name that records know it by.
 
-use super::pending_changes::PendingChanges;
 use crate::storage::Tree;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Mutex;
 
 /// A tree and the name that records know it by (`home/ana`).
 #[derive(Debug)]
@@ -12,9 +11,8 @@ pub struct NamedTree {
     pub id: Arc<str>,
     /// Its files.
     pub tree: Arc<dyn Tree>,
-    closed: AtomicBool,
-    /// The changes that are checked and not over.
-    pub(super) pending_changes: PendingChanges,
+    /// Held by a move until the shares in the tree have followed it.
+    pub(super) moving: Mutex<()>,
 }
 
 impl NamedTree {
@@ -23,18 +21,17 @@ impl NamedTree {
         Self {
             id,
             tree,
-            closed: AtomicBool::new(false),
-            pending_changes: PendingChanges::default(),
+            moving: Mutex::default(),
         }
     }
 
     /// Lets nothing change any more, neither by requests that are under way nor by drives that are still held.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.tree.refuse_changes();
     }
 
     /// Whether nothing may change any more.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.tree.refuses_changes()
     }
 }

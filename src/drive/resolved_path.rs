@@ -3,8 +3,8 @@
 use super::access::{Access, VIEW_ONLY};
 use super::mounts::Mount;
 use super::named_tree::NamedTree;
-use super::resource_id::ResourceId;
 use crate::model::{Error, RelPath, Result, Rights};
+use crate::storage::ResourceId;
 use std::borrow::Cow;
 use std::sync::Arc;
 

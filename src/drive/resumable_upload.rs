@@ -2,7 +2,7 @@
 
 use super::access::Access;
 use super::upload::{DriveUpload, upload_preconditions};
-use super::{Drive, Preconditions, resolved_preconditions};
+use super::{Drive, RequestPreconditions, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, VPath};
 use crate::storage::{InitialContent, SpaceRequest, SpaceReservation, WriteOptions};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct Publication {
     /// The modification time to set instead of now.
     pub modified: Option<SystemTime>,
     /// Under which conditions.
-    pub preconditions: Preconditions,
+    pub preconditions: RequestPreconditions,
 }
 
 impl Drive {
@@ -39,7 +39,7 @@ impl Drive {
         id: &str,
         path: &VPath,
         len: u64,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<CreatedUpload> {
         let place = self.resolve_authorized(path, Access::Create).await?;
         let preconditions = upload_preconditions(&place, preconditions).await?;
@@ -93,8 +93,8 @@ impl Drive {
             return Err(Error::NotFound);
         }
         let preconditions = upload_preconditions(&place, publication.preconditions).await?;
-        let resolved = self
-            .resolve_preconditions(
+        let commit = self
+            .write_options(
                 &place,
                 preconditions,
                 resolved_preconditions::scopes_to_create(&place),
@@ -108,8 +108,8 @@ impl Drive {
         let commit = WriteOptions {
             modified: publication.modified,
             limit: place.quota,
-            ..resolved.write_options()
+            ..commit
         };
-        Ok(DriveUpload::new(upload, commit, resolved, self.clone()))
+        Ok(DriveUpload::new(upload, commit, place.root, self.clone()))
     }
 }

@@ -5,11 +5,10 @@ mod actions;
 
 use super::access::Access;
 use super::resolved_path::ResolvedPath;
-use super::resolved_preconditions::{self, LockScope};
-use super::{Drive, Preconditions, present};
+use super::{Drive, RequestPreconditions, resolved_preconditions};
 use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use crate::storage::history::{RewindPlan, RewindSource, RewindStep};
-use crate::storage::{InitialContent, SpaceRequest, WriteOptions};
+use crate::storage::{InitialContent, LockScope, SpaceRequest, WriteOptions};
 use actions::list_actions;
 pub use actions::{RewindAction, RewoundPath};
 use std::borrow::Cow;
@@ -105,13 +104,11 @@ impl Drive {
             let commit = self
                 .write_options(
                     place,
-                    Preconditions::default(),
+                    RequestPreconditions::default(),
                     lock_scopes_of(place, &steps),
                 )
                 .await?;
-            commit
-                .preconditions
-                .check_and_apply(present(place).await?.as_ref(), &mut || Ok(()))?;
+            self.check_early(place, &commit).await?;
         }
         let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else {
             return Ok(());
@@ -165,10 +162,10 @@ impl Drive {
         way: &StepOptions<'_>,
         discarded: &mut DeletedItems,
     ) -> Result<()> {
-        let later = || Preconditions {
+        let later = || RequestPreconditions {
             is_synced_later: way.is_synced_later,
             fits: true,
-            ..Preconditions::default()
+            ..RequestPreconditions::default()
         };
         match step {
             RewindStep::Discard { path } => {
@@ -203,10 +200,10 @@ impl Drive {
                         resolved_preconditions::scopes_to_create(&place),
                     )
                     .await?;
-                place.root.tree.mkdir(&place.path, commit).await
+                place.root.tree.mkdir(&place.path, commit).await.map(drop)
             }
             RewindStep::Revert { path, version } => {
-                self.restore_version_at(&at(place, path), version, Preconditions::default())
+                self.restore_version_at(&at(place, path), version, RequestPreconditions::default())
                     .await
             }
             RewindStep::Blank { path } => self.blank(&at(place, path)).await,
@@ -237,7 +234,7 @@ impl Drive {
         let commit = self
             .write_options(
                 &to,
-                Preconditions::default(),
+                RequestPreconditions::default(),
                 resolved_preconditions::scopes_to_create(&to),
             )
             .await?;
@@ -246,14 +243,17 @@ impl Drive {
             skip_depth_check: true,
             ..commit
         };
-        to.root.tree.restore_part(id, inner, &to.path, commit).await
+        let tree = &to.root.tree;
+        tree.restore_part(id, inner, &to.path, commit)
+            .await
+            .map(drop)
     }
 
     async fn blank(&self, place: &ResolvedPath<'_>) -> Result<()> {
-        let resolved = self
-            .resolve_preconditions(
+        let commit = self
+            .write_options(
                 place,
-                Preconditions::default(),
+                RequestPreconditions::default(),
                 resolved_preconditions::scopes_to_create(place),
             )
             .await?;
@@ -262,7 +262,7 @@ impl Drive {
             .tree
             .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await?;
-        upload.commit(resolved.write_options()).await.map(drop)
+        upload.commit(commit).await.map(drop)
     }
 }
 

@@ -5,17 +5,19 @@ use crate::audit::Audit;
 use crate::config::{HistoryConfig, LocksConfig};
 use crate::drive::access::intersect_rights;
 use crate::drive::context::{DriveContext, MountFolderNames, TreeProvider};
-use crate::drive::locks::LockRequest;
+use crate::drive::locks::Locks;
 use crate::drive::mass_change::MassChangeDetector;
-use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
+use crate::drive::preconditions::ResourceTag;
 use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
 use crate::sharing::Sharing;
 use crate::sharing::groups::{Grantee, GroupName, Groups};
 use crate::sharing::shares::{NewShare, Share, Shares};
 use crate::sharing::teams::Teams;
 use crate::state::memory::MemoryStore;
+use crate::storage::LockRequest;
 use crate::storage::local::{LocalSettings, LocalTree};
 use crate::storage::{Expect, InitialContent, PropChange};
+use crate::storage::{IfCondition, IfList, StateMatch};
 use proptest::prelude::*;
 use std::time::SystemTime;
 
@@ -33,15 +35,15 @@ struct TestHome {
 impl TestHome {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Arc::new(NamedTree::new(
-            "home/ana".into(),
-            LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap(),
-        ));
-        let locks = Arc::new(
-            Locks::open(MemoryStore::new(), LocksConfig::default())
-                .await
-                .unwrap(),
-        );
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await;
+        Self::with("home/ana", dir, Arc::new(locks.unwrap()))
+    }
+
+    /// A tree of this id below a folder, under these locks.
+    fn with(id: &str, dir: tempfile::TempDir, locks: Arc<Locks>) -> Self {
+        let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
+        tree.set_locks(locks.of_tree(id));
+        let root = Arc::new(NamedTree::new(id.into(), tree));
         for folder in ["docs/in", "docs-private"] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
@@ -97,7 +99,7 @@ async fn put(drive: &Drive, at: &str, text: &'static str) -> Result<()> {
         .begin_put(
             &path(at),
             announced(InitialContent::Empty),
-            Preconditions::default(),
+            RequestPreconditions::default(),
         )
         .await?;
     upload.write(text.as_bytes().into()).await?;
@@ -136,18 +138,30 @@ async fn a_scope_is_the_whole_drive() {
         Err(Error::NotFound)
     ));
     drive
-        .rename(&path("a"), &path("in/a"), false, Preconditions::default())
+        .rename(
+            &path("a"),
+            &path("in/a"),
+            false,
+            RequestPreconditions::default(),
+        )
         .await
         .unwrap();
     assert!(home.dir.path().join("docs/in/a").exists());
     for refused in [
-        drive.delete(&path(""), Preconditions::default()).await,
         drive
-            .rename(&path(""), &path("x"), true, Preconditions::default())
+            .delete(&path(""), RequestPreconditions::default())
+            .await,
+        drive
+            .rename(&path(""), &path("x"), true, RequestPreconditions::default())
             .await
             .map(drop),
         drive
-            .rename(&path("in"), &path(""), true, Preconditions::default())
+            .rename(
+                &path("in"),
+                &path(""),
+                true,
+                RequestPreconditions::default(),
+            )
             .await
             .map(drop),
     ] {
@@ -166,7 +180,7 @@ async fn a_scope_that_is_gone_leaves_nothing() {
             &path("docs"),
             &path("other"),
             false,
-            Preconditions::default(),
+            RequestPreconditions::default(),
         )
         .await;
     assert!(moved.unwrap());
@@ -175,11 +189,19 @@ async fn a_scope_that_is_gone_leaves_nothing() {
     nothing(drive.stat(&path("")).await.map(drop));
     nothing(drive.list(&path(""), false).await.map(drop));
     nothing(put(&drive, "x", "x").await);
-    nothing(drive.mkdir(&path("x"), Preconditions::default()).await);
-    nothing(drive.delete(&path("b"), Preconditions::default()).await);
     nothing(
         drive
-            .lock(&path("x"), deep_lock(), Preconditions::default())
+            .mkdir(&path("x"), RequestPreconditions::default())
+            .await,
+    );
+    nothing(
+        drive
+            .delete(&path("b"), RequestPreconditions::default())
+            .await,
+    );
+    nothing(
+        drive
+            .lock(&path("x"), deep_lock(), RequestPreconditions::default())
             .await
             .map(drop),
     );
@@ -196,7 +218,7 @@ async fn to_view_is_to_change_nothing() {
     drive.open(&path("docs/a")).await.unwrap();
     let lock = home
         .drive("", Rights::Edit)
-        .lock(&path("top"), deep_lock(), Preconditions::default())
+        .lock(&path("top"), deep_lock(), RequestPreconditions::default())
         .await
         .unwrap();
     let token = lock.token.unwrap();
@@ -213,21 +235,21 @@ async fn to_view_is_to_change_nothing() {
     for refused in [
         put(&drive, "docs/a", "x").await,
         put(&drive, "docs/new", "x").await,
-        drive.mkdir(&to, Preconditions::default()).await,
-        drive.delete(&at, Preconditions::default()).await,
+        drive.mkdir(&to, RequestPreconditions::default()).await,
+        drive.delete(&at, RequestPreconditions::default()).await,
         drive
-            .rename(&at, &to, true, Preconditions::default())
+            .rename(&at, &to, true, RequestPreconditions::default())
             .await
             .map(drop),
         drive
-            .copy(&at, &to, copying, Preconditions::default())
+            .copy(&at, &to, copying, RequestPreconditions::default())
             .await
             .map(drop),
         drive
-            .set_props(&at, remove, None, Preconditions::default())
+            .set_props(&at, remove, None, RequestPreconditions::default())
             .await,
         drive
-            .lock(&at, deep_lock(), Preconditions::default())
+            .lock(&at, deep_lock(), RequestPreconditions::default())
             .await
             .map(drop),
         drive
@@ -257,14 +279,14 @@ async fn to_drop_is_to_add_unseen() {
         .begin_put(
             &path("a"),
             announced(InitialContent::Present),
-            Preconditions::default(),
+            RequestPreconditions::default(),
         )
         .await
         .unwrap();
     assert!(patch.is_empty(), "nothing of what is there is handed out");
-    let preconditions = Preconditions {
+    let preconditions = RequestPreconditions {
         expect: Expect::Exists,
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     };
     let over = drive
         .begin_put(&path("a"), announced(InitialContent::Empty), preconditions)
@@ -288,7 +310,12 @@ async fn to_drop_is_to_add_unseen() {
         drive.props(&path("a")).await.map(drop),
         drive.list(&path("in"), false).await.map(drop),
         drive
-            .copy(&path("a"), &path("z"), copying, Preconditions::default())
+            .copy(
+                &path("a"),
+                &path("z"),
+                copying,
+                RequestPreconditions::default(),
+            )
             .await
             .map(drop),
     ] {
@@ -296,24 +323,33 @@ async fn to_drop_is_to_add_unseen() {
     }
     for refused in [
         put(&drive, "in/deep", "x").await,
-        drive.mkdir(&path("z"), Preconditions::default()).await,
-        drive.delete(&path("a"), Preconditions::default()).await,
         drive
-            .rename(&path("a"), &path("z"), true, Preconditions::default())
+            .mkdir(&path("z"), RequestPreconditions::default())
+            .await,
+        drive
+            .delete(&path("a"), RequestPreconditions::default())
+            .await,
+        drive
+            .rename(
+                &path("a"),
+                &path("z"),
+                true,
+                RequestPreconditions::default(),
+            )
             .await
             .map(drop),
         drive
-            .lock(&path("z"), deep_lock(), Preconditions::default())
+            .lock(&path("z"), deep_lock(), RequestPreconditions::default())
             .await
             .map(drop),
     ] {
         assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
     }
     home.drive("", Rights::Edit)
-        .lock(&path("docs"), deep_lock(), Preconditions::default())
+        .lock(&path("docs"), deep_lock(), RequestPreconditions::default())
         .await
         .unwrap();
-    assert!(drive.locks_on(&path("")).is_empty());
+    assert!(drive.locks_on(&path("")).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -323,14 +359,20 @@ async fn locks_hold_across_scopes_and_show_within_them() {
     let docs = home.drive("docs", Rights::Edit);
     let inner = home.drive("docs/in", Rights::Edit);
     let lock = docs
-        .lock(&path(""), deep_lock(), Preconditions::default())
+        .lock(&path(""), deep_lock(), RequestPreconditions::default())
         .await
         .unwrap();
     assert_eq!(lock.root, path(""));
-    assert_eq!(whole.locks_on(&path("docs/a"))[0].root, path("docs"));
-    assert_eq!(docs.locks_on(&path("in/b"))[0].root, path(""));
     assert_eq!(
-        inner.locks_on(&path("b"))[0].root,
+        whole.locks_on(&path("docs/a")).await.unwrap()[0].root,
+        path("docs")
+    );
+    assert_eq!(
+        docs.locks_on(&path("in/b")).await.unwrap()[0].root,
+        path("")
+    );
+    assert_eq!(
+        inner.locks_on(&path("b")).await.unwrap()[0].root,
         path(""),
         "what lies above the drive shows as its top"
     );
@@ -347,9 +389,9 @@ async fn locks_hold_across_scopes_and_show_within_them() {
         }],
     };
     let begin = async |drive: &Drive, subject| {
-        let preconditions = Preconditions {
+        let preconditions = RequestPreconditions {
             if_lists: vec![list(subject)],
-            ..Preconditions::default()
+            ..RequestPreconditions::default()
         };
         drive
             .begin_put(&path("n"), announced(InitialContent::Empty), preconditions)
@@ -374,11 +416,18 @@ async fn visitors_of_a_link_do_not_see_each_others_tokens() {
     };
     let visitor = Drive::new(Arc::new(identity), home.root.clone(), home.locks.clone());
     let lock = visitor
-        .lock(&path("docs/a"), deep_lock(), Preconditions::default())
+        .lock(
+            &path("docs/a"),
+            deep_lock(),
+            RequestPreconditions::default(),
+        )
         .await
         .unwrap();
     assert!(lock.token.is_some());
-    assert_eq!(visitor.locks_on(&path("docs/a"))[0].token, None);
+    assert_eq!(
+        visitor.locks_on(&path("docs/a")).await.unwrap()[0].token,
+        None
+    );
 }
 
 /// Visitors announce what they like: only what they send, and little ahead of it, is taken from others.
@@ -398,7 +447,7 @@ async fn a_visitor_who_sends_nothing_holds_little_space() {
             ..announced(InitialContent::Empty)
         };
         drive
-            .begin_put(&path(at), options, Preconditions::default())
+            .begin_put(&path(at), options, RequestPreconditions::default())
             .await
     };
     for (scope, rights) in [("", Rights::Edit), ("docs", Rights::Drop)] {
@@ -513,6 +562,67 @@ async fn shared(rights: Rights, of_ben: Rights) -> (TestHome, TestHome, Arc<Driv
     (ana, ben, context, drive)
 }
 
+/// Between the step that moves it and the share's following nobody is told that it is gone.
+#[tokio::test]
+async fn who_looks_for_a_share_that_moves_waits_for_it() {
+    let (ana, _ben, context, drive) = shared(Rights::View, Rights::Edit).await;
+    let moving = ana.root.moving.lock().await;
+    let home = ana.dir.path();
+    std::fs::rename(home.join("docs"), home.join("moved")).unwrap();
+    let looks = tokio::spawn(async move { drive.incoming().await.unwrap().len() });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!looks.is_finished());
+    let shares = &context.sharing.shares;
+    shares.follow(&name("ana"), &path("docs"), &path("moved"));
+    drop(moving);
+    assert_eq!(looks.await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_move_that_is_refused_leaves_the_shares_as_they_are() {
+    let (ana, _ben, context, _drive) = shared(Rights::View, Rights::Edit).await;
+    let drive = ana.drive("", Rights::Edit);
+    let drive = drive.with_context(&context).await.unwrap();
+    for (from, to) in [("missing", "docs"), ("top", "docs"), ("docs", "no/where")] {
+        let none = RequestPreconditions::default();
+        assert!(
+            drive
+                .rename(&path(from), &path(to), false, none)
+                .await
+                .is_err()
+        );
+    }
+    let shares = context.sharing.shares.of(&name("ana"));
+    assert_eq!(shares[0].path().as_str(), "docs");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_follow_moves_in_their_order() {
+    let (ana, _ben, context, _drive) = shared(Rights::View, Rights::Edit).await;
+    let mover = |from: &'static str, to: &'static str| {
+        let drive = ana.drive("", Rights::Edit);
+        let context = context.clone();
+        tokio::spawn(async move {
+            let drive = drive.with_context(&context).await.unwrap();
+            for _ in 0..300 {
+                let none = RequestPreconditions::default();
+                match drive.rename(&path(from), &path(to), false, none).await {
+                    Ok(_) | Err(Error::NotFound | Error::PreconditionFailed) => {}
+                    Err(error) => panic!("{error:?}"),
+                }
+            }
+        })
+    };
+    let there = mover("docs", "moved");
+    let back = mover("moved", "docs");
+    there.await.unwrap();
+    back.await.unwrap();
+    let share = context.sharing.shares.of(&name("ana")).remove(0);
+    assert!(ana.root.tree.stat(&share.path()).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_listing_ends_with_the_share() {
     let (ana, _ben, context, drive) = shared(Rights::View, Rights::Edit).await;
@@ -542,7 +652,7 @@ async fn an_upload_under_way_ends_with_the_share() {
         .begin_put(
             &at,
             announced(InitialContent::Empty),
-            Preconditions::default(),
+            RequestPreconditions::default(),
         )
         .await
         .unwrap();

@@ -2,9 +2,9 @@
 
 use super::access::Access;
 use super::mass_change::ChangeCounts;
+use super::named_tree::NamedTree;
 use super::resolved_path::ResolvedPath;
-use super::resolved_preconditions::ResolvedPreconditions;
-use super::{Checksum, Drive, Preconditions, present, resolved_preconditions};
+use super::{Checksum, Drive, RequestPreconditions, present, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, Rights, VPath, Via};
 use crate::storage::{Expect, InitialContent, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use bytes::Bytes;
@@ -35,7 +35,7 @@ pub struct DriveUpload {
     upload: Box<dyn Upload>,
     commit: WriteOptions,
     checksum: Option<Checksum>,
-    preconditions: Arc<ResolvedPreconditions>,
+    root: Arc<NamedTree>,
     drive: Drive,
     /// Where it may be published instead, in order, when it must not show which names are taken.
     alternatives: Vec<(RelPath, WriteOptions)>,
@@ -45,10 +45,10 @@ pub struct DriveUpload {
 /// mount shows can be written to, but not made again.
 pub(super) async fn upload_preconditions(
     place: &ResolvedPath<'_>,
-    preconditions: Preconditions,
-) -> Result<Preconditions> {
+    preconditions: RequestPreconditions,
+) -> Result<RequestPreconditions> {
     if place.rights == Rights::Drop {
-        return Ok(Preconditions {
+        return Ok(RequestPreconditions {
             expect: Expect::Absent,
             ..preconditions
         });
@@ -59,7 +59,7 @@ pub(super) async fn upload_preconditions(
     match present(place).await? {
         None => Err(Error::NotFound),
         Some(node) if node.folder => Err(Error::IsFolder),
-        Some(_) if preconditions.expect == Expect::Any => Ok(Preconditions {
+        Some(_) if preconditions.expect == Expect::Any => Ok(RequestPreconditions {
             expect: Expect::Exists,
             ..preconditions
         }),
@@ -73,7 +73,7 @@ impl Drive {
         &self,
         path: &VPath,
         announced: UploadOptions,
-        preconditions: Preconditions,
+        preconditions: RequestPreconditions,
     ) -> Result<DriveUpload> {
         let place = self.resolve_authorized(path, Access::Create).await?;
         if place.rights == Rights::Drop {
@@ -82,18 +82,18 @@ impl Drive {
                 .await;
         }
         let preconditions = upload_preconditions(&place, preconditions).await?;
-        // Without conditions and locks there is nothing to check early, and what stands there need not be looked at twice.
-        let free = preconditions.is_empty() && self.locks.read_guard().none_in(&place.root.id);
-        let resolved = self
-            .resolve_preconditions(
+        let is_conditional = !preconditions.is_empty();
+        let commit = self
+            .write_options(
                 &place,
                 preconditions,
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
-        let commit = resolved.write_options();
-        if !free {
-            self.check_early(&place, &commit).await?;
+        let locks = self.locks_near(&commit).await?;
+        // Without conditions and locks there is nothing to check early, and what stands there need not be looked at twice.
+        if is_conditional || !locks.is_empty() {
+            self.check_with(&place, &commit, &locks).await?;
         }
         let room = self
             .space_to_promise(&place, announced.len.or(announced.estimate))
@@ -117,7 +117,7 @@ impl Drive {
             .filter(|_| announced.start == InitialContent::Empty);
         Ok(DriveUpload {
             checksum,
-            ..DriveUpload::new(upload, commit, resolved, self.clone())
+            ..DriveUpload::new(upload, commit, place.root, self.clone())
         })
     }
 
@@ -149,14 +149,14 @@ impl DriveUpload {
     pub(super) fn new(
         upload: Box<dyn Upload>,
         commit: WriteOptions,
-        resolved: Arc<ResolvedPreconditions>,
+        root: Arc<NamedTree>,
         drive: Drive,
     ) -> Self {
         Self {
             upload,
             commit,
             checksum: None,
-            preconditions: resolved,
+            root,
             drive,
             alternatives: Vec::new(),
         }
@@ -193,7 +193,7 @@ impl DriveUpload {
 
     /// Adds bytes; `NoSpace` at the quota or the end of the disk, `AccessEnded` or `NotFound` when who sends them is let in no longer.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        self.preconditions.check()?;
+        self.commit.access().check()?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&chunk);
         }
@@ -220,9 +220,9 @@ impl DriveUpload {
         } else {
             self.upload.commit_first_free(self.alternatives).await?
         };
-        if !put.created {
+        if !put.created() {
             self.drive.count_mass_change(
-                self.preconditions.root(),
+                &self.root,
                 ChangeCounts {
                     overwritten: 1,
                     removed: 0,

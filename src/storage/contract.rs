@@ -6,17 +6,13 @@ pub use super::history_contract::*;
 pub use super::resumable_contract::*;
 pub use super::space_contract::*;
 use super::{
-    CopyDepth, DeadProp, Expect, InitialContent, Listing, Node, PreconditionCheck, PropChange,
-    Reader, SpaceRequest, Tree, WriteOptions,
+    CopyDepth, DeadProp, Expect, InitialContent, Listing, Node, PropChange, Reader, SpaceRequest,
+    Tree, WriteOptions,
 };
 use crate::model::time::{unix_millis, unix_seconds};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::ThreadId;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A name that breaks careless code.
@@ -35,12 +31,12 @@ macro_rules! contract {
             files_are_written_read_and_replaced, hostile_names_are_kept, large_files_arrive_whole,
             an_upload_dropped_leaves_no_trace, an_upload_cut_short_changes_nothing, uploads_need_a_folder_and_no_folder_there,
             uploads_begin_with_the_present_content, a_change_meanwhile_is_not_lost, times_are_kept_and_tags_differ,
-            conditions_are_judged, the_judge_rules, taken_names_are_passed_over, one_of_many_first_uploads_wins, readers_keep_their_content,
+            conditions_are_judged, taken_names_are_passed_over, one_of_many_first_uploads_wins, readers_keep_their_content,
             folders_are_made_and_listed, big_folders_are_listed_whole, folders_are_listed_in_order_from_any_name, moving_keeps_content_and_properties,
             moving_over_something_replaces_it, sources_and_targets_do_not_overlap, spellings_are_one_entry,
             a_spelling_can_change, copies_are_whole, copies_can_be_shallow, workshops_are_seen_by_nobody, deleting_takes_everything,
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
-            a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
+            usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_can_be_looked_at, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
             versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
             what_is_held_does_not_expire, parts_of_the_trash_come_back,
@@ -180,12 +176,12 @@ macro_rules! fails {
 /// PUT, GET, PUT again.
 pub async fn files_are_written_read_and_replaced(tree: TestTree) {
     let first = try_put(&tree, "a", b"one", commit()).await.unwrap();
-    assert!(first.created);
+    assert!(first.created());
     assert_eq!((first.node.len, first.node.folder), (3, false));
     assert_eq!(tree.stat(&path("a")).await.unwrap(), first.node);
     assert_eq!(tree.open(&path("a")).await.unwrap().node(), &first.node);
     let second = try_put(&tree, "a", b"three", commit()).await.unwrap();
-    assert!(!second.created);
+    assert!(!second.created());
     assert_eq!(content(&tree, "a").await, b"three");
     assert_eq!(tree.stat(&path("a")).await.unwrap().len, 5);
     put(&tree, "a", b"").await;
@@ -398,7 +394,7 @@ pub async fn uploads_begin_with_the_present_content(tree: TestTree) {
     fails!(upload.seek(12).await, Error::BadRequest(_));
     assert_eq!(content(&tree, "a").await, b"0123456789");
     let put = upload.commit(commit()).await.unwrap();
-    assert_eq!((put.created, put.node.len), (false, 11));
+    assert_eq!((put.created(), put.node.len), (false, 11));
     assert_eq!(content(&tree, "a").await, b"012xyz6789!");
     let mut fresh = tree
         .begin_upload(
@@ -410,7 +406,7 @@ pub async fn uploads_begin_with_the_present_content(tree: TestTree) {
         .unwrap();
     assert!(fresh.is_empty());
     fresh.write(Bytes::from_static(b"n")).await.unwrap();
-    assert!(fresh.commit(commit()).await.unwrap().created);
+    assert!(fresh.commit(commit()).await.unwrap().created());
 }
 
 /// An update of parts does not bring back the rest as it was before somebody else's upload.
@@ -480,7 +476,7 @@ pub async fn times_are_kept_and_tags_differ(tree: TestTree) {
 /// Conditions hold at the commit, for every kind of change.
 pub async fn conditions_are_judged(tree: TestTree) {
     let old = put(&tree, "a", b"old").await.etag.to_string();
-    let with = |expect: Expect| WriteOptions { expect, ..commit() };
+    let with = |expect: Expect| commit().expecting(expect);
     let other = vec!["\"other\"".to_owned()];
     let refused = [
         Expect::Absent,
@@ -548,122 +544,12 @@ pub async fn conditions_are_judged(tree: TestTree) {
     assert_eq!(names(&tree, "").await, ["a"]);
 }
 
-/// Refuses everything, or lets it happen, and notes what it saw.
-#[derive(Default)]
-struct WatchingCheck {
-    refuse: bool,
-    asked: AtomicUsize,
-    inside: AtomicUsize,
-    most_inside: AtomicUsize,
-    /// Where `asked_by_caller` is noted, and nothing waits.
-    caller: Option<ThreadId>,
-    asked_by_caller: AtomicBool,
-    /// While it is locked, changes on other threads wait.
-    elsewhere: Mutex<()>,
-}
-
-impl PreconditionCheck for WatchingCheck {
-    fn check_and_apply(
-        &self,
-        present: Option<&Node>,
-        change: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<()> {
-        self.asked
-            .fetch_add(1 + 100 * usize::from(present.is_some()), Ordering::SeqCst);
-        let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.caller == Some(std::thread::current().id()) {
-            self.asked_by_caller.store(true, Ordering::SeqCst);
-        } else {
-            drop(self.elsewhere.lock());
-        }
-        self.most_inside.fetch_max(inside, Ordering::SeqCst);
-        std::thread::sleep(Duration::from_millis(1));
-        let outcome = if self.refuse {
-            Err(Error::Locked {
-                holder: "bo".into(),
-            })
-        } else {
-            change()
-        };
-        self.inside.fetch_sub(1, Ordering::SeqCst);
-        outcome
-    }
-}
-
-/// The judge sees what stands there, one at a time, and what it refuses does not happen.
-pub async fn the_judge_rules(tree: TestTree) {
-    put(&tree, "a", b"old").await;
-    let judge = Arc::new(WatchingCheck {
-        refuse: true,
-        ..WatchingCheck::default()
-    });
-    let judged = |judge: &Arc<WatchingCheck>| WriteOptions {
-        preconditions: Arc::clone(judge) as Arc<dyn PreconditionCheck>,
-        ..commit()
-    };
-    fails!(
-        try_put(&tree, "a", b"new", judged(&judge)).await,
-        Error::Locked { .. }
-    );
-    fails!(
-        tree.rename(&path("a"), &path("b"), judged(&judge)).await,
-        Error::Locked { .. }
-    );
-    fails!(
-        tree.copy(&path("a"), &path("b"), CopyDepth::Infinity, judged(&judge))
-            .await,
-        Error::Locked { .. }
-    );
-    fails!(
-        tree.delete(&path("a"), judged(&judge)).await,
-        Error::Locked { .. }
-    );
-    fails!(
-        tree.set_props(
-            &path("a"),
-            vec![PropChange::Set(prop("p", "1"))],
-            judged(&judge)
-        )
-        .await,
-        Error::Locked { .. }
-    );
-    assert_eq!(judge.asked.load(Ordering::SeqCst), 505);
-    fails!(
-        try_put(&tree, "b", b"new", judged(&judge)).await,
-        Error::Locked { .. }
-    );
-    fails!(
-        tree.mkdir(&path("b"), judged(&judge)).await,
-        Error::Locked { .. }
-    );
-    assert_eq!(judge.asked.load(Ordering::SeqCst), 507);
-    assert_eq!(names(&tree, "").await, ["a"]);
-    assert_eq!(content(&tree, "a").await, b"old");
-    assert!(tree.props(&path("a")).await.unwrap().is_empty());
-    let judge = Arc::new(WatchingCheck::default());
-    let puts = (0..20).map(|n| {
-        let tree = Arc::clone(&tree);
-        let commit = judged(&judge);
-        tokio::spawn(async move {
-            try_put(&tree, &format!("f{n}"), b"x", commit)
-                .await
-                .unwrap()
-        })
-    });
-    futures_util::future::join_all(puts.collect::<Vec<_>>()).await;
-    assert_eq!(judge.asked.load(Ordering::SeqCst), 20);
-    assert_eq!(judge.most_inside.load(Ordering::SeqCst), 1);
-}
-
 /// If-None-Match: * from a hundred clients at once.
 pub async fn one_of_many_first_uploads_wins(tree: TestTree) {
     let puts = (0..100).map(|n| {
         let tree = Arc::clone(&tree);
         tokio::spawn(async move {
-            let first = WriteOptions {
-                expect: Expect::Absent,
-                ..commit()
-            };
+            let first = commit().expecting(Expect::Absent);
             let spelling = if n % 2 == 0 {
                 "caf\u{e9}"
             } else {
@@ -679,7 +565,7 @@ pub async fn one_of_many_first_uploads_wins(tree: TestTree) {
     for task in futures_util::future::join_all(puts.collect::<Vec<_>>()).await {
         match task.unwrap() {
             (n, Ok(put)) => {
-                assert!(put.created);
+                assert!(put.created());
                 winners.push(n);
             }
             (_, Err(e)) => assert!(matches!(e, Error::PreconditionFailed), "{e:?}"),
@@ -844,11 +730,13 @@ pub async fn moving_keeps_content_and_properties(tree: TestTree) {
         tree.rename(&path("d"), &path("e/d2"), commit())
             .await
             .unwrap()
+            .created()
     );
     assert!(
         tree.rename(&path("e/d2/f"), &path(HOSTILE), commit())
             .await
             .unwrap()
+            .created()
     );
     assert_eq!(tree.stat(&path(HOSTILE)).await.unwrap(), node);
     assert_eq!(tree.props(&path(HOSTILE)).await.unwrap(), [prop("p", "1")]);
@@ -906,6 +794,7 @@ pub async fn moving_over_something_replaces_it(tree: TestTree) {
                 .copy(&path("from"), &path("to"), CopyDepth::Infinity, commit())
                 .await
                 .unwrap()
+                .created()
         );
         check_replaced(&tree, from_folder).await;
         assert_eq!(names(&tree, "").await, ["from", "to"]);
@@ -914,6 +803,7 @@ pub async fn moving_over_something_replaces_it(tree: TestTree) {
                 .rename(&path("from"), &path("to"), commit())
                 .await
                 .unwrap()
+                .created()
         );
         check_replaced(&tree, from_folder).await;
         assert_eq!(names(&tree, "").await, ["to"]);
@@ -994,7 +884,7 @@ pub async fn spellings_are_one_entry(tree: TestTree) {
             !try_put(&tree, &asked_file, b"two", commit())
                 .await
                 .unwrap()
-                .created
+                .created()
         );
         fails!(tree.mkdir(&path(asked), commit()).await, Error::Exists);
         assert_eq!(names(&tree, "").await, [made]);
@@ -1015,6 +905,7 @@ pub async fn spellings_are_one_entry(tree: TestTree) {
                 .rename(&path("other"), &path(&asked_file), commit())
                 .await
                 .unwrap()
+                .created()
         );
         assert_eq!(content(&tree, &made_file).await, b"three");
         tree.delete(&path(asked), commit()).await.unwrap();
@@ -1039,6 +930,7 @@ pub async fn a_spelling_can_change(tree: TestTree) {
             )
             .await
             .unwrap()
+            .created()
         );
         assert_eq!(names(&tree, "").await, [to]);
         assert_eq!(content(&tree, to).await, b"x");
@@ -1072,6 +964,7 @@ pub async fn copies_are_whole(tree: TestTree) {
         tree.copy(&path("d"), &path("c"), CopyDepth::Infinity, commit())
             .await
             .unwrap()
+            .created()
     );
     assert_eq!(names(&tree, "c").await, ["e", "none"]);
     assert_eq!(names(&tree, "c/e").await, ["empty", "f"]);
@@ -1089,6 +982,7 @@ pub async fn copies_are_whole(tree: TestTree) {
         tree.copy(&path("d/e/f"), &path(HOSTILE), CopyDepth::Zero, commit())
             .await
             .unwrap()
+            .created()
     );
     assert!(content(&tree, HOSTILE).await == large);
     assert_eq!(tree.props(&path(HOSTILE)).await.unwrap(), [prop("p", "3")]);
@@ -1113,6 +1007,7 @@ pub async fn copies_can_be_shallow(tree: TestTree) {
         tree.copy(&path("d"), &path("c"), CopyDepth::Zero, commit())
             .await
             .unwrap()
+            .created()
     );
     assert!(names(&tree, "c").await.is_empty());
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
@@ -1123,6 +1018,7 @@ pub async fn copies_can_be_shallow(tree: TestTree) {
             .copy(&path("d"), &path("c"), CopyDepth::Zero, commit())
             .await
             .unwrap()
+            .created()
     );
     assert_eq!(names(&tree, "c").await, ["member"]);
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
@@ -1147,10 +1043,7 @@ pub async fn taken_names_are_passed_over(tree: TestTree) {
         upload.write(Bytes::from(vec![b'x'; len])).await.unwrap();
         upload
     };
-    let absent = || WriteOptions {
-        expect: Expect::Absent,
-        ..commit()
-    };
+    let absent = || commit().expecting(Expect::Absent);
     let ways = |names: &[&str]| {
         names
             .iter()
@@ -1163,7 +1056,7 @@ pub async fn taken_names_are_passed_over(tree: TestTree) {
             .commit_first_free(ways(&["a", "b", free]))
             .await
             .unwrap();
-        assert!(put.created);
+        assert!(put.created());
         assert_eq!(content(&tree, free).await.len(), len);
         assert_eq!(tree.props(&path(free)).await.unwrap(), []);
     }
@@ -1214,6 +1107,7 @@ pub async fn workshops_are_seen_by_nobody(tree: TestTree) {
             .rename(&within("new"), &path("old"), over)
             .await
             .unwrap()
+            .created()
     );
     assert_eq!(names(&tree, "old").await, ["a", "ünter"]);
     assert_eq!(
@@ -1352,71 +1246,6 @@ pub async fn properties_change_with_the_time(tree: TestTree) {
         "the time that it has already"
     );
     assert_eq!(tree.props(&path("a")).await.unwrap(), [prop("p", "1")]);
-}
-
-/// The client goes away in the middle of a change.
-pub async fn a_change_ends_without_its_caller(tree: TestTree) {
-    mkdir(&tree, "d").await;
-    for n in 0..20 {
-        put(&tree, &format!("d/{n}"), &[7; 1000]).await;
-    }
-    let mut large = tree
-        .begin_upload(
-            &path("large"),
-            InitialContent::Empty,
-            SpaceRequest::default(),
-        )
-        .await
-        .unwrap();
-    for _ in 0..5 {
-        large.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
-    }
-    let judge = Arc::new(WatchingCheck {
-        caller: Some(std::thread::current().id()),
-        ..WatchingCheck::default()
-    });
-    let judged = || WriteOptions {
-        preconditions: Arc::clone(&judge) as Arc<dyn PreconditionCheck>,
-        ..commit()
-    };
-    let from = path("d");
-    let to = path("moved");
-    let copied = path("copy");
-    abandon(
-        &judge,
-        tree.copy(&from, &copied, CopyDepth::Infinity, judged()),
-    )
-    .await;
-    abandon(&judge, large.commit(judged())).await;
-    abandon(&judge, tree.rename(&from, &to, judged())).await;
-    abandon(&judge, tree.delete(&path("copy/0"), judged())).await;
-    assert_eq!(names(&tree, "").await, ["copy", "large", "moved"]);
-    assert_eq!(names(&tree, "copy").await.len(), 19);
-    assert_eq!(content(&tree, "large").await.len(), 5 << 20);
-}
-
-/// Drops a change after the first look at it, while the judge keeps it waiting; returns when it has been judged and has ended. What is done
-/// at that first look was not handed to anybody.
-async fn abandon<T>(judge: &WatchingCheck, change: impl Future<Output = Result<T>>) {
-    let before = judge.asked.load(Ordering::SeqCst) % 100;
-    {
-        let _wait = judge.elsewhere.lock();
-        let outcome = change.now_or_never();
-        assert_eq!(
-            outcome.is_some(),
-            judge.asked_by_caller.swap(false, Ordering::SeqCst)
-        );
-        assert!(outcome.is_none_or(|outcome| outcome.is_ok()));
-    }
-    for _ in 0..2000 {
-        if judge.asked.load(Ordering::SeqCst) % 100 == before + 1
-            && judge.inside.load(Ordering::SeqCst) == 0
-        {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the change did not go on");
 }
 
 /// Quota needs numbers.

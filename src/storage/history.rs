@@ -6,7 +6,7 @@ mod rewind;
 pub use retention::{ExpiredCounts, Retention, VersionThinning, expired_versions};
 pub use rewind::{MOST_LOST, RewindPlan, RewindSource, RewindStep, RewindSteps};
 
-use super::{Node, PutOutcome, Reader, WriteOptions};
+use super::{Changed, Node, PutOutcome, Reader, WriteOptions};
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub trait History: Send + Sync {
     /// One item; `NotFound`.
     async fn trash_item(&self, id: &str) -> Result<TrashedItem>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
-    async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<()>;
+    async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<Changed>;
     /// As [`restore`](Self::restore), for a part of an item: what lies at `inner` in it.
     async fn restore_part(
         &self,
@@ -66,7 +66,7 @@ pub trait History: Send + Sync {
         inner: &RelPath,
         to: &RelPath,
         commit: WriteOptions,
-    ) -> Result<()>;
+    ) -> Result<Changed>;
     /// What makes the items `only` of `folder`, or all of it if none are named, as they were at `moment`. `NotFound` when it was not there.
     async fn plan_rewind(
         &self,

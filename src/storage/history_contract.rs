@@ -93,10 +93,7 @@ pub async fn the_trash_gives_back(tree: TestTree) {
         tree.restore(&id, &path("no/a"), commit()).await,
         Err(Error::ParentMissing)
     ));
-    let never = WriteOptions {
-        expect: Expect::Exists,
-        ..commit()
-    };
+    let never = commit().expecting(Expect::Exists);
     assert!(matches!(
         tree.restore(&id, &path("b"), never).await,
         Err(Error::PreconditionFailed)
@@ -234,10 +231,7 @@ pub async fn reverting_keeps_the_present(tree: TestTree) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     let id = tree.versions(&path("x")).await.unwrap().remove(0).id;
-    let wrong = WriteOptions {
-        expect: Expect::Absent,
-        ..commit()
-    };
+    let wrong = commit().expecting(Expect::Absent);
     assert!(matches!(
         tree.restore_version(&path("x"), &id, wrong).await,
         Err(Error::PreconditionFailed)
@@ -247,7 +241,7 @@ pub async fn reverting_keeps_the_present(tree: TestTree) {
         .restore_version(&path("x"), &id, commit())
         .await
         .unwrap();
-    assert!(!put.created && put.node.len == 3);
+    assert!(!put.created() && put.node.len == 3);
     assert_eq!(content(&tree, "x").await, b"one");
     let versions = tree.versions(&path("x")).await.unwrap();
     assert_eq!(versions.len(), 2);
@@ -337,7 +331,7 @@ pub async fn what_is_held_does_not_expire(tree: TestTree) {
         put(&tree, name, b"one").await;
     }
     assert_eq!(tree.count_files(None).await.unwrap(), 3);
-    let id = tree.delete(&path("d"), commit()).await.unwrap();
+    let id = tree.delete(&path("d"), commit()).await.unwrap().id;
     assert_eq!(
         (
             tree.count_files(None).await.unwrap(),
@@ -386,7 +380,7 @@ pub async fn parts_of_the_trash_come_back(tree: TestTree) {
     }
     put(&tree, "a/b/x", b"12345").await;
     put(&tree, "a/y", b"y").await;
-    let id = tree.delete(&path("a"), commit()).await.unwrap();
+    let id = tree.delete(&path("a"), commit()).await.unwrap().id;
     let part = async |inner, to, commit| {
         tree.restore_part(&id, &path(inner), &path(to), commit)
             .await

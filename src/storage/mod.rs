@@ -1,6 +1,7 @@
 //! Where the bytes are: trees of files and folders that know paths but no accounts, shares or URLs.
 //! [`Tree`] is the seam; [`local`] keeps plain files, and every implementation passes `contract`.
 
+mod changed;
 #[cfg(test)]
 pub mod contract;
 #[cfg(test)]
@@ -11,23 +12,36 @@ pub mod history;
 #[cfg(test)]
 pub mod history_contract;
 pub mod local;
+mod lock;
+#[cfg(test)]
+pub mod lock_contract;
+mod lock_store;
 mod node;
 mod preconditions;
 mod properties;
 mod reading;
+mod resource_id;
 #[cfg(test)]
 pub mod resumable_contract;
 #[cfg(test)]
 pub mod space_contract;
+#[cfg(test)]
+pub mod step_contract;
 mod upload;
 mod write_options;
 
+pub use changed::{Changed, Deleted, PendingDelete};
 pub use etag::{Etag, later_mtime, next_unique_mtime, unique_mtime};
 pub use file_id::FileId;
+pub use lock::{Lock, LockHolder, LockRequest, LockScope};
+pub use lock_store::{LockLook, LockStep, LockStore, LocksSeen, TreeLocks};
 pub use node::{Digest, Node};
-pub use preconditions::{Expect, NoPreconditions, PreconditionCheck};
+pub use preconditions::{
+    Expect, IfCondition, IfList, IfResource, IfTag, Preconditions, Seen, StateMatch, without_holder,
+};
 pub use properties::{DeadProp, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
 pub use reading::{DirEntry, Listing, MAX_THUMBNAIL_BYTES, Reader};
+pub use resource_id::ResourceId;
 pub use upload::{InitialContent, PutOutcome, SpaceRequest, SpaceReservation, Upload};
 pub use write_options::WriteOptions;
 
@@ -84,6 +98,12 @@ pub struct Unshown(Arc<dyn Any + Send + Sync>);
 /// A tree of files and folders. Paths may be spelled in NFC or NFD: a missing exact name finds the other spelling,
 /// and a new name never makes a second entry beside its other spelling. What is neither a regular file nor a folder,
 /// and what is named `.sarang*`, does not exist. Every change runs to its end once begun, though its caller is dropped.
+///
+/// A change is a value and has an outcome. In one step of its own the engine reads what stands at the path that the call names first, the
+/// tags at [`Preconditions::tagged`] and the locks near [`Preconditions::scopes`] and [`Preconditions::named`], asks
+/// [`WriteOptions::check`], and changes only while all that it has read still holds: another change comes wholly before or wholly
+/// after, and so does a lock. It may read and ask again. With what goes away the locks that were seen in [`LockScope::Subtree`] end, in
+/// the same step; `mkdir`, `set_props`, `restore` and a copy that replaces nothing end none. A refusal leaves all as it was.
 #[async_trait]
 pub trait Tree: history::History + Debug + Send + Sync + 'static {
     /// What stands at a path.
@@ -120,17 +140,22 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
     async fn check_space(&self, path: &RelPath, room: SpaceRequest) -> Result<()>;
     /// `NoSpace` when the file system has less than 1 % or 1,000 of its inodes left: empty files use them up beside every quota.
     async fn check_inodes(&self) -> Result<()>;
+    /// Lets no change under [`WriteOptions::preconditions`] happen any more, not even one that is under way: the account of the tree is
+    /// being removed.
+    fn refuse_changes(&self);
+    /// Whether [`refuse_changes`](Self::refuse_changes) was called.
+    fn refuses_changes(&self) -> bool;
     /// Makes a folder; `Exists`, `ParentMissing`.
-    async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<()>;
+    async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<Changed>;
     /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).
     /// What a crash leaves of it is swept when the tree is opened next.
     async fn create_staging_dir(&self) -> Result<RelPath>;
     /// Removes a workshop with all that is still in it, for good.
     async fn remove_staging_dir(&self, workshop: &RelPath) -> Result<()>;
     /// Moves `from` to `to` in one step, replacing what is there if the commit allows (into the trash).
-    /// Returns whether nothing stood there before. `NotFound`, `ParentMissing`, `PreconditionFailed`;
+    /// `NotFound`, `ParentMissing`, `PreconditionFailed`;
     /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).
-    async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<bool>;
+    async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<Changed>;
     /// Copies `from` to `to` with dead properties and what is not shown, staged aside and published in one step; otherwise as
     /// [`rename`](Self::rename). `NotCopied`.
     /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
@@ -140,18 +165,18 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
         to: &RelPath,
         reach: CopyDepth,
         commit: WriteOptions,
-    ) -> Result<bool>;
+    ) -> Result<Changed>;
     /// What lies in a folder and no listing shows, for [`copy_unshown`](Self::copy_unshown); `None` when there is nothing.
     async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>>;
     /// Copies what is not shown into a folder that nobody sees yet; `NotCopied` for what cannot be, `NoSpace` beyond the
-    /// commit's limit. Its preconditions are asked at each step.
+    /// commit's limit. Its access is asked at each step.
     async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: WriteOptions) -> Result<()>;
-    /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
-    async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<String>;
-    /// Takes a file or folder out of sight, whole, in one step, for a move into another tree: nothing is saved into it any more. Returns
-    /// where it can be read until it is moved to the trash by [`finish_delete`](Self::finish_delete) or put back. A crash puts it back when the tree is
+    /// Moves a file or folder to the trash, whole, in one step.
+    async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<Deleted>;
+    /// Takes a file or folder out of sight, whole, in one step, for a move into another tree: nothing is saved into it any more. It can be
+    /// read until it is moved to the trash by [`finish_delete`](Self::finish_delete) or put back. A crash puts it back when the tree is
     /// opened next.
-    async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<RelPath>;
+    async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<PendingDelete>;
     /// Moves what was taken out of sight to the trash; returns what it is called there.
     async fn finish_delete(&self, out: &RelPath) -> Result<String>;
     /// Puts back what was taken out of sight; where something stands in its place by now, or its folder is gone, into the trash.
@@ -165,7 +190,7 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
         path: &RelPath,
         changes: Vec<PropChange>,
         commit: WriteOptions,
-    ) -> Result<()>;
+    ) -> Result<Changed>;
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume_upload`](Self::resume_upload). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
     async fn create_upload(&self, id: &str, len: u64) -> Result<()>;

@@ -24,7 +24,7 @@ pub async fn an_upload_laid_aside_goes_on(tree: TestTree) {
     upload.truncate(5).await.unwrap();
     upload.write(Bytes::from_static(b"12345")).await.unwrap();
     let put = upload.commit(commit()).await.unwrap();
-    assert!(put.created && put.node.len == 10);
+    assert!(put.created() && put.node.len == 10);
     assert_eq!(content(&tree, "x").await, b"abcde12345");
     assert!(tree.list_uploads().await.unwrap().is_empty());
     assert!(matches!(
@@ -43,12 +43,7 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: TestTree) {
         .await
         .unwrap();
     upload.write(Bytes::from_static(b"new")).await.unwrap();
-    let refusal = upload
-        .commit(WriteOptions {
-            expect: Expect::Absent,
-            ..commit()
-        })
-        .await;
+    let refusal = upload.commit(commit().expecting(Expect::Absent)).await;
     assert!(matches!(refusal, Err(Error::PreconditionFailed)));
     assert_eq!(
         (
@@ -104,14 +99,11 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: TestTree) {
     upload.write(Bytes::from_static(b"new")).await.unwrap();
     assert!(
         upload
-            .commit(WriteOptions {
-                expect: Expect::Absent,
-                ..commit()
-            })
+            .commit(commit().expecting(Expect::Absent))
             .await
             .is_err()
     );
-    let gone = tree.delete(&path("x"), commit()).await.unwrap();
+    let gone = tree.delete(&path("x"), commit()).await.unwrap().id;
     tree.resume_upload("id", &path("x"), SpaceRequest::of(3))
         .await
         .unwrap()
@@ -189,7 +181,7 @@ pub async fn promised_room_is_kept(tree: TestTree) {
         Err(Error::NoSpace)
     ));
     drop((over, held));
-    let gone = tree.delete(&path("x"), commit()).await.unwrap();
+    let gone = tree.delete(&path("x"), commit()).await.unwrap().id;
     let promised = tree.reserve_space(&path("y"), room(61)).await.unwrap();
     let limited = || WriteOptions {
         limit: Some(100),

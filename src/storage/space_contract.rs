@@ -257,9 +257,9 @@ pub async fn the_books_are_right_after_anything(tree: TestTree) {
                 .copy(&one, &other, CopyDepth::Infinity, limited())
                 .await
                 .map(drop),
-            6 => tree.mkdir(&one, commit()).await,
+            6 => tree.mkdir(&one, commit()).await.map(drop),
             kind => match tree.list_trash(None, 3).await.unwrap().pop() {
-                Some(item) if kind == 7 => tree.restore(&item.id, &one, limited()).await,
+                Some(item) if kind == 7 => tree.restore(&item.id, &one, limited()).await.map(drop),
                 Some(item) => tree.purge(&item.id).await,
                 None => Ok(()),
             },

@@ -1,6 +1,6 @@
 //! Uploads: how new content comes into a tree, and the space that it takes.
 
-use super::{Node, WriteOptions};
+use super::{Changed, Node, WriteOptions};
 use crate::model::{RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -71,6 +71,13 @@ pub trait Upload: Send + Sync {
 pub struct PutOutcome {
     /// The new file.
     pub node: Node,
+    /// What the change met, replaced and ended.
+    pub changed: Changed,
+}
+
+impl PutOutcome {
     /// Whether nothing stood there before.
-    pub created: bool,
+    pub fn created(&self) -> bool {
+        self.changed.created()
+    }
 }

@@ -1,19 +1,16 @@
 //! By whom and under which conditions a change is made.
 
-use super::{Expect, NoPreconditions, PreconditionCheck};
-use crate::model::AccountName;
-use std::fmt::{self, Debug};
+use super::{Expect, Preconditions, Seen};
+use crate::model::{AccessCheck, AccountName, Irrevocable, Result};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Under which conditions, and by whom, a name changes. `expect` and `preconditions` hold for the path the call names first
+/// Under which conditions, and by whom, a name changes. The preconditions hold for the path the call names first
 /// (for rename and copy: the source), inside the step that changes the name.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct WriteOptions {
     /// Who does it; kept with what lands in the trash.
     pub actor: AccountName,
-    /// What must stand at the path named first.
-    pub expect: Expect,
     /// Bytes announced for an upload; another count is `Truncated`.
     pub len: Option<u64>,
     /// The modification time to set instead of now.
@@ -27,8 +24,11 @@ pub struct WriteOptions {
     pub defer_sync: bool,
     /// Whether nothing of what is moved is too deep where it goes, or not for long: so it is not looked over.
     pub skip_depth_check: bool,
-    /// Checked under the same lock of names as the change itself.
-    pub preconditions: Arc<dyn PreconditionCheck>,
+    /// What must hold in the step that makes the change; `None` for nothing, also in a tree that is closed.
+    pub preconditions: Option<Arc<Preconditions>>,
+    /// What lets whoever asks do this: a look into memory, asked at each step of what takes time, and in the step that makes the
+    /// change. `None` for the server itself.
+    pub access: Option<Arc<dyn AccessCheck>>,
 }
 
 impl WriteOptions {
@@ -36,23 +36,46 @@ impl WriteOptions {
     pub fn by(who: AccountName) -> Self {
         Self {
             actor: who,
-            expect: Expect::Any,
             len: None,
             modified: None,
             overwrite: true,
             limit: None,
             defer_sync: false,
             skip_depth_check: false,
-            preconditions: Arc::new(NoPreconditions),
+            preconditions: None,
+            access: None,
         }
     }
-}
 
-impl Debug for WriteOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Commit")
-            .field("who", &self.actor)
-            .field("expect", &self.expect)
-            .finish_non_exhaustive()
+    /// The same, if this stands at the path that the call names first.
+    #[must_use]
+    pub fn expecting(mut self, expect: Expect) -> Self {
+        if *self.expect() != expect {
+            Arc::make_mut(self.preconditions.get_or_insert_default()).expect = expect;
+        }
+        self
+    }
+
+    /// What must stand at the path that the call names first.
+    pub fn expect(&self) -> &Expect {
+        self.preconditions
+            .as_ref()
+            .map_or(&Expect::Any, |preconditions| &preconditions.expect)
+    }
+
+    /// What is asked whether who asks may still do this.
+    pub fn access(&self) -> &dyn AccessCheck {
+        self.access.as_deref().unwrap_or(&Irrevocable)
+    }
+
+    /// Whether the change may happen, given what was seen: all that an engine asks in its step.
+    pub fn check(&self, seen: &Seen<'_>) -> Result<()> {
+        if let Some(preconditions) = self.preconditions.as_ref().filter(|_| seen.is_closed) {
+            return preconditions.check(seen);
+        }
+        self.access().check()?;
+        self.preconditions
+            .as_ref()
+            .map_or(Ok(()), |preconditions| preconditions.check(seen))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::{NAME, PASSWORD, TestServer};
 use sarang::app::removal::FilesDisposal;
-use sarang::drive::{Preconditions, UploadOptions};
+use sarang::drive::{RequestPreconditions, UploadOptions};
 use sarang::model::{AccountName, Error, VPath};
 use sarang::storage::InitialContent;
 
@@ -201,7 +201,7 @@ fn an_upload_under_way_ends_with_its_account() {
         };
         let path = VPath::parse("late").unwrap();
         let mut upload = drive
-            .begin_put(&path, announced, Preconditions::default())
+            .begin_put(&path, announced, RequestPreconditions::default())
             .await
             .unwrap();
         upload.write(b"late".as_slice().into()).await.unwrap();
@@ -211,10 +211,18 @@ fn an_upload_under_way_ends_with_its_account() {
             .unwrap();
         aside = kept.aside.unwrap();
         assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
-        assert!(drive.mkdir(&path, Preconditions::default()).await.is_err());
         assert!(
             drive
-                .delete(&VPath::parse("old").unwrap(), Preconditions::default())
+                .mkdir(&path, RequestPreconditions::default())
+                .await
+                .is_err()
+        );
+        assert!(
+            drive
+                .delete(
+                    &VPath::parse("old").unwrap(),
+                    RequestPreconditions::default()
+                )
                 .await
                 .is_err()
         );

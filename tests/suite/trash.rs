@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, Immutable, TestServer};
 use percent_encoding::percent_decode_str;
-use sarang::drive::{Preconditions, UploadOptions};
+use sarang::drive::{RequestPreconditions, UploadOptions};
 use sarang::model::{AccountName, Identity, Irrevocable, Role, VPath};
 use sarang::storage::InitialContent;
 use std::collections::BTreeMap;
@@ -201,7 +201,7 @@ fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
                     };
                     let drive = app.drive(&identity).await.unwrap();
                     let mut upload = drive
-                        .begin_put(&path, announced, Preconditions::default())
+                        .begin_put(&path, announced, RequestPreconditions::default())
                         .await
                         .unwrap();
                     upload.write(vec![b'x'; 600 << 10].into()).await.unwrap();

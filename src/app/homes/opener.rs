@@ -8,6 +8,7 @@ use super::open::{MovedCheck, OpenTree};
 use crate::app::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::drive::locks::Locks;
 use crate::drive::named_tree::NamedTree;
 use crate::model::{AccountName, Error, Result};
 use crate::storage::SpaceRequest;
@@ -24,6 +25,7 @@ pub(super) struct Opener {
     settings: LocalSettings,
     pub auth: Arc<Auth>,
     uploads: Arc<Uploads>,
+    locks: Arc<Locks>,
     pub known: KnownTrees,
     pub lacking: MissingFeatures,
     pub existing: Arc<ExistingFolders>,
@@ -33,7 +35,7 @@ impl Opener {
     pub fn new(
         config: &Config,
         auth: Arc<Auth>,
-        uploads: Arc<Uploads>,
+        (uploads, locks): (Arc<Uploads>, Arc<Locks>),
         (known, existing): (KnownTrees, Arc<ExistingFolders>),
     ) -> Self {
         let drive = &config.drive;
@@ -52,6 +54,7 @@ impl Opener {
             settings,
             auth,
             uploads,
+            locks,
             known,
             existing,
             lacking: MissingFeatures::default(),
@@ -71,6 +74,7 @@ impl Opener {
             opened.as_ref().map(|opened| opened.tree.missing_features()),
         );
         let opened = opened.map_err(|error| out_of_reach(&kind.id(name), error))?;
+        opened.tree.set_locks(self.locks.of_tree(&kind.id(name)));
         self.restore_reservations(&opened.root).await;
         // Or while it was being opened: then what was opened stays closed.
         self.check_owner(kind, name)?;

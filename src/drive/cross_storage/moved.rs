@@ -2,7 +2,8 @@
 //! copied; what has changed by then is copied again, from where nobody saves any more.
 
 use super::super::resolved_path::ResolvedPath;
-use super::{Copying, CrossStorageCopy};
+use super::{Copying, CrossStorageCopy, CrossStorageOutcome};
+use crate::drive::mass_change::DeletedItem;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{CopyDepth, DeadProp, Node, WriteOptions};
 use std::collections::HashMap;
@@ -71,7 +72,7 @@ impl CrossStorageCopy<'_> {
         self.copied.lock().is_some()
     }
 
-    /// Publishes the copy that was built in a workshop in the place of its source, and says what that is called in the trash. A refusal
+    /// Publishes the copy that was built in a workshop in the place of its source. A refusal
     /// leaves the source where it was.
     pub(super) async fn replace_source(
         &self,
@@ -79,17 +80,23 @@ impl CrossStorageCopy<'_> {
         (workshop, copy): (&RelPath, &RelPath),
         target: &ResolvedPath<'_>,
         copying: Copying,
-    ) -> Result<(bool, String)> {
-        self.preconditions.check()?;
+    ) -> Result<CrossStorageOutcome> {
+        self.options.access().check()?;
         let out = self.from.tree.begin_delete(&source.path, leave).await?;
         let moved = async {
-            self.catch_up(&out, (workshop, copy)).await?;
-            let created = self.publish(copy, target, copying).await?;
-            Ok((created, self.from.tree.finish_delete(&out).await?))
+            self.catch_up(&out.path, (workshop, copy)).await?;
+            let changed = self.publish(copy, target, copying).await?;
+            let id = self.from.tree.finish_delete(&out.path).await?;
+            let folder = out.node.folder;
+            Ok(CrossStorageOutcome {
+                created: changed.created(),
+                ended: [changed.ended, out.locks].concat(),
+                deleted: Some(DeletedItem { id, folder }),
+            })
         };
         let moved = moved.await;
         if moved.is_err()
-            && let Err(error) = self.from.tree.cancel_delete(&out).await
+            && let Err(error) = self.from.tree.cancel_delete(&out.path).await
         {
             tracing::error!(%error, "what was to be moved is out of sight; the next start puts it back");
         }
@@ -114,7 +121,7 @@ impl CrossStorageCopy<'_> {
             .recopy(&mut copied, &mut junk, (source, copy), (&node, &props))
             .await?;
         while let Some((from, to)) = due.pop() {
-            self.preconditions.check()?;
+            self.options.access().check()?;
             let mut listing = self.from.tree.list(&from, true).await?;
             loop {
                 let page = listing.next_page().await?;
@@ -161,7 +168,7 @@ impl CrossStorageCopy<'_> {
             }
             return Ok(Vec::new());
         }
-        self.preconditions.check()?;
+        self.options.access().check()?;
         if was.is_some() {
             junk.add(to).await?;
         }

@@ -5,7 +5,7 @@ use super::super::resolved_path::ResolvedPath;
 use super::{CrossStorageCopy, CrossStorageOutcome};
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{
-    CopyDepth, DeadProp, DirEntry, Expect, InitialContent, Node, PropChange, SpaceRequest,
+    Changed, CopyDepth, DeadProp, DirEntry, Expect, InitialContent, Node, PropChange, SpaceRequest,
     WriteOptions,
 };
 
@@ -27,16 +27,11 @@ impl CrossStorageCopy<'_> {
         let outcome = async {
             self.build(&source.path, aside, node, copying.reach).await?;
             let Some(leave) = leave else {
-                let created = self.publish(aside, target, copying).await?;
-                return Ok(CrossStorageOutcome { created, id: None });
+                let changed = self.publish(aside, target, copying).await?;
+                return Ok(CrossStorageOutcome::from(changed));
             };
-            let (created, id) = self
-                .replace_source((source, leave), (&workshop, aside), target, copying)
-                .await?;
-            Ok(CrossStorageOutcome {
-                created,
-                id: Some(id),
-            })
+            self.replace_source((source, leave), (&workshop, aside), target, copying)
+                .await
         };
         let outcome = outcome.await;
         if let Err(error) = self.to.tree.remove_staging_dir(&workshop).await {
@@ -65,13 +60,12 @@ impl CrossStorageCopy<'_> {
         aside: &RelPath,
         target: &ResolvedPath<'_>,
         copying: Copying,
-    ) -> Result<bool> {
+    ) -> Result<Changed> {
         // Each path was looked at when it was copied.
         let commit = WriteOptions {
             overwrite: copying.overwrite,
-            expect: Expect::Any,
             skip_depth_check: true,
-            ..self.preconditions.write_options()
+            ..self.options.clone().expecting(Expect::Any)
         };
         self.to.tree.rename(aside, &target.path, commit).await
     }
@@ -109,7 +103,7 @@ impl CrossStorageCopy<'_> {
         reach: CopyDepth,
     ) -> Result<Vec<(RelPath, RelPath)>> {
         let mut folders = Vec::new();
-        self.preconditions.check()?;
+        self.options.access().check()?;
         self.note_started(to, &Node::unseen(true));
         self.to.tree.mkdir(to, self.unconditional.clone()).await?;
         self.props(from, to, self.unconditional.clone()).await?;
@@ -119,13 +113,13 @@ impl CrossStorageCopy<'_> {
         if let Some(unshown) = self.from.tree.unshown(from).await? {
             let commit = WriteOptions {
                 limit: self.unconditional.limit,
-                ..self.preconditions.write_options()
+                ..self.options.clone()
             };
             self.to.tree.copy_unshown(unshown, to, commit).await?;
         }
         let mut listing = self.from.tree.list(from, self.is_first_pass()).await?;
         loop {
-            self.preconditions.check()?;
+            self.options.access().check()?;
             let page = listing.next_page().await?;
             if page.is_empty() {
                 return Ok(folders);
@@ -165,7 +159,7 @@ impl CrossStorageCopy<'_> {
         to: &RelPath,
         node: &Node,
         commit: WriteOptions,
-    ) -> Result<bool> {
+    ) -> Result<Changed> {
         let reader = self.from.tree.open(from).await?;
         let mut upload = self
             .to
@@ -181,7 +175,7 @@ impl CrossStorageCopy<'_> {
             .await?;
         let mut offset = 0;
         loop {
-            self.preconditions.check()?;
+            self.options.access().check()?;
             let bytes = reader.read_at(offset, CHUNK).await?;
             if bytes.is_empty() {
                 break;
@@ -202,7 +196,7 @@ impl CrossStorageCopy<'_> {
             ..self.unconditional.clone()
         };
         self.props(from, to, options).await?;
-        Ok(put.created)
+        Ok(put.changed)
     }
 
     /// Gives the copy exactly the dead properties of its source.
@@ -232,6 +226,6 @@ impl CrossStorageCopy<'_> {
         if changes.is_empty() {
             return Ok(());
         }
-        self.to.tree.set_props(to, changes, commit).await
+        self.to.tree.set_props(to, changes, commit).await.map(drop)
     }
 }

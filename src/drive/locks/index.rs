@@ -1,12 +1,11 @@
-//! The locks in memory: which cover a place, which lie below it, and whether a change may pass them.
+//! The locks in memory: which cover a place, which lie below it, and whether another may stand beside them.
 
-use super::{HolderCheck, Lock, LockHolder};
+use super::HolderCheck;
 use crate::config::LocksConfig;
-use crate::drive::resource_id::ResourceId;
 use crate::model::{AccountName, Error, RelPath, Result};
-use parking_lot::RwLockReadGuard;
+use crate::storage::{Lock, LockHolder, LockScope, LocksSeen, ResourceId};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -67,9 +66,6 @@ impl LockLimitGroup {
     }
 }
 
-/// The locks as they stand while this is held: none is granted or ended meanwhile.
-pub struct LocksGuard<'a>(RwLockReadGuard<'a, LockIndex>, Option<&'a dyn HolderCheck>);
-
 /// Tells the locks that count.
 #[derive(Clone, Copy)]
 pub(super) struct LivenessCheck<'a> {
@@ -86,102 +82,54 @@ impl LivenessCheck<'_> {
     }
 }
 
-impl<'a> LocksGuard<'a> {
-    pub(super) fn new(
-        guard: RwLockReadGuard<'a, LockIndex>,
-        check: Option<&'a dyn HolderCheck>,
-    ) -> Self {
-        Self(guard, check)
-    }
-
-    fn alive(&self, now: Instant) -> LivenessCheck<'a> {
-        LivenessCheck { now, check: self.1 }
-    }
-
-    /// Whether a live lock with this token covers `resource`.
-    pub fn covers(&self, resource: &ResourceId, token: &str, now: Instant) -> bool {
-        self.0
-            .by_token
-            .get(token)
-            .is_some_and(|lock| lock.covers(resource) && self.alive(now).is_live(lock))
-    }
-
-    /// The live locks that cover `resource`.
-    pub fn on(&self, resource: &ResourceId, now: Instant) -> Vec<Arc<Lock>> {
-        self.0
-            .covering(resource, self.alive(now))
-            .cloned()
-            .collect()
-    }
-
-    /// Whether a root has no locks at all.
-    pub fn none_in(&self, root: &str) -> bool {
-        self.0.by_root.get(root).is_none_or(BTreeMap::is_empty)
-    }
-
-    /// The tokens of all locks on `resource` and below it.
-    pub fn tokens_within(&self, resource: &ResourceId) -> Vec<String> {
-        self.0
-            .below(resource)
-            .flatten()
-            .map(|lock| lock.token.clone())
-            .collect()
-    }
-
-    /// Whether `who`, submitting `tokens`, may change what is at `resource`; `Locked` says who may.
-    pub fn check_content(
-        &self,
-        resource: &ResourceId,
-        who: &LockHolder,
-        tokens: &[&str],
-        now: Instant,
-    ) -> Result<()> {
-        check_group(self.0.covering(resource, self.alive(now)), who, tokens)
-    }
-
-    /// Whether `who` may add or remove members of the folder at `resource`: a lock of any depth on it guards that.
-    pub fn check_members(
-        &self,
-        resource: &ResourceId,
-        who: &LockHolder,
-        tokens: &[&str],
-        now: Instant,
-    ) -> Result<()> {
-        check_group(self.0.at(resource, self.alive(now)), who, tokens)
-    }
-
-    /// Whether `who` may take away everything below `resource`: every locked thing there asks for its own token.
-    pub fn check_subtree(
-        &self,
-        resource: &ResourceId,
-        who: &LockHolder,
-        tokens: &[&str],
-        now: Instant,
-    ) -> Result<()> {
-        let alive = self.alive(now);
-        self.0.below(resource).try_for_each(|locks| {
-            check_group(locks.iter().filter(|l| alive.is_live(l)), who, tokens)
-        })
-    }
-}
-
-/// Locks on one thing let through who submits the token of one of them.
-fn check_group<'a>(
-    locks: impl Iterator<Item = &'a Arc<Lock>>,
-    who: &LockHolder,
-    tokens: &[&str],
-) -> Result<()> {
-    let mut holder = None;
-    for lock in locks {
-        if lock.holder.is(who) && tokens.contains(&lock.token.as_str()) {
-            return Ok(());
-        }
-        holder = Some(lock.holder.to_string());
-    }
-    holder.map_or(Ok(()), |holder| Err(Error::Locked { holder }))
-}
-
 impl LockIndex {
+    /// What stands near some scopes and places.
+    pub(super) fn look(
+        &self,
+        scopes: &[LockScope],
+        named: &[ResourceId],
+        alive: LivenessCheck<'_>,
+    ) -> LocksSeen {
+        let mut seen = LocksSeen::none(alive.now);
+        let places = scopes.iter().map(LockScope::resource).chain(named);
+        if places.clone().all(|place| self.is_empty_in(&place.root)) {
+            return seen;
+        }
+        let mut known = HashSet::new();
+        let mut add = |near: &mut Vec<Arc<Lock>>, lock: &Arc<Lock>| {
+            if known.insert(Arc::as_ptr(lock)) {
+                near.push(lock.clone());
+            }
+        };
+        for scope in scopes {
+            match scope {
+                LockScope::Content(resource) => self
+                    .covering(resource, alive)
+                    .for_each(|lock| add(&mut seen.near, lock)),
+                LockScope::Members(resource) | LockScope::NewMember(resource) => self
+                    .at(resource, alive)
+                    .for_each(|lock| add(&mut seen.near, lock)),
+                LockScope::Subtree(resource) => {
+                    for lock in self.below(resource).flatten() {
+                        seen.within.push(lock.token.clone());
+                        if alive.is_live(lock) {
+                            add(&mut seen.near, lock);
+                        }
+                    }
+                }
+            }
+        }
+        for resource in named {
+            self.covering(resource, alive)
+                .for_each(|lock| add(&mut seen.near, lock));
+        }
+        seen
+    }
+
+    fn is_empty_in(&self, root: &str) -> bool {
+        self.by_root.get(root).is_none_or(BTreeMap::is_empty)
+    }
+
     pub(super) fn insert(&mut self, lock: Arc<Lock>) {
         let places = self.by_root.entry(lock.resource.root.clone()).or_default();
         places
@@ -273,7 +221,10 @@ impl LockIndex {
             .filter(move |lock| lock.covers(resource) && alive.is_live(lock))
     }
 
-    fn below<'a>(&'a self, resource: &'a ResourceId) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
+    pub(super) fn below<'a>(
+        &'a self,
+        resource: &'a ResourceId,
+    ) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
         let places = self.by_root.get(&resource.root).into_iter();
         let from_here = places.flat_map(move |places| places.range(resource.path.clone()..));
         // Names sort such that a sibling like `a-b` stands between `a` and `a/b`: look on while the text still begins alike.

@@ -3,62 +3,26 @@
 
 mod holder;
 mod index;
+mod pending_changes;
 mod record;
+mod store;
 #[cfg(test)]
 mod tests;
+mod tree_locks;
 
-use super::resource_id::ResourceId;
 use crate::config::LocksConfig;
 use crate::model::{AccountName, Error, Result};
 use crate::state::table::DELETED_AT_ONCE;
 use crate::state::{Batch, StateStore};
-pub use holder::{HolderCheck, LockHolder};
-pub use index::LocksGuard;
+use crate::storage::{Lock, LockScope, LocksSeen, ResourceId};
+pub use holder::HolderCheck;
 use index::{LivenessCheck, LockIndex};
-use parking_lot::RwLock;
-use record::{PREFIX, record_of};
-use sha2::{Digest, Sha256};
-use std::collections::HashSet;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
-
-/// One lock.
-#[derive(Clone, Debug)]
-pub struct Lock {
-    /// `urn:uuid:…`
-    pub token: String,
-    /// The locked place.
-    pub resource: ResourceId,
-    /// Whether a folder is locked.
-    pub folder: bool,
-    /// Whose it is.
-    pub holder: LockHolder,
-    /// The `owner` element as the client sent it, or empty.
-    pub owner: String,
-    /// Shared instead of exclusive.
-    pub shared: bool,
-    /// Depth infinity instead of 0.
-    pub deep: bool,
-    /// When it was granted.
-    pub since: SystemTime,
-    /// When it ends.
-    pub ends: Instant,
-}
-
-/// What a client asks for with LOCK.
-#[derive(Clone, Debug)]
-pub struct LockRequest {
-    /// The `owner` element, or empty.
-    pub owner: String,
-    /// Shared instead of exclusive.
-    pub shared: bool,
-    /// Depth infinity instead of 0.
-    pub deep: bool,
-    /// Whether a folder is locked.
-    pub folder: bool,
-    /// How long, if the client says; `Duration::MAX` for `Infinite`.
-    pub timeout: Option<Duration>,
-}
+use parking_lot::{Mutex, RwLock};
+use record::PREFIX;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+use tree_locks::LocksOfTree;
 
 /// Every lock of every root.
 #[derive(Debug)]
@@ -67,6 +31,10 @@ pub struct Locks {
     limits: LocksConfig,
     index: RwLock<LockIndex>,
     check: OnceLock<Arc<dyn HolderCheck>>,
+    /// The trees that are open, by id.
+    trees: Mutex<HashMap<Arc<str>, Weak<LocksOfTree>>>,
+    /// The tokens of locks that a tree has ended in its step and whose records are still there.
+    ended_in_step: Mutex<HashSet<String>>,
 }
 
 impl Locks {
@@ -77,6 +45,8 @@ impl Locks {
             limits,
             index: RwLock::default(),
             check: OnceLock::new(),
+            trees: Mutex::default(),
+            ended_in_step: Mutex::default(),
         };
         let mut after = String::new();
         let mut over = Vec::new();
@@ -94,7 +64,7 @@ impl Locks {
                 }
             }
         }
-        locks.release_gone(over).await;
+        locks.end_or_warn(&over).await;
         Ok(locks)
     }
 
@@ -111,109 +81,25 @@ impl Locks {
         }
     }
 
-    /// The locks as they stand, for as long as the answer is held.
-    pub fn read_guard(&self) -> LocksGuard<'_> {
-        LocksGuard::new(self.index.read(), self.check.get().map(AsRef::as_ref))
+    /// One look, without waiting.
+    fn look_now(&self, scopes: &[LockScope], named: &[ResourceId]) -> LocksSeen {
+        let alive = self.alive(Instant::now());
+        self.index.read().look(scopes, named, alive)
     }
 
-    /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
-    pub async fn grant(
-        &self,
-        resource: ResourceId,
-        holder: &LockHolder,
-        request: LockRequest,
-    ) -> Result<Arc<Lock>> {
-        let now = Instant::now();
-        let lock = Arc::new(Lock {
-            token: new_token()?,
-            resource,
-            folder: request.folder,
-            holder: holder.clone(),
-            owner: request.owner,
-            shared: request.shared,
-            deep: request.deep,
-            since: SystemTime::now(),
-            ends: now + self.term(request.timeout),
-        });
-        let (admitted, over) = {
-            let mut index = self.index.write();
-            let alive = self.alive(now);
-            let mut over = index.take_expired(now, DELETED_AT_ONCE);
-            // What counts no more must not come back beside this one.
-            over.extend(index.take_over(&lock, &alive));
-            let admitted = index.check_grant(&lock, &self.limits, &alive);
-            if admitted.is_ok() {
-                index.insert(lock.clone());
-            }
-            (admitted, over)
-        };
-        self.release_gone(over).await;
-        admitted?;
-        if let Err(error) = self.grant_durably(&lock).await {
-            self.index.write().remove(&lock.token);
-            return Err(error);
-        }
-        Ok(lock)
-    }
-
-    /// Prolongs a lock that covers `resource`. `PreconditionFailed` when there is none such of `holder`. Answered once written: after a
-    /// power cut the lock may end at its former time.
-    pub async fn refresh(
-        &self,
-        resource: &ResourceId,
-        holder: &LockHolder,
-        token: &str,
-        timeout: Option<Duration>,
-    ) -> Result<Arc<Lock>> {
-        let now = Instant::now();
-        let lock = {
-            let mut index = self.index.write();
-            let alive = self.alive(now);
-            let is_own = |lock: &&Arc<Lock>| {
-                alive.is_live(lock) && lock.covers(resource) && lock.holder.is(holder)
-            };
-            let present = index.by_token.get(token).filter(is_own);
-            let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
-            lock.ends = now + self.term(timeout);
-            let lock = Arc::new(lock);
-            index.remove(token);
-            index.insert(lock.clone());
-            lock
-        };
-        self.store.commit_lazily(record_of(&lock)?).await?;
-        self.drop_record_if_ended(&lock).await?;
-        Ok(lock)
-    }
-
-    /// Ends a lock that covers `resource`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
-    /// cut the lock may be there again, for the rest of its time.
-    pub async fn release(
-        &self,
-        resource: &ResourceId,
-        holder: &LockHolder,
-        token: &str,
-    ) -> Result<()> {
-        {
-            let mut index = self.index.write();
-            let alive = self.alive(Instant::now());
-            let present = index
-                .by_token
-                .get(token)
-                .filter(|lock| alive.is_live(lock) && lock.covers(resource));
-            if !present.ok_or(Error::NoSuchLock)?.holder.is(holder) {
-                return Err(Error::Forbidden("This lock belongs to somebody else."));
-            }
+    /// Ends locks with what they stood on: at once in memory. Their records go with [`LockStore::end`](crate::storage::LockStore::end)
+    /// or, where nobody got so far, with the next sweep.
+    fn end_in_step(&self, tokens: &[String]) {
+        let mut index = self.index.write();
+        for token in tokens {
             index.remove(token);
         }
-        self.store
-            .commit_lazily(Batch::new().delete(format!("{PREFIX}{token}")))
-            .await
+        self.ended_in_step.lock().extend(tokens.iter().cloned());
     }
 
-    /// Ends locks whose object is gone. Whatever made it go has happened, so that a record that cannot be deleted is no
-    /// failure of that: it may come back at the next start, for the rest of its time.
-    pub async fn release_gone(&self, tokens: Vec<String>) {
-        if let Err(error) = self.release_tokens(tokens).await {
+    /// Ends locks. Where a record cannot be deleted, the lock may come back at the next start, for the rest of its time.
+    async fn end_or_warn(&self, tokens: &[String]) {
+        if let Err(error) = self.release_tokens(tokens.to_vec()).await {
             tracing::warn!(%error, "locks have ended, and their records stay");
         }
     }
@@ -232,22 +118,8 @@ impl Locks {
     /// Every lock that counts, by place.
     pub fn all(&self) -> Vec<Arc<Lock>> {
         let alive = self.alive(Instant::now());
-        let mut locks: Vec<_> = self
-            .index
-            .read()
-            .by_token
-            .values()
-            .filter(|lock| alive.is_live(lock))
-            .cloned()
-            .collect();
-        locks.sort_by_cached_key(|lock| {
-            (
-                lock.resource.root.clone(),
-                lock.resource.path.clone(),
-                lock.token.clone(),
-            )
-        });
-        locks
+        let index = self.index.read();
+        sorted(index.by_token.values().filter(|lock| alive.is_live(lock)))
     }
 
     /// How many locks count.
@@ -275,25 +147,12 @@ impl Locks {
             .await
     }
 
-    /// Ends the locks on `resource` and below it whose holders have lost their right to it.
-    pub async fn release_within(
-        &self,
-        resource: &ResourceId,
-        lost: impl Fn(&Lock) -> bool,
-    ) -> Result<()> {
-        let tokens: HashSet<_> = self
-            .read_guard()
-            .tokens_within(resource)
-            .into_iter()
-            .collect();
-        self.release_all(|lock| tokens.contains(&lock.token) && lost(lock))
-            .await
-    }
-
     /// Ends the locks that count no more, for good: their time is over, or whoever holds them has lost the right to.
     pub async fn sweep(&self) -> Result<()> {
         let alive = self.alive(Instant::now());
-        self.release_all(|lock| !alive.is_live(lock)).await
+        self.release_all(|lock| !alive.is_live(lock)).await?;
+        let ended = self.ended_in_step.lock().iter().cloned().collect();
+        self.release_tokens(ended).await
     }
 
     async fn release_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
@@ -309,6 +168,9 @@ impl Locks {
     }
 
     async fn release_tokens(&self, tokens: Vec<String>) -> Result<()> {
+        if tokens.is_empty() {
+            return Ok(());
+        }
         {
             let mut index = self.index.write();
             for token in &tokens {
@@ -327,6 +189,10 @@ impl Locks {
                 })
                 .await?;
         }
+        let mut ended = self.ended_in_step.lock();
+        for token in &tokens {
+            ended.remove(token);
+        }
         Ok(())
     }
 
@@ -334,56 +200,17 @@ impl Locks {
         let asked = asked.unwrap_or(Duration::from_secs(self.limits.default_timeout));
         asked.min(Duration::from_secs(self.limits.max_timeout))
     }
-
-    async fn grant_durably(&self, lock: &Lock) -> Result<()> {
-        self.store.commit(record_of(lock)?).await?;
-        self.drop_record_if_ended(lock).await
-    }
-
-    /// Whoever ended a lock while its record was being written may have deleted that before it was there.
-    async fn drop_record_if_ended(&self, lock: &Lock) -> Result<()> {
-        let known = self.index.read().by_token.contains_key(&lock.token);
-        if known {
-            Ok(())
-        } else {
-            self.release_tokens(vec![lock.token.clone()]).await
-        }
-    }
 }
 
-impl Lock {
-    /// What others may call it by: the token itself is for its holder alone.
-    pub fn id(&self) -> String {
-        let digest = Sha256::digest(self.token.as_bytes());
-        digest
-            .iter()
-            .take(12)
-            .fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
-    }
-
-    fn is_live(&self, now: Instant) -> bool {
-        self.ends > now
-    }
-
-    fn covers(&self, resource: &ResourceId) -> bool {
-        self.resource == *resource
-            || (self.deep
-                && self.resource.root == resource.root
-                && resource.path.is_within(&self.resource.path))
-    }
-}
-
-/// A random UUID (RFC 9562 version 4) as a URN: nobody can guess it.
-fn new_token() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|e| Error::io("make a lock token", std::io::Error::other(e.to_string())))?;
-    let random = u128::from_be_bytes(bytes);
-    let id = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let [low, mid, high] = [80, 64, 48].map(|shift| id >> shift & 0xffff);
-    Ok(format!(
-        "urn:uuid:{:08x}-{low:04x}-{mid:04x}-{high:04x}-{:012x}",
-        id >> 96,
-        id & 0xffff_ffff_ffff
-    ))
+/// Locks by place.
+fn sorted<'a>(locks: impl Iterator<Item = &'a Arc<Lock>>) -> Vec<Arc<Lock>> {
+    let mut locks: Vec<_> = locks.cloned().collect();
+    locks.sort_by_cached_key(|lock| {
+        (
+            lock.resource.root.clone(),
+            lock.resource.path.clone(),
+            lock.token.clone(),
+        )
+    });
+    locks
 }

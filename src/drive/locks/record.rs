@@ -1,10 +1,9 @@
 //! Records of locks in the state store.
 
-use super::super::resource_id::ResourceId;
-use super::holder::LockHolder;
-use super::{Lock, Locks};
+use super::Locks;
 use crate::model::{AccountName, Error, RelPath, Result, Via, time};
 use crate::state::Batch;
+use crate::storage::{Lock, LockHolder, ResourceId};
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant, SystemTime};
 

@@ -1,9 +1,62 @@
 //! Locks against a store in memory.
 
+use super::store::new_token;
 use super::*;
 use crate::model::{RelPath, Via};
 use crate::state::StateStore;
 use crate::state::memory::MemoryStore;
+use crate::storage::lock_contract;
+use crate::storage::{LockHolder, LockRequest, LockStore, Preconditions, Seen};
+
+#[tokio::test]
+async fn they_keep_what_every_store_of_locks_promises() {
+    lock_contract::suite(|| async {
+        let locks: Arc<dyn LockStore> = Arc::new(locks().await);
+        [locks.clone(), locks]
+    })
+    .await;
+}
+
+/// The locks as a change of `who` meets them that takes hold of this and submits these tokens, at a moment.
+fn check(
+    locks: &Locks,
+    scope: LockScope,
+    (who, tokens): (&LockHolder, &[&str]),
+    now: Instant,
+) -> Result<()> {
+    let scopes = vec![scope];
+    let seen = LocksSeen {
+        now,
+        ..locks.look_now(&scopes, &[])
+    };
+    let preconditions = Preconditions {
+        scopes,
+        tokens: tokens.iter().map(|token| (*token).to_owned()).collect(),
+        holder: Some(who.clone()),
+        ..Preconditions::default()
+    };
+    preconditions.check(&Seen {
+        present: None,
+        tags: &[],
+        locks: &seen,
+        is_closed: false,
+    })
+}
+
+fn covers(locks: &Locks, resource: &ResourceId, token: &str) -> bool {
+    let seen = locks.look_now(&[], std::slice::from_ref(resource));
+    seen.covering(resource).any(|lock| lock.token == token)
+}
+
+fn tokens_within(locks: &Locks, path: &str) -> Vec<String> {
+    locks
+        .look_now(&[LockScope::Subtree(resource(path))], &[])
+        .within
+}
+
+fn none_in_home(locks: &Locks) -> bool {
+    tokens_within(locks, "").is_empty()
+}
 
 fn account(name: &str) -> LockHolder {
     AccountName::parse(name).unwrap().into()
@@ -116,29 +169,19 @@ async fn changes_pass_only_with_the_token_and_the_account() {
         .grant(resource("a"), &ana, exclusive(true))
         .await
         .unwrap();
-    let held = locks.read_guard();
     let now = Instant::now();
     let token = lock.token.as_str();
-    assert!(
-        held.check_content(&resource("a/x"), &ana, &[token], now)
-            .is_ok()
-    );
-    assert!(
-        held.check_content(&resource("a/x"), &ana, &[], now)
-            .is_err()
-    );
-    assert!(
-        held.check_content(&resource("a/x"), &ben, &[token], now)
-            .is_err()
-    );
-    assert!(held.check_subtree(&resource(""), &ana, &[], now).is_err());
-    assert!(held.check_members(&resource("a"), &ana, &[], now).is_err());
-    assert!(held.check_members(&resource(""), &ana, &[], now).is_ok());
-    assert!(
-        held.check_content(&resource("a"), &ana, &[], lock.ends)
-            .is_ok(),
-        "over at its end"
-    );
+    let content = || LockScope::Content(resource("a/x"));
+    let members = |path| LockScope::Members(resource(path));
+    assert!(check(&locks, content(), (&ana, &[token]), now).is_ok());
+    assert!(check(&locks, content(), (&ana, &[]), now).is_err());
+    assert!(check(&locks, content(), (&ben, &[token]), now).is_err());
+    let all = LockScope::Subtree(resource(""));
+    assert!(check(&locks, all, (&ana, &[]), now).is_err());
+    assert!(check(&locks, members("a"), (&ana, &[]), now).is_err());
+    assert!(check(&locks, members(""), (&ana, &[]), now).is_ok());
+    let at_end = check(&locks, content(), (&ana, &[]), lock.ends);
+    assert!(at_end.is_ok(), "over at its end");
 }
 
 #[tokio::test]
@@ -148,15 +191,10 @@ async fn shared_locks_stand_beside_each_other() {
     let ben = account("ben");
     let hers = locks.grant(resource("a"), &ana, shared()).await.unwrap();
     let his = locks.grant(resource("a"), &ben, shared()).await.unwrap();
-    let held = locks.read_guard();
-    assert!(
-        held.check_content(&resource("a"), &ana, &[&hers.token], Instant::now())
-            .is_ok()
-    );
-    assert!(
-        held.check_content(&resource("a"), &ana, &[&his.token], Instant::now())
-            .is_err()
-    );
+    let content = || LockScope::Content(resource("a"));
+    let now = Instant::now();
+    assert!(check(&locks, content(), (&ana, &[&hers.token]), now).is_ok());
+    assert!(check(&locks, content(), (&ana, &[&his.token]), now).is_err());
 }
 
 #[tokio::test]
@@ -327,8 +365,8 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
         .release(&resource("b"), &ana, &ended.token)
         .await
         .unwrap();
-    let gone = locks.read_guard().tokens_within(&resource("c"));
-    locks.release_gone(gone).await;
+    let gone = tokens_within(&locks, "c");
+    locks.end(&gone).await.unwrap();
     let brief = LockRequest {
         timeout: Some(Duration::ZERO),
         ..exclusive(true)
@@ -339,10 +377,9 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
-    let held = again.read_guard();
-    assert!(held.covers(&resource("a/x"), &kept.token, Instant::now()));
-    assert!(!held.covers(&resource("b"), &ended.token, Instant::now()));
-    assert!(!held.covers(&resource("c/d"), &moved.token, Instant::now()));
+    assert!(covers(&again, &resource("a/x"), &kept.token));
+    assert!(!covers(&again, &resource("b"), &ended.token));
+    assert!(!covers(&again, &resource("c/d"), &moved.token));
     assert_eq!(store.scan(PREFIX, "", 10).await.unwrap().len(), 1);
 }
 
@@ -358,7 +395,7 @@ async fn a_lock_that_cannot_be_remembered_is_not_granted() {
         locks.grant(resource("a"), &ana, exclusive(true)).await,
         Err(Error::ReadOnly)
     ));
-    assert!(locks.read_guard().none_in("home/ana"));
+    assert!(none_in_home(&locks));
 }
 
 #[tokio::test]
@@ -375,11 +412,7 @@ async fn names_that_nfc_makes_longer_survive_a_restart() {
         .await
         .unwrap();
     let again = Locks::open(store, LocksConfig::default()).await.unwrap();
-    assert!(
-        again
-            .read_guard()
-            .covers(&resource(&name), &lock.token, Instant::now())
-    );
+    assert!(covers(&again, &resource(&name), &lock.token));
 }
 
 #[tokio::test]
@@ -397,7 +430,7 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
     let again = Locks::open(store.clone(), LocksConfig::default())
         .await
         .unwrap();
-    assert!(again.read_guard().none_in("home/ana"));
+    assert!(none_in_home(&again));
     assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
 }
 
@@ -410,9 +443,9 @@ async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
         .await
         .unwrap();
     let ended = async {
-        let tokens = locks.read_guard().tokens_within(&resource("a"));
+        let tokens = tokens_within(&locks, "a");
         assert_eq!(tokens.len(), 1, "it is in force before it is durable");
-        locks.release_gone(tokens).await;
+        locks.end(&tokens).await.unwrap();
     };
     let (granted, ()) = tokio::join!(locks.grant(resource("a"), &ana, exclusive(true)), ended);
     assert!(granted.is_ok());
@@ -433,11 +466,11 @@ async fn what_goes_ends_the_locks_there_and_no_others() {
         .await
         .unwrap();
     locks.grant(resource(""), &ana, shared()).await.unwrap_err();
-    let mut within = locks.read_guard().tokens_within(&resource("a"));
+    let mut within = tokens_within(&locks, "a");
     within.sort();
     gone.sort();
     assert_eq!(within, gone);
-    locks.release_gone(within).await;
+    locks.end(&within).await.unwrap();
     assert!(
         locks
             .grant(resource("a"), &ana, exclusive(true))
@@ -459,4 +492,53 @@ fn tokens_are_version_4_urns() {
     assert_eq!(token.as_bytes()[9 + 14], b'4', "{token}");
     assert!(b"89ab".contains(&token.as_bytes()[9 + 19]), "{token}");
     assert_ne!(token, new_token().unwrap());
+}
+
+/// What a tree ends in its step counts no more at once; its record goes with the next sweep if nobody saw to it.
+#[tokio::test]
+async fn what_ends_in_a_step_does_not_come_back() {
+    let store = MemoryStore::new();
+    let ana = account("ana");
+    let locks = Arc::new(
+        Locks::open(store.clone(), LocksConfig::default())
+            .await
+            .unwrap(),
+    );
+    let tree = locks.of_tree("home/ana");
+    for path in ["a", "b"] {
+        let lock = locks
+            .grant(resource(path), &ana, exclusive(true))
+            .await
+            .unwrap();
+        let turn = tree.begin();
+        tree.end(std::slice::from_ref(&lock.token));
+        tree.finish(turn);
+        assert!(none_in_home(&locks));
+        let written = || async { store.scan(PREFIX, "", 10).await.unwrap().len() };
+        assert_eq!(written().await, 1);
+        match path {
+            "a" => locks.end(std::slice::from_ref(&lock.token)).await.unwrap(),
+            _ => locks.sweep().await.unwrap(),
+        }
+        assert_eq!(written().await, 0);
+        assert!(locks.ended_in_step.lock().is_empty());
+    }
+}
+
+/// The engine and the drive of one tree have the same turns, for as long as either is there.
+#[tokio::test(start_paused = true)]
+async fn a_grant_waits_for_the_changes_of_its_own_tree() {
+    let ana = account("ana");
+    let locks = Arc::new(locks().await);
+    let tree = locks.of_tree("home/ana");
+    let other = locks.of_tree("home/ben");
+    let again = locks.of_tree("home/ana");
+    let (own, elsewhere) = (again.begin(), other.begin());
+    let refused = locks.grant(resource("a"), &ana, exclusive(true)).await;
+    assert!(matches!(refused, Err(Error::Busy { .. })));
+    assert!(none_in_home(&locks));
+    tree.finish(own);
+    let granted = locks.grant(resource("a"), &ana, exclusive(true)).await;
+    assert!(granted.is_ok());
+    other.finish(elsewhere);
 }

@@ -2,12 +2,11 @@
 
 use super::trash_names;
 use crate::drive::access::{Access, VIEW_ONLY};
-use crate::drive::locks::Locks;
 use crate::drive::named_tree::NamedTree;
 use crate::drive::{gone, with_timeout};
 use crate::model::{Error, RelPath, Result, Rights, VPath};
 use crate::sharing::shares::Share;
-use crate::storage::{DirEntry, FileId, Listing, Node};
+use crate::storage::{DirEntry, FileId, Listing, LockStore, Node};
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +19,7 @@ pub(super) trait MountSource: Debug + Send + Sync {
     /// Opens the tree that it leads into.
     async fn open(&self) -> Result<MountTarget>;
     /// Takes it out of the drive.
-    async fn leave(&self, locks: &Locks) -> Result<()>;
+    async fn leave(&self, locks: &dyn LockStore) -> Result<()>;
     /// Shows it under another name.
     async fn rename(&self, name: &str) -> Result<()>;
     /// Whether it is a share.
@@ -101,22 +100,35 @@ impl Mount {
         Ok(node)
     }
 
+    /// Looks for it where it was granted, and again where it is by now if it was moved meanwhile.
     async fn find(&self) -> Result<(Node, MountTarget)> {
-        let grant = self.grant()?;
-        let opened = self.source.open().await?;
-        let tree = &opened.root.tree;
-        let found = match grant.file_id {
-            Some(id) => tree
-                .identify(&grant.base)
-                .await
-                .map(|(node, found)| (found == id).then_some(node)),
-            None => tree.stat(&grant.base).await.map(Some),
-        };
-        Ok((found.map_err(gone)?.ok_or(Error::NotFound)?, opened))
+        loop {
+            let grant = self.grant()?;
+            let opened = self.source.open().await?;
+            let tree = &opened.root.tree;
+            let found = match grant.file_id {
+                Some(id) => tree
+                    .identify(&grant.base)
+                    .await
+                    .map(|(node, found)| (found == id).then_some(node)),
+                None => tree.stat(&grant.base).await.map(Some),
+            };
+            match found
+                .map_err(gone)
+                .and_then(|node| node.ok_or(Error::NotFound))
+            {
+                Ok(node) => return Ok((node, opened)),
+                Err(Error::NotFound) => drop(opened.root.moving.lock().await),
+                Err(error) => return Err(error),
+            }
+            if self.grant()?.base == grant.base {
+                return Err(Error::NotFound);
+            }
+        }
     }
 
     /// Takes it out of the drive.
-    pub async fn leave(&self, locks: &Locks) -> Result<()> {
+    pub async fn leave(&self, locks: &dyn LockStore) -> Result<()> {
         self.source.leave(locks).await
     }
 

@@ -3,9 +3,9 @@
 use super::mount::{MountGrant, MountSource, MountTarget};
 use crate::audit::{Actor, AuditKind};
 use crate::drive::context::DriveContext;
-use crate::drive::locks::Locks;
 use crate::model::{AccountName, Error, Result};
 use crate::sharing::shares::Share;
+use crate::storage::LockStore;
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl MountSource for ShareSource {
         Ok(MountTarget { root, quota })
     }
 
-    async fn leave(&self, locks: &Locks) -> Result<()> {
+    async fn leave(&self, locks: &dyn LockStore) -> Result<()> {
         let sharing = &self.context.sharing;
         let share = sharing.shares.leave(&self.account, &self.id).await?;
         self.report(share.audit_left_text(&self.account)).await;

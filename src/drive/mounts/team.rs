@@ -2,8 +2,8 @@
 
 use super::mount::{MountGrant, MountSource, MountTarget};
 use crate::drive::context::DriveContext;
-use crate::drive::locks::Locks;
 use crate::model::{AccountName, Error, RelPath, Result};
+use crate::storage::LockStore;
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl MountSource for TeamFolderSource {
         Ok(MountTarget { root, quota })
     }
 
-    async fn leave(&self, _locks: &Locks) -> Result<()> {
+    async fn leave(&self, _locks: &dyn LockStore) -> Result<()> {
         Err(Error::Forbidden(
             "Only an administrator can take you out of a team folder.",
         ))

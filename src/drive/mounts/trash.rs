@@ -3,8 +3,8 @@
 use super::mount::{MountGrant, MountSource, MountTarget};
 use crate::drive::access::VIEW_ONLY;
 use crate::drive::context::DriveContext;
-use crate::drive::locks::Locks;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
+use crate::storage::LockStore;
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl MountSource for TrashSource {
         Ok(MountTarget { root, quota })
     }
 
-    async fn leave(&self, _locks: &Locks) -> Result<()> {
+    async fn leave(&self, _locks: &dyn LockStore) -> Result<()> {
         Err(Error::Forbidden(VIEW_ONLY))
     }
 

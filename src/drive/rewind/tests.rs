@@ -20,9 +20,12 @@ async fn many_steps_wait_for_the_disk_together() {
         ..LocalSettings::RELAXED
     };
     let tree = LocalTree::open(dir.path(), settings).unwrap();
-    let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
-        .await
-        .unwrap();
+    let locks = Arc::new(
+        Locks::open(MemoryStore::new(), LocksConfig::default())
+            .await
+            .unwrap(),
+    );
+    tree.set_locks(locks.of_tree("home/ana"));
     let identity = Identity::whole(
         AccountName::parse("ana").unwrap(),
         Role::User,
@@ -30,7 +33,7 @@ async fn many_steps_wait_for_the_disk_together() {
         Arc::new(Irrevocable),
     );
     let root = Arc::new(NamedTree::new("home/ana".into(), tree.clone()));
-    let drive = Drive::new(Arc::new(identity), root, Arc::new(locks));
+    let drive = Drive::new(Arc::new(identity), root, locks);
     let path = |text: &str| VPath::parse(text).unwrap();
     let moment = SystemTime::now();
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -40,7 +43,7 @@ async fn many_steps_wait_for_the_disk_together() {
         let to = path(&format!("new {n}"));
         let before = tree.sync_count();
         drive
-            .rename(&from, &to, false, Preconditions::default())
+            .rename(&from, &to, false, RequestPreconditions::default())
             .await
             .unwrap();
         assert!(

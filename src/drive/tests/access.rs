@@ -107,7 +107,7 @@ impl AccessFixture {
         };
         put(&drive, "docs/in/gone", "gone").await.unwrap();
         drive
-            .delete(&path("docs/in/gone"), Preconditions::default())
+            .delete(&path("docs/in/gone"), RequestPreconditions::default())
             .await
             .unwrap();
         let trashed = drive.list_trash(None, None, 1).await.unwrap()[0].id.clone();
@@ -117,7 +117,11 @@ impl AccessFixture {
             ..deep_lock()
         };
         let lock = drive
-            .lock(&path("docs-private/c"), request, Preconditions::default())
+            .lock(
+                &path("docs-private/c"),
+                request,
+                RequestPreconditions::default(),
+            )
             .await
             .unwrap();
         let root = drive.home.clone();
@@ -207,7 +211,7 @@ fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
 
 async fn upload(drive: &Drive, at: &str, start: InitialContent) -> Result<()> {
     let mut upload = drive
-        .begin_put(&path(at), announced(start), Preconditions::default())
+        .begin_put(&path(at), announced(start), RequestPreconditions::default())
         .await?;
     let end = upload.len();
     upload.seek(end).await?;
@@ -223,14 +227,24 @@ async fn copy(drive: &Drive, from: &str, to: &str) -> Result<()> {
         overwrite: true,
     };
     drive
-        .copy(&path(from), &path(to), copying, Preconditions::default())
+        .copy(
+            &path(from),
+            &path(to),
+            copying,
+            RequestPreconditions::default(),
+        )
         .await
         .map(drop)
 }
 
 async fn shift(drive: &Drive, from: &str, to: &str) -> Result<()> {
     drive
-        .rename(&path(from), &path(to), true, Preconditions::default())
+        .rename(
+            &path(from),
+            &path(to),
+            true,
+            RequestPreconditions::default(),
+        )
         .await
         .map(drop)
 }
@@ -242,15 +256,15 @@ async fn lock(drive: &Drive, at: &str) -> Result<()> {
         ..deep_lock()
     };
     let lock = drive
-        .lock(&path(at), request, Preconditions::default())
+        .lock(&path(at), request, RequestPreconditions::default())
         .await?;
     drive
-        .create_locked(&path(at), &lock, &Preconditions::default())
+        .create_locked(&path(at), &lock, &RequestPreconditions::default())
         .await
 }
 
 async fn done(world: &AccessFixture, drive: &Drive, doing: Operation) -> Result<()> {
-    let none = Preconditions::default();
+    let none = RequestPreconditions::default();
     let share = |rest: &str| format!("{SHARE}/{rest}");
     match doing {
         Operation::Put => upload(drive, "new", InitialContent::Empty).await,

@@ -4,7 +4,7 @@ use super::ApiTag;
 use super::caller::MemberCaller;
 use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::drive::{Copying, Drive, Preconditions};
+use crate::drive::{Copying, Drive, RequestPreconditions};
 use crate::http::dav::tokens::lock_tokens;
 use crate::http::reply;
 use crate::model::{Error, Result, VPath};
@@ -149,15 +149,15 @@ pub async fn delete(
     Ok(axum::Json(member.app.run_to_completion(work).await?))
 }
 
-async fn delete_one(drive: &Drive, path: &str, preconditions: Preconditions) -> Result<()> {
+async fn delete_one(drive: &Drive, path: &str, preconditions: RequestPreconditions) -> Result<()> {
     drive.delete(&VPath::parse(path)?, preconditions).await
 }
 
 /// The tokens of the locks that may be passed, and no condition.
-pub fn submitted(headers: &HeaderMap) -> Result<Preconditions> {
-    Ok(Preconditions {
+pub fn submitted(headers: &HeaderMap) -> Result<RequestPreconditions> {
+    Ok(RequestPreconditions {
         lock_tokens: lock_tokens(headers)?,
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     })
 }
 
@@ -166,7 +166,7 @@ async fn transfer(
     member: MemberCaller,
     wanted: Transfers,
     way: TransferKind,
-    preconditions: Preconditions,
+    preconditions: RequestPreconditions,
 ) -> Result<axum::Json<Results>, Problem> {
     check_count(wanted.items.len(), "/items")?;
     let drive = member.drive().await?;
@@ -191,7 +191,7 @@ async fn transfer_one(
     drive: &Drive,
     way: TransferKind,
     (from, to): (&str, &str),
-    (overwrite, preconditions): (bool, Preconditions),
+    (overwrite, preconditions): (bool, RequestPreconditions),
 ) -> Result<StatusCode> {
     let from = VPath::parse(from)?;
     let to = VPath::parse(to)?;

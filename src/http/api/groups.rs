@@ -170,7 +170,7 @@ pub async fn change(
     let work = async move {
         let note = named_in(&members);
         let before = app.sharing.groups.find(&of);
-        let changed = app.sharing.set_members(&app.locks, &of, members).await;
+        let changed = app.sharing.set_members(&*app.locks, &of, members).await;
         let is_change = app.sharing.groups.find(&of) != before;
         reporter
             .report_change(
@@ -194,7 +194,7 @@ pub async fn remove(caller: AdminCaller, Path(name): Path<String>) -> Result<Sta
     let app = caller.app.clone();
     let reporter = caller.reporter();
     let work = async move {
-        let removed = app.sharing.remove_group(&app.locks, &name).await;
+        let removed = app.sharing.remove_group(&*app.locks, &name).await;
         reporter
             .report(
                 AuditKind::GroupRemoved,

@@ -7,7 +7,7 @@ use super::json::{Json, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::AuditKind as Act;
-use crate::drive::Preconditions;
+use crate::drive::RequestPreconditions;
 use crate::http::api::files;
 use crate::model::{AccountName, VPath, time};
 use crate::storage::history::{TrashedItem, Version};
@@ -282,7 +282,7 @@ pub async fn revert(
         .app
         .run_to_completion(async move {
             drive
-                .restore_version(&path, &version.id, Preconditions::default())
+                .restore_version(&path, &version.id, RequestPreconditions::default())
                 .await
         })
         .await?;

@@ -210,7 +210,7 @@ pub async fn change(
                 (&changed, is_change),
             )
             .await;
-        app.sharing.release_lost_in_team(&app.locks, &of).await?;
+        app.sharing.release_lost_in_team(&*app.locks, &of).await?;
         changed
     };
     let team = caller.app.run_to_completion(work).await?;

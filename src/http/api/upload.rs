@@ -7,7 +7,7 @@ use super::caller::MemberCaller;
 use super::files::Stat;
 use super::json::Query;
 use super::problem::{Failures, Problem, invalid};
-use crate::drive::{Drive, DriveUpload, Preconditions, UploadOptions};
+use crate::drive::{Drive, DriveUpload, RequestPreconditions, UploadOptions};
 use crate::http::conditional::{expect, with_current_etag};
 use crate::http::content_disposition::{FileName, file_name};
 use crate::http::dav::tokens::lock_tokens;
@@ -80,10 +80,10 @@ pub async fn raw(
         );
     }
     let tokens = lock_tokens(&headers)?;
-    let preconditions = Preconditions {
+    let preconditions = RequestPreconditions {
         expect: if fresh { Expect::Absent } else { condition },
         lock_tokens: tokens,
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     };
     let len = expected_length::body_length(&Method::PUT, &headers)?;
     let modified = oc_mtime(&headers)?;
@@ -109,7 +109,7 @@ pub async fn raw(
                 .into());
         }
     };
-    let status = if put.created {
+    let status = if put.created() {
         StatusCode::CREATED
     } else {
         StatusCode::OK
@@ -233,7 +233,7 @@ async fn store_fields(
         results.push(match stored {
             Ok(put) => ItemResult::done(
                 shown,
-                if put.created {
+                if put.created() {
                     StatusCode::CREATED
                 } else {
                     StatusCode::OK
@@ -272,10 +272,10 @@ async fn store_field(
     } else {
         Expect::Absent
     };
-    let preconditions = Preconditions {
+    let preconditions = RequestPreconditions {
         expect,
         lock_tokens: into.tokens.clone(),
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     };
     let announced = UploadOptions {
         len: None,

@@ -1,8 +1,8 @@
 //! One WebDAV request, read once by the gate; what the protocol crate's callbacks act on and report into.
 
-use crate::drive::locks::LockRequest;
-use crate::drive::{Checksum, Drive, LockView, Preconditions};
+use crate::drive::{Checksum, Drive, LockView, RequestPreconditions};
 use crate::model::{Error, VPath};
+use crate::storage::LockRequest;
 use crate::storage::Node;
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -41,7 +41,7 @@ pub struct DavExchange {
     /// Where to, for COPY and MOVE.
     pub destination: Option<VPath>,
     /// Its conditions.
-    pub preconditions: Preconditions,
+    pub preconditions: RequestPreconditions,
     /// Whether COPY and MOVE may replace.
     pub overwrite: bool,
     /// Whether a COPY leaves out the members.

@@ -5,11 +5,11 @@ use super::headers::{self, Depth};
 use super::lock_xml;
 use super::server_origin::ServerOrigin;
 use crate::drive::Drive;
-use crate::drive::locks::LockRequest;
-use crate::drive::preconditions::Preconditions;
+use crate::drive::preconditions::RequestPreconditions;
 use crate::http::owncloud::{oc_checksum, oc_mtime};
 use crate::http::{expected_length, header_values};
 use crate::model::{Error, Result, VPath, Via};
+use crate::storage::LockRequest;
 use http::header::{CONTENT_RANGE, HeaderName};
 use http::{HeaderMap, request};
 use parking_lot::Mutex;
@@ -41,7 +41,7 @@ pub fn preconditions(
     drive: &Drive,
     headers: &HeaderMap,
     origin: ServerOrigin<'_>,
-) -> Result<Preconditions> {
+) -> Result<RequestPreconditions> {
     let preconditions = headers::preconditions(headers, origin)?;
     let count = preconditions
         .if_lists

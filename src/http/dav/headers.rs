@@ -2,7 +2,7 @@
 
 use super::server_origin::{ServerOrigin, address};
 use super::tokens::{if_lists, lock_tokens};
-use crate::drive::preconditions::Preconditions;
+use crate::drive::preconditions::RequestPreconditions;
 use crate::http::conditional::expect;
 use crate::http::header_values::{list, text};
 use crate::model::{Error, Result, VPath};
@@ -56,16 +56,19 @@ pub fn destination(headers: &HeaderMap, origin: ServerOrigin<'_>) -> Result<Opti
 }
 
 /// The conditions of a request, from `If`, `If-Match` and `If-None-Match`, and the tokens of `Lock-Token`.
-pub fn preconditions(headers: &HeaderMap, origin: ServerOrigin<'_>) -> Result<Preconditions> {
+pub fn preconditions(
+    headers: &HeaderMap,
+    origin: ServerOrigin<'_>,
+) -> Result<RequestPreconditions> {
     let lists = match list(headers, &HeaderName::from_static("if"))? {
         Some(value) => if_lists(&value, origin)?,
         None => Vec::new(),
     };
-    Ok(Preconditions {
+    Ok(RequestPreconditions {
         expect: expect(headers)?,
         if_lists: lists,
         lock_tokens: lock_tokens(headers)?,
-        ..Preconditions::default()
+        ..RequestPreconditions::default()
     })
 }
 

@@ -1,9 +1,10 @@
 //! The tokens and tags that a request brings in `If` (RFC 4918 section 10.4.2) and `Lock-Token`, read strictly.
 
 use super::server_origin::{ServerOrigin, address};
-use crate::drive::preconditions::{IfCondition, IfList, ResourceTag, StateMatch};
+use crate::drive::preconditions::ResourceTag;
 use crate::http::header_values::list;
 use crate::model::{Error, Result};
+use crate::storage::{IfCondition, IfList, StateMatch};
 use http::HeaderMap;
 use http::header::HeaderName;
 
@@ -11,7 +12,7 @@ use http::header::HeaderName;
 const MAX_CONDITIONS: usize = 256;
 
 /// The lists of an `If` header (RFC 4918 section 10.4.2).
-pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList>> {
+pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList<ResourceTag>>> {
     let malformed = || Error::BadRequest("The If header is malformed.");
     let mut rest = value.trim();
     let mut subject = ResourceTag::Request;
@@ -45,7 +46,7 @@ pub fn if_lists(value: &str, origin: ServerOrigin<'_>) -> Result<Vec<IfList>> {
         }
         if lists
             .iter()
-            .map(|l: &IfList| l.conditions.len())
+            .map(|l: &IfList<ResourceTag>| l.conditions.len())
             .sum::<usize>()
             > MAX_CONDITIONS
         {

@@ -144,40 +144,24 @@ mod tests {
     use super::super::disk_slots::HUNG;
     use super::super::tests::RELAXED;
     use super::*;
-    use crate::storage::contract::{commit, path};
-    use crate::storage::{Node, PreconditionCheck, Tree, WriteOptions};
-    use parking_lot::Mutex;
+    use crate::storage::Tree;
+    use crate::storage::contract::path;
+    use crate::storage::step_contract::{TestLocks, taking};
     use std::path::Path;
     use std::sync::atomic::Ordering;
-    use std::thread::{ThreadId, current};
-
-    #[derive(Default)]
-    struct ThreadCheck(Mutex<Option<ThreadId>>);
-
-    impl PreconditionCheck for ThreadCheck {
-        fn check_and_apply(
-            &self,
-            _: Option<&Node>,
-            change: &mut dyn FnMut() -> Result<()>,
-        ) -> Result<()> {
-            *self.0.lock() = Some(current().id());
-            change()
-        }
-    }
+    use std::thread::current;
 
     /// Whether a change in a tree below a folder is made where it is asked for.
     async fn is_at_once(dir: &Path) -> bool {
         let dir = tempfile::tempdir_in(dir).unwrap();
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
-        let judge = Arc::new(ThreadCheck::default());
+        let locks = Arc::new(TestLocks::default());
+        tree.set_locks(locks.clone());
         // One that finds the disk slow, or another at it, is not made at once either.
         for n in 0..20 {
-            let commit = WriteOptions {
-                preconditions: judge.clone(),
-                ..commit()
-            };
-            tree.mkdir(&path(&n.to_string()), commit).await.unwrap();
-            if *judge.0.lock() == Some(current().id()) {
+            let name = n.to_string();
+            tree.mkdir(&path(&name), taking(&[&name])).await.unwrap();
+            if locks.looked_on() == Some(current().id()) {
                 return true;
             }
         }

@@ -2,94 +2,100 @@
 
 use super::access;
 use super::change_log::{self, LoggedChange};
+use super::checked_step::CheckedStep;
 use super::dirs::ParentDir;
 use super::errors::map_errno;
 use super::in_place::mounts::mounts;
 use super::missing_features::MissingFeature;
 use super::names::{NameAt, PathAt, replaceable, stat_name};
-use super::root::{TreeRoot, apply_checked};
+use super::root::TreeRoot;
 use super::stored_path::is_same_entry;
 use super::sys::{self, Errno, FileKind, FileStat, fd};
 use super::trash::TrashEntry;
 use super::usage_counter::UsageDelta;
 use crate::model::{Error, RelPath, Result};
-use crate::storage::WriteOptions;
+use crate::storage::{Changed, Deleted, WriteOptions};
 use std::borrow::Cow;
 
 const OVERLAP: Error =
     Error::Forbidden("Source and target are the same, or one lies within the other.");
 
 /// Makes a folder.
-pub(super) fn mkdir(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<()> {
+pub(super) fn mkdir(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<Changed> {
     if path.is_root() {
         return Err(Error::Exists);
     }
     root.check_new_name(path)?;
+    let taken = |e| {
+        if e == Errno::EXIST {
+            Error::Exists
+        } else {
+            map_errno("make the folder", e)
+        }
+    };
     let mut place = root.open_parent(path)?;
-    {
+    let changed = {
         let _guard = root.lock_names();
         place.refresh()?;
         let (name, found) = place.find()?;
         let present = found.map(|found| found.node);
-        apply_checked(commit, present.as_ref(), &mut || {
-            let taken = |e| {
-                if e == Errno::EXIST {
-                    Error::Exists
-                } else {
-                    map_errno("make the folder", e)
-                }
-            };
-            if present.is_some() {
-                return Err(Error::Exists);
-            }
-            sys::make_folder(place.dir(), &name).map_err(taken)?;
-            access::inherit_new_folder(root, place.dir(), &name)?;
-            root.change_log
-                .append(root, &[LoggedChange::Made(path.as_str().to_owned())]);
-            Ok(())
-        })?;
-    }
-    root.sync_unless_deferred(commit, place.dir())
+        let step = root.check_step(commit, present.as_ref())?;
+        if present.is_some() {
+            return Err(Error::Exists);
+        }
+        sys::make_folder(place.dir(), &name).map_err(taken)?;
+        access::inherit_new_folder(root, place.dir(), &name)?;
+        root.change_log
+            .append(root, &[LoggedChange::Made(path.as_str().to_owned())]);
+        step.made_beside(None)
+    };
+    root.sync_unless_deferred(commit, place.dir())?;
+    Ok(changed)
 }
 
-/// Moves a file or folder, whole, to the trash; returns what it is called there.
-pub(super) fn delete(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<String> {
-    let (tomb, place) = delete_with(root, path, commit, |tomb, name, found| {
+/// Moves a file or folder, whole, to the trash.
+pub(super) fn delete(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<Deleted> {
+    let take = |tomb: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
         tomb.move_in(name)?;
         tomb.uncount(found);
         Ok(())
-    })?;
+    };
+    let outcome = |step: CheckedStep<'_>, _: &FileStat| step.made(None);
+    let (tomb, place, changed) = delete_with(root, path, commit, take, outcome)?;
     tomb.sync(commit)?;
     root.sync_unless_deferred(commit, place.dir())?;
-    Ok(tomb.name().to_owned())
+    Ok(Deleted {
+        id: tomb.name().to_owned(),
+        changed,
+    })
 }
 
 /// Takes a file or folder away by `take`, which is given its place in the trash, its name and what it is; returns that place and where it
-/// lay, both of which are still to be settled.
-pub(super) fn delete_with<'a>(
+/// lay, both of which are still to be synced, and the outcome.
+pub(super) fn delete_with<'a, T>(
     root: &'a TreeRoot,
     path: &'a RelPath,
     commit: &WriteOptions,
     take: impl Fn(&mut TrashEntry<'a>, NameAt<'_>, &FileStat) -> Result<()>,
-) -> Result<(TrashEntry<'a>, ParentDir<'a>)> {
+    outcome: impl Fn(CheckedStep<'_>, &FileStat) -> T,
+) -> Result<(TrashEntry<'a>, ParentDir<'a>, T)> {
     let mut place = root.open_parent_of_existing(path)?;
     if place.find_existing()?.1.kind == FileKind::Folder {
         check_no_mounts(root, path)?;
     }
     let mut tomb = TrashEntry::prepare(root, &root.stored_path(path)?, &commit.actor)?;
-    {
+    let changed = {
         let _guard = root.lock_names();
         place.refresh()?;
         let (name, found) = place.find_existing()?;
-        apply_checked(commit, Some(&found.node), &mut || {
-            take(&mut tomb, (place.dir(), &name), &found)?;
-            note_if_folder(root, &found);
-            root.change_log
-                .append(root, &[change_log::deleted(path, tomb.name())]);
-            Ok(())
-        })?;
-    }
-    Ok((tomb, place))
+        let step = root.check_step(commit, Some(&found.node))?;
+        take(&mut tomb, (place.dir(), &name), &found)?;
+        note_if_folder(root, &found);
+        root.change_log
+            .append(root, &[change_log::deleted(path, tomb.name())]);
+        outcome(step, &found)
+    };
+    Ok((tomb, place, changed))
 }
 
 /// Refuses to take a folder away that something is mounted in: it would be deleted with it one day.
@@ -105,13 +111,13 @@ fn check_no_mounts(root: &TreeRoot, path: &RelPath) -> Result<()> {
     }
 }
 
-/// Moves `from` to `to`; returns whether nothing stood there.
+/// Moves `from` to `to`.
 pub(super) fn rename(
     root: &TreeRoot,
     from: &RelPath,
     to: &RelPath,
     commit: &WriteOptions,
-) -> Result<bool> {
+) -> Result<Changed> {
     let respelling = check_no_overlap(from, to)?;
     root.check_new_name(to)?;
     let mut source = root.open_parent_of_existing(from)?;
@@ -119,7 +125,7 @@ pub(super) fn rename(
     let mut target = root.open_parent(to)?;
     access::inherit_staged(root, from, &source, &target)?;
     let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
-    let created = {
+    let changed = {
         let _guard = root.lock_names();
         refresh_source(&mut source)?;
         target.refresh()?;
@@ -146,23 +152,22 @@ pub(super) fn rename(
             name: &new_name,
             path: to.as_str(),
         };
-        let step = RenameStep {
+        let rename = RenameStep {
             root,
             from,
             to,
             commit,
             same,
         };
-        apply_checked(commit, Some(&found.node), &mut || {
-            step.apply((here, &found), (there_at, there.as_ref()), &mut tomb)
-        })?;
-        there.is_none()
+        let step = root.check_step(commit, Some(&found.node))?;
+        rename.apply((here, &found), (there_at, there.as_ref()), &mut tomb)?;
+        step.made(there.map(|there| there.node))
     };
     tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
     root.sync_unless_deferred(commit, target.dir())?;
     root.sync_unless_deferred(commit, source.dir())?;
     root.change_log.sync_if_strict(root, commit)?;
-    Ok(created)
+    Ok(changed)
 }
 
 /// A rename in the step that makes it.

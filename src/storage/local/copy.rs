@@ -12,12 +12,12 @@ use super::overflow::inner_mounts;
 use super::props;
 use super::remove_tree::remove_tree;
 use super::reservation::LocalReservation;
-use super::root::{TreeRoot, apply_checked};
+use super::root::TreeRoot;
 use super::sys::{self, FileKind, FileStat, Lookup, fd};
 use super::trash::TrashEntry;
 use super::usage_counter::UsageDelta;
 use crate::model::{Error, RelPath, Result};
-use crate::storage::{CopyDepth, Node, WriteOptions};
+use crate::storage::{Changed, CopyDepth, Node, WriteOptions};
 use std::cell::OnceCell;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -25,14 +25,14 @@ use std::sync::Arc;
 
 const DOING: &str = "copy it";
 
-/// Copies `from` to `to`; returns whether nothing stood there.
+/// Copies `from` to `to`.
 pub(super) fn copy(
     root: &Arc<TreeRoot>,
     from: &RelPath,
     to: &RelPath,
     reach: CopyDepth,
     commit: &WriteOptions,
-) -> Result<bool> {
+) -> Result<Changed> {
     if check_no_overlap(from, to)? {
         return Err(Error::Forbidden("Source and target are the same."));
     }
@@ -45,7 +45,7 @@ pub(super) fn copy(
     let onto =
         there.filter(|there| there.kind == FileKind::Folder && found.kind == FileKind::Folder);
     if reach == CopyDepth::Zero && onto.is_some() {
-        return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
+        return copy_props_onto(root, (from, fd(&source)), to, commit);
     }
     let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
     let mut copied = stage(
@@ -55,7 +55,7 @@ pub(super) fn copy(
         (&target, to),
         (commit, old),
     )?;
-    let created = {
+    let changed = {
         let _guard = root.lock_names();
         target.refresh()?;
         let present = root.stat(from, Lookup::Full)?;
@@ -68,20 +68,18 @@ pub(super) fn copy(
             added: copied.copier.bytes(),
             removed: there.as_ref().map_or(0, |old| old.node.len),
         };
-        apply_checked(commit, present.as_ref(), &mut || {
-            root.check_limit(growth, commit.limit)?;
-            copied.publish(
-                (target.dir(), &name),
-                there.as_ref(),
-                &mut tomb,
-                (to, commit),
-            )
-        })?;
-        there.is_none()
+        let step = root.check_step(commit, present.as_ref())?;
+        root.check_limit(growth, commit.limit)?;
+        let here = (target.dir(), name.as_ref());
+        copied.publish(here, there.as_ref(), &mut tomb, (to, commit))?;
+        match there {
+            Some(there) => step.made(Some(there.node)),
+            None => step.made_beside(None),
+        }
     };
     tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
     root.sync_if_strict(target.dir())?;
-    Ok(created)
+    Ok(changed)
 }
 
 /// Makes the copy in `.sarang/tmp`; `replaced` bytes go when it is shown.
@@ -99,7 +97,7 @@ fn stage<'a>(
         (root, root, target.dir()),
         is_synced,
         reservation,
-        commit.preconditions.as_ref(),
+        commit.access(),
     )?;
     let staged = StagedCopy {
         root,
@@ -233,7 +231,7 @@ impl Drop for StagedCopy<'_> {
 
 /// Spares the work when the change would be refused anyway; the judgement that counts is made under the guard.
 fn check_preconditions_early(commit: &WriteOptions, source: &Node, taken: bool) -> Result<()> {
-    let refused = !commit.expect.holds(Some(source)) || (taken && !commit.overwrite);
+    let refused = !commit.expect().holds(Some(source)) || (taken && !commit.overwrite);
     if refused {
         Err(Error::PreconditionFailed)
     } else {
@@ -255,25 +253,25 @@ fn copy_props_onto(
     from: (&RelPath, BorrowedFd<'_>),
     to: &RelPath,
     commit: &WriteOptions,
-) -> Result<()> {
-    let target = {
+) -> Result<Changed> {
+    let (target, changed) = {
         let _guard = root.lock_names();
         let present = root.stat(from.0, Lookup::Full)?;
-        let (target, _) = open_source(root, to)?;
+        let (target, kept) = open_source(root, to)?;
         inner_mounts::note(root, &root.overflow, to, fd(&target))?;
-        apply_checked(commit, present.as_ref(), &mut || {
-            props::copy_onto(root, from.1, fd(&target), commit.limit)
-        })?;
-        target
+        let step = root.check_step(commit, present.as_ref())?;
+        props::copy_onto(root, from.1, fd(&target), commit.limit)?;
+        (target, step.made_beside(Some(kept.node)))
     };
-    root.sync_if_strict(fd(&target))
+    root.sync_if_strict(fd(&target))?;
+    Ok(changed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::RELAXED;
     use super::*;
-    use crate::storage::NoPreconditions;
+    use crate::model::Irrevocable;
     use std::fs;
 
     /// As after a swap whose second step, and its way back, have failed.
@@ -288,7 +286,7 @@ mod tests {
                 (&root, &root, fd(&root.dir)),
                 false,
                 LocalReservation::none(&root),
-                &NoPreconditions,
+                &Irrevocable,
             )
             .unwrap();
             let name = "copy".to_owned();

@@ -10,8 +10,8 @@ use super::sys::{self, Errno, FileKind, InheritedAccess, Lookup, fd};
 use super::usage_counter::UsageDelta;
 use super::{file_meta, props};
 use crate::model::path::PathBudget;
-use crate::model::{Error, RelPath, Result};
-use crate::storage::{PreconditionCheck, Unshown, WriteOptions, next_unique_mtime};
+use crate::model::{AccessCheck, Error, RelPath, Result};
+use crate::storage::{Unshown, WriteOptions, next_unique_mtime};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -24,7 +24,7 @@ pub(super) struct ContentCopier<'a> {
     from: &'a TreeRoot,
     to: &'a TreeRoot,
     /// Asked before each file and folder whether to go on.
-    judge: &'a dyn PreconditionCheck,
+    access: &'a dyn AccessCheck,
     /// Whether each overflow file is put on the disk by itself; else all is, at the end.
     is_synced: bool,
     /// What the folder hands on that the copy comes to lie in.
@@ -49,13 +49,13 @@ impl<'a> ContentCopier<'a> {
         (from, to, into): (&'a TreeRoot, &'a TreeRoot, BorrowedFd<'_>),
         is_synced: bool,
         reservation: LocalReservation,
-        judge: &'a dyn PreconditionCheck,
+        access: &'a dyn AccessCheck,
     ) -> Result<Self> {
         let heritage = InheritedAccess::of(into).map_err(failed)?;
         Ok(Self {
             from,
             to,
-            judge,
+            access,
             is_synced,
             heritage,
             reserved: RefCell::new((0, reservation)),
@@ -96,14 +96,14 @@ impl<'a> ContentCopier<'a> {
         name: &CStr,
     ) -> Result<OwnedFd> {
         let node = sys::stat_fd(from).map_err(failed)?.node;
-        self.judge.check_still_allowed()?;
+        self.access.check()?;
         self.reserve(node.len)?;
         let made = sys::create_file_raw(dir, name).map_err(failed)?;
         let [file_mode, _] = self.to.settings.modes;
         self.heritage
             .apply_to_file(fd(&made), file_mode)
             .map_err(failed)?;
-        self.to.copy_into(fd(&made), from, node.len, self.judge)?;
+        self.to.copy_into(fd(&made), from, node.len, self.access)?;
         self.copy_props(from, fd(&made))?;
         sys::set_modified(fd(&made), next_unique_mtime(node.modified)?).map_err(failed)?;
         let copy = sys::stat_fd(fd(&made)).map_err(failed)?.node;
@@ -118,7 +118,7 @@ impl<'a> ContentCopier<'a> {
         dir: BorrowedFd<'_>,
         name: &CStr,
     ) -> Result<OwnedFd> {
-        self.judge.check_still_allowed()?;
+        self.access.check()?;
         sys::make_folder_raw(dir, name).map_err(failed)?;
         let made = sys::open_folder_raw(dir, name).map_err(failed)?;
         let [_, folder_mode] = self.to.settings.modes;
@@ -262,7 +262,7 @@ pub(super) fn copy_unshown(
         (&hidden.root, root, fd(&target)),
         false,
         reservation,
-        commit.preconditions.as_ref(),
+        commit.access(),
     )?;
     fill.copy_unshown(source, target, hidden.path.as_str())?;
     if root.is_strict() {

@@ -11,7 +11,7 @@ use crate::model::{AccountName, RelPath, Result};
 use crate::storage::history::{
     ExpiredCounts, History, Retention, RewindPlan, TrashedItem, Version,
 };
-use crate::storage::{PutOutcome, Reader, WriteOptions};
+use crate::storage::{Changed, PutOutcome, Reader, WriteOptions};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -55,7 +55,7 @@ impl History for LocalTree {
             .await
     }
 
-    async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<()> {
+    async fn restore(&self, id: &str, to: &RelPath, commit: WriteOptions) -> Result<Changed> {
         self.restore_part(id, &RelPath::root(), to, commit).await
     }
 
@@ -65,7 +65,7 @@ impl History for LocalTree {
         inner: &RelPath,
         to: &RelPath,
         commit: WriteOptions,
-    ) -> Result<()> {
+    ) -> Result<Changed> {
         let id = id.to_owned();
         let inner = inner.clone();
         let to = to.clone();

@@ -9,6 +9,7 @@ mod blocking;
 mod change;
 mod change_log;
 pub mod check;
+mod checked_step;
 pub mod close;
 mod copy;
 mod copy_content;
@@ -84,7 +85,7 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::ScrubReport;
+use super::{ScrubReport, TreeLocks};
 use crate::model::{Error, RelPath, Result};
 use blocking::{run_blocking, run_read, spawn};
 pub use dirs::LocalSettings;
@@ -105,6 +106,11 @@ impl LocalTree {
     /// One process at a time: what another one is uploading would be taken for leftovers.
     pub fn open(dir: &Path, settings: LocalSettings) -> Result<Arc<Self>> {
         Self::recover(TreeRoot::open(dir, settings)?)
+    }
+
+    /// Tells the tree which locks stand in it, right after it was opened. What it was not told of stands in nobody's way.
+    pub fn set_locks(&self, locks: Arc<dyn TreeLocks>) {
+        self.root.set_locks(locks);
     }
 
     fn recover(root: TreeRoot) -> Result<Arc<Self>> {

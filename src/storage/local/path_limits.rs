@@ -7,8 +7,8 @@ use super::names::visible_name;
 use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use crate::model::path::PathBudget;
-use crate::model::{Error, RelPath, Result};
-use crate::storage::{PreconditionCheck, WriteOptions};
+use crate::model::{AccessCheck, Error, RelPath, Result};
+use crate::storage::WriteOptions;
 use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -41,9 +41,7 @@ pub(super) fn check(
     commit: &WriteOptions,
 ) -> Result<()> {
     match root.stat(from, Lookup::Full) {
-        Ok(Some(node)) if node.folder => {
-            check_below(root, from, to.remaining()?, commit.preconditions.as_ref())
-        }
+        Ok(Some(node)) if node.folder => check_below(root, from, to.remaining()?, commit.access()),
         _ => Ok(()),
     }
 }
@@ -59,7 +57,7 @@ pub(super) fn check_below(
     root: &TreeRoot,
     path: &RelPath,
     left: PathBudget,
-    judge: &dyn PreconditionCheck,
+    access: &dyn AccessCheck,
 ) -> Result<()> {
     let top = root
         .open_path(path, Lookup::Full, sys::open_folder)?
@@ -69,14 +67,14 @@ pub(super) fn check_below(
     } else {
         None
     };
-    check_open_folder(top, left, counted, judge)
+    check_open_folder(top, left, counted, access)
 }
 
 fn check_open_folder(
     top: OwnedFd,
     left: PathBudget,
     counted: Option<u64>,
-    judge: &dyn PreconditionCheck,
+    access: &dyn AccessCheck,
 ) -> Result<()> {
     let mut buffer = Vec::new();
     let mut levels = Vec::new();
@@ -86,7 +84,7 @@ fn check_open_folder(
             if level.is_read {
                 levels.pop();
             } else {
-                judge.check_still_allowed()?;
+                access.check()?;
                 level.read(&mut buffer)?;
             }
             continue;
@@ -180,7 +178,7 @@ fn failed(errno: Errno) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::NoPreconditions;
+    use crate::model::Irrevocable;
     use std::fs;
 
     /// On file systems that tell how many folders are in a folder, and on those that do not.
@@ -204,12 +202,7 @@ mod tests {
         let disk = sys::disk_of(fd(&sys::open_root(&top).unwrap())).unwrap();
         for counted in [None, Some(disk)] {
             let look = |left| {
-                check_open_folder(
-                    sys::open_root(&top).unwrap(),
-                    left,
-                    counted,
-                    &NoPreconditions,
-                )
+                check_open_folder(sys::open_root(&top).unwrap(), left, counted, &Irrevocable)
             };
             let is_refused = |left| matches!(look(left), Err(Error::BadName(_)));
             assert!(look(left(2)).is_ok() && is_refused(left(1)) && is_refused(left(0)));

@@ -13,12 +13,14 @@ use super::names::require_file_or_folder;
 use super::overflow::{self, inner_mounts};
 use super::overflow_file::NewOverflowFile;
 use super::overflow_sweep::{self, SweepMode};
-use super::root::{TreeRoot, apply_checked};
+use super::root::TreeRoot;
 use super::sys::{self, Errno, Lookup, fd};
 use super::usage_counter::UsageDelta;
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, RelPath, Result};
-use crate::storage::{DeadProp, Node, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime};
+use crate::storage::{
+    Changed, DeadProp, Node, PROPS_LIMIT, PropChange, WriteOptions, unique_mtime,
+};
 use encoding::encode;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::SystemTime;
@@ -85,13 +87,12 @@ enum StoredProps<'a> {
 /// Properties as they are to be, and what the attribute held that they are made from.
 struct PropsUpdate<'a> {
     before: Option<Vec<u8>>,
-    /// Until it is stored.
-    value: Option<Result<StoredProps<'a>>>,
+    value: Result<StoredProps<'a>>,
 }
 
 /// What became of a change.
 enum PropsSwap {
-    Done(OwnedFd),
+    Done(OwnedFd, Changed),
     /// An attribute does not take so much.
     TooLarge,
     /// Somebody else was faster.
@@ -106,7 +107,7 @@ pub(super) fn set(
     changes: &[PropChange],
     commit: &WriteOptions,
     lookup: Lookup,
-) -> Result<Option<()>> {
+) -> Result<Option<Changed>> {
     if lookup == Lookup::Full && root.overflow.must_sweep_now() {
         overflow_sweep::sweep(root, SweepMode::Concurrent);
     }
@@ -125,20 +126,13 @@ pub(super) fn set(
             inner_mounts::note(root, &root.overflow, path, fd(&opened))?;
         }
         let value = value_of(root, before.as_deref(), changes, is_too_large);
-        match switch(
-            root,
-            path,
-            PropsUpdate {
-                before,
-                value: Some(value),
-            },
-            commit,
-        )? {
-            PropsSwap::Done(opened) => {
+        match switch(root, path, PropsUpdate { before, value }, commit)? {
+            PropsSwap::Done(opened, outcome) => {
                 if is_overflow {
                     root.overflow.note_unreferenced();
                 }
-                return root.sync_if_strict(fd(&opened)).map(Some);
+                root.sync_if_strict(fd(&opened))?;
+                return Ok(Some(outcome));
             }
             PropsSwap::TooLarge if lookup == Lookup::Cached => return Ok(None),
             PropsSwap::TooLarge => is_too_large = true,
@@ -174,66 +168,57 @@ fn value_of<'a>(
     }
 }
 
-/// Lets the attribute hold a new value, if it holds what that was made from. The judge comes first: only whom it lets through hears what
+/// Lets the attribute hold a new value, if it holds what that was made from. The check comes first: only whom it lets through hears what
 /// is wrong with the value.
 fn switch(
     root: &TreeRoot,
     path: &RelPath,
-    mut draft: PropsUpdate<'_>,
+    draft: PropsUpdate<'_>,
     commit: &WriteOptions,
 ) -> Result<PropsSwap> {
     let _guard = root.lock_names();
     let opened = open(root, path)?;
     let found =
         require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno("look at it", e))?)?;
-    let mut undone = None;
-    let outcome = apply_checked(commit, Some(&found.node), &mut || {
-        if stored_of(fd(&opened))? != draft.before {
-            undone = Some(PropsSwap::Outdated);
-            return Err(Error::Conflict);
-        }
-        let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
-        if let StoredProps::Overflow(written) = &value {
-            // What it replaces is given back only when it is swept, and a version may name it.
-            root.check_limit(
-                UsageDelta {
-                    added: written.len,
-                    removed: 0,
-                },
-                commit.limit,
-            )?;
-        }
-        let stored = value.store(fd(&opened));
-        if let (Err(errno), StoredProps::Attribute(_)) = (stored, &value)
-            && is_refused_for_size(errno)
-        {
-            undone = Some(PropsSwap::TooLarge);
-        }
-        stored.map_err(explain_store)?;
-        // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
-        let set = commit
-            .modified
-            .map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
-        if set.is_err() {
-            let _ = sys::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
-            // A sweep that has met the file in between must not count.
-            root.usage.apply(
-                root,
-                UsageDelta {
-                    added: 0,
-                    removed: 0,
-                },
-            );
-        } else {
-            value.mark_stored();
-        }
-        set
-    });
-    match (outcome, undone) {
-        (Ok(()), _) => Ok(PropsSwap::Done(opened)),
-        (Err(_), Some(undone)) => Ok(undone),
-        (Err(error), None) => Err(error),
+    let step = root.check_step(commit, Some(&found.node))?;
+    if stored_of(fd(&opened))? != draft.before {
+        return Ok(PropsSwap::Outdated);
     }
+    let value = draft.value?;
+    if let StoredProps::Overflow(written) = &value {
+        // What it replaces is given back only when it is swept, and a version may name it.
+        root.check_limit(
+            UsageDelta {
+                added: written.len,
+                removed: 0,
+            },
+            commit.limit,
+        )?;
+    }
+    match (value.store(fd(&opened)), &value) {
+        (Err(errno), StoredProps::Attribute(_)) if is_refused_for_size(errno) => {
+            return Ok(PropsSwap::TooLarge);
+        }
+        (stored, _) => stored.map_err(explain_store)?,
+    }
+    // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
+    let set = commit
+        .modified
+        .map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
+    if set.is_err() {
+        let _ = sys::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
+        // A sweep that has met the file in between must not count.
+        root.usage.apply(
+            root,
+            UsageDelta {
+                added: 0,
+                removed: 0,
+            },
+        );
+    } else {
+        value.mark_stored();
+    }
+    set.map(|()| PropsSwap::Done(opened, step.made_beside(None)))
 }
 
 impl StoredProps<'_> {

@@ -193,7 +193,7 @@ mod tests {
                 .is_empty()
         );
         for file in ["theirs/f", "theirs/late"] {
-            let id = tree.delete(&path(file), commit()).await.unwrap();
+            let id = tree.delete(&path(file), commit()).await.unwrap().id;
             tree.purge(&id).await.unwrap();
         }
         let item = tree

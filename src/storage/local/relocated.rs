@@ -232,7 +232,7 @@ mod tests {
         } else {
             ("other", "one")
         };
-        let id = tree.delete(&path(without), commit()).await.unwrap();
+        let id = tree.delete(&path(without), commit()).await.unwrap().id;
         tree.purge(&id).await.unwrap();
         assert_eq!(tree.versions(&path(with)).await.unwrap().len(), 1);
         put(&tree, with, b"3").await;
@@ -250,7 +250,7 @@ mod tests {
         for content in [b"1", b"2"] {
             put(&tree, "f", content).await;
         }
-        let id = tree.delete(&path("f"), commit()).await.unwrap();
+        let id = tree.delete(&path("f"), commit()).await.unwrap().id;
         drop(tree);
         let copied = std::process::Command::new("cp")
             .arg("-a")
@@ -304,7 +304,7 @@ mod tests {
         )
         .unwrap();
         assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
-        let id = tree.delete(&path("copy"), commit()).await.unwrap();
+        let id = tree.delete(&path("copy"), commit()).await.unwrap().id;
         tree.purge(&id).await.unwrap();
         assert_eq!(tree.versions(&path("file")).await.unwrap().len(), 1);
     }

@@ -12,11 +12,13 @@ use super::total_usage::TotalUsage;
 use super::trash_index::TrashIndex;
 use super::tree_id;
 use super::usage_counter::UsageCounter;
-use crate::model::{Error, Result};
-use crate::storage::{Node, WriteOptions};
+use crate::model::Result;
+use crate::storage::TreeLocks;
 use parking_lot::Mutex;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// An open tree.
@@ -35,6 +37,9 @@ pub(super) struct TreeRoot {
     pub purge_lock: Mutex<()>,
     /// When that freed nothing.
     pub purge_was_futile_at: Mutex<Option<Instant>>,
+    /// The locks that stand in it; none where it was not told of any.
+    pub locks: OnceLock<Arc<dyn TreeLocks>>,
+    refuses_changes: AtomicBool,
 }
 
 /// Whatever takes the folders alone takes an open tree as well.
@@ -81,18 +86,18 @@ impl TreeRoot {
             disk_latency: DiskLatency::default(),
             purge_lock: Mutex::default(),
             purge_was_futile_at: Mutex::default(),
+            locks: OnceLock::new(),
+            refuses_changes: AtomicBool::new(false),
         })
     }
-}
 
-/// Checks the preconditions of a change and makes it, as [`WriteOptions`] say; called under the lock of names.
-pub(super) fn apply_checked(
-    commit: &WriteOptions,
-    present: Option<&Node>,
-    act: &mut dyn FnMut() -> Result<()>,
-) -> Result<()> {
-    if !commit.expect.holds(present) {
-        return Err(Error::PreconditionFailed);
+    /// Lets no change under preconditions happen any more.
+    pub fn refuse_changes(&self) {
+        self.refuses_changes.store(true, Ordering::Release);
     }
-    commit.preconditions.check_and_apply(present, act)
+
+    /// Whether none may happen.
+    pub fn refuses_changes(&self) -> bool {
+        self.refuses_changes.load(Ordering::Acquire)
+    }
 }

@@ -5,8 +5,8 @@ use super::reservation::LocalReservation;
 use super::root::TreeRoot;
 use super::sys::{self, Errno, Lookup, fd};
 use super::{history_purge, retention_hold};
-use crate::model::{Error, RelPath, Result};
-use crate::storage::{PreconditionCheck, SpaceRequest};
+use crate::model::{AccessCheck, Error, RelPath, Result};
+use crate::storage::SpaceRequest;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -90,20 +90,20 @@ impl TreeRoot {
     }
 
     /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
-    /// Before each part the judge is asked whether to go on.
+    /// Before each part it is asked whether to go on.
     pub fn copy_into(
         &self,
         file: BorrowedFd<'_>,
         from: BorrowedFd<'_>,
         len: u64,
-        judge: &dyn PreconditionCheck,
+        access: &dyn AccessCheck,
     ) -> Result<()> {
         if sys::reflink(from, file) {
             return Ok(());
         }
         self.allocate(file, len)?;
-        match sys::copy_bytes(from, file, len, || judge.check_still_allowed().is_ok()) {
-            Err(Errno::CANCELED) => judge.check_still_allowed().and(Err(Error::Conflict)),
+        match sys::copy_bytes(from, file, len, || access.check().is_ok()) {
+            Err(Errno::CANCELED) => access.check().and(Err(Error::Conflict)),
             // Between file systems, or on one that has no such call.
             Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 sys::copy_content(from, file, len)

@@ -4,6 +4,7 @@ use super::{LocalSettings, LocalTree, sys};
 use crate::config::Durability;
 use crate::model::{Error, RelPath};
 use crate::storage::contract::{HOSTILE, commit, content, names, path, put};
+use crate::storage::step_contract::TestLocks;
 use crate::storage::{CopyDepth, Expect, InitialContent, SpaceRequest, Tree, WriteOptions};
 use bytes::Bytes;
 use std::fs;
@@ -41,6 +42,28 @@ fn strict() -> (Arc<dyn Tree>, TempDir) {
     })
 }
 
+fn relaxed_under(locks: Arc<TestLocks>) -> (Arc<dyn Tree>, TempDir) {
+    open_under(RELAXED, locks)
+}
+
+fn strict_under(locks: Arc<TestLocks>) -> (Arc<dyn Tree>, TempDir) {
+    let durability = Durability::Strict;
+    open_under(
+        LocalSettings {
+            durability,
+            ..RELAXED
+        },
+        locks,
+    )
+}
+
+fn open_under(settings: LocalSettings, locks: Arc<TestLocks>) -> (Arc<dyn Tree>, TempDir) {
+    let dir = TempDir::new().unwrap();
+    let tree = LocalTree::open(&dir.path().join("home"), settings).unwrap();
+    tree.set_locks(locks);
+    (tree, dir)
+}
+
 fn open(settings: LocalSettings) -> (Arc<dyn Tree>, TempDir) {
     let dir = TempDir::new().unwrap();
     (
@@ -61,10 +84,12 @@ fn not_kept_here() -> Vec<&'static str> {
 
 mod relaxed_durability {
     crate::storage::contract::contract!(super::relaxed, without super::not_kept_here);
+    crate::storage::step_contract::step_contract!(super::relaxed_under, without super::not_kept_here);
 }
 
 mod strict_durability {
     crate::storage::contract::contract!(super::strict, without super::not_kept_here);
+    crate::storage::step_contract::step_contract!(super::strict_under, without super::not_kept_here);
 }
 
 /// A home with what must not be followed or shown, made beside the server, and a secret next to it.
@@ -244,7 +269,7 @@ async fn a_file_that_lost_a_name_to_another_keeps_a_history_of_its_own() {
             "{file}"
         );
     }
-    let id = tree.delete(&path("b"), commit()).await.unwrap();
+    let id = tree.delete(&path("b"), commit()).await.unwrap().id;
     tree.purge(&id).await.unwrap();
     assert_eq!(tree.versions(&path("a")).await.unwrap().len(), 2);
 }
@@ -369,10 +394,7 @@ async fn nothing_is_left_behind_by_what_fails() {
     put(&tree, "a", b"x").await;
     put(&tree, "b", b"x").await;
     tree.mkdir(&path("d"), commit()).await.unwrap();
-    let never = WriteOptions {
-        expect: crate::storage::Expect::Etag(vec![]),
-        ..commit()
-    };
+    let never = commit().expecting(Expect::Etag(vec![]));
     for size in [10, 3 << 20] {
         let mut dropped = tree
             .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
@@ -411,10 +433,7 @@ async fn nothing_is_left_behind_by_what_fails() {
 async fn a_refused_overwrite_leaves_no_empty_history() {
     let (tree, dir) = relaxed();
     put(&tree, "file", b"1").await;
-    let refuse = WriteOptions {
-        expect: Expect::Absent,
-        ..commit()
-    };
+    let refuse = commit().expecting(Expect::Absent);
     let mut upload = tree
         .begin_upload(
             &path("file"),
@@ -484,6 +503,7 @@ async fn portable_names_are_for_new_names_only() {
         tree.rename(&path("a:b"), &path("fine"), commit())
             .await
             .unwrap()
+            .created()
     );
     assert_eq!(
         tree.stored_path(&RelPath::root()).await.unwrap(),

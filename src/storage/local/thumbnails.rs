@@ -306,7 +306,7 @@ mod tests {
             put(&tree, name, name.as_bytes()).await;
             keep(&tree, name, "small").await;
         }
-        let id = tree.delete(&path("a"), commit()).await.unwrap();
+        let id = tree.delete(&path("a"), commit()).await.unwrap().id;
         assert_eq!(kept(dir.path()).len(), 3, "it may come back");
         tree.purge(&id).await.unwrap();
         assert_eq!(kept(dir.path()).len(), 2);

@@ -4,28 +4,30 @@
 
 use super::change::{delete_with, note_if_folder};
 use super::change_log::LoggedChange;
+use super::checked_step::CheckedStep;
 use super::errors::map_errno;
 use super::internal_dirs::{TMP, TRASH_FILES};
 use super::names::{NameAt, stat_name};
 use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, FileStat, Lookup, fd};
 use super::tmp_names::{PENDING_VERSION, entry_of_pending, pending_name};
+use super::trash::TrashEntry;
 use super::trashinfo::{self, TRASHINFO};
 use super::usage_counter::UsageDelta;
 use super::version_dir::VersionDir;
 use super::walk;
 use crate::model::{Error, RelPath, Result};
-use crate::storage::WriteOptions;
+use crate::storage::{PendingDelete, WriteOptions};
 
 const BACK: &str = "put it back";
 
-/// Takes something out of sight, whole and in one step; returns where it lies meanwhile.
+/// Takes something out of sight, whole and in one step.
 pub(super) fn begin_delete(
     root: &TreeRoot,
     path: &RelPath,
     commit: &WriteOptions,
-) -> Result<RelPath> {
-    let (tomb, place) = delete_with(root, path, commit, |tomb, name, found| {
+) -> Result<PendingDelete> {
+    let take = |tomb: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
         tomb.move_to_pending(name)?;
         // A folder is counted until it is in the trash.
         root.usage.apply(
@@ -36,7 +38,9 @@ pub(super) fn begin_delete(
             },
         );
         Ok(())
-    })?;
+    };
+    let outcome = |step: CheckedStep<'_>, found: &FileStat| (found.node.clone(), step.pending());
+    let (tomb, place, (node, locks)) = delete_with(root, path, commit, take, outcome)?;
     let out = RelPath::from_stored(format!("{TMP}/{}", pending_name(tomb.name())));
     let settled = root
         .sync_if_strict(fd(&root.tmp))
@@ -45,7 +49,11 @@ pub(super) fn begin_delete(
         cancel_delete(root, &out)?;
         return Err(error);
     }
-    Ok(out)
+    Ok(PendingDelete {
+        path: out,
+        node,
+        locks,
+    })
 }
 
 /// Moves what was taken out into the trash; returns what it is called there.
@@ -235,7 +243,11 @@ mod tests {
         let dir = TempDir::new().unwrap();
         let tree = filled(&dir).await;
         for thing in ["d", "f"] {
-            let out = tree.begin_delete(&path(thing), commit()).await.unwrap();
+            let out = tree
+                .begin_delete(&path(thing), commit())
+                .await
+                .unwrap()
+                .path;
             assert!(matches!(
                 tree.stat(&path(thing)).await,
                 Err(Error::NotFound)
@@ -256,7 +268,11 @@ mod tests {
             );
             tree.cancel_delete(&out).await.unwrap();
             is_as_it_was(&tree, &dir).await;
-            let out = tree.begin_delete(&path(thing), commit()).await.unwrap();
+            let out = tree
+                .begin_delete(&path(thing), commit())
+                .await
+                .unwrap()
+                .path;
             let id = tree.finish_delete(&out).await.unwrap();
             let trashed = tree.list_trash(None, 9).await.unwrap();
             assert_eq!(
@@ -304,10 +320,14 @@ mod tests {
     async fn what_has_lost_its_place_goes_into_the_trash() {
         let dir = TempDir::new().unwrap();
         let tree = filled(&dir).await;
-        let out = tree.begin_delete(&path("f"), commit()).await.unwrap();
+        let out = tree.begin_delete(&path("f"), commit()).await.unwrap().path;
         put(&tree, "f", b"new").await;
         tree.cancel_delete(&out).await.unwrap();
-        let out = tree.begin_delete(&path("d/x"), commit()).await.unwrap();
+        let out = tree
+            .begin_delete(&path("d/x"), commit())
+            .await
+            .unwrap()
+            .path;
         tree.delete(&path("d"), commit()).await.unwrap();
         tree.cancel_delete(&out).await.unwrap();
         assert_eq!(content(&tree, "f").await, b"new");

@@ -7,12 +7,12 @@ use super::errors::map_errno;
 use super::internal_dirs::TRASH_FILES;
 use super::names::{PathAt, replaceable};
 use super::reservation::LocalReservation;
-use super::root::{TreeRoot, apply_checked};
+use super::root::TreeRoot;
 use super::sys::{self, FileKind};
 use super::usage_counter::UsageDelta;
 use super::{count, path_limits, trash_items, trashinfo};
 use crate::model::{Error, RelPath, Result};
-use crate::storage::WriteOptions;
+use crate::storage::{Changed, WriteOptions};
 use std::sync::Arc;
 
 /// Moves an item, or what lies at a path in it, back to where nothing stands.
@@ -21,7 +21,7 @@ pub(super) fn restore(
     (id, inner): (&str, &RelPath),
     to: &RelPath,
     commit: &WriteOptions,
-) -> Result<()> {
+) -> Result<Changed> {
     trash_items::find(root, id)?;
     root.check_new_name(to)?;
     let mut place = root.open_parent(to)?;
@@ -45,15 +45,14 @@ pub(super) fn restore(
         is_whole,
         bytes,
     };
-    item.move_back(root, (&source, &from), (&mut place, to), commit)?;
+    let changed = item.move_back(root, (&source, &from), (&mut place, to), commit)?;
     root.sync_if_strict(place.dir())?;
     root.sync_if_strict(source.dir())?;
     root.change_log.sync_if_strict(root, commit)?;
     if is_whole {
-        trash_items::remove_info(root, id)
-    } else {
-        Ok(())
+        trash_items::remove_info(root, id)?;
     }
+    Ok(changed)
 }
 
 /// What is put back.
@@ -72,7 +71,7 @@ impl TrashedEntry<'_> {
         (source, from): (&ParentDir<'_>, &RelPath),
         (place, to): (&mut ParentDir<'_>, &RelPath),
         commit: &WriteOptions,
-    ) -> Result<()> {
+    ) -> Result<Changed> {
         let _guard = root.lock_names();
         place.refresh()?;
         let (old_name, found) = source.find_existing()?;
@@ -88,28 +87,27 @@ impl TrashedEntry<'_> {
             name: &name,
             path: to.as_str(),
         };
-        apply_checked(commit, there.as_ref(), &mut || {
-            if there.is_some() {
-                return Err(Error::Exists);
-            }
-            // What still counts as used comes back without growth. A part of it is measured first.
-            let is_counted = self.is_whole && root.usage.take_unmeasured(self.id);
-            let growth = UsageDelta {
-                added: if is_counted { 0 } else { self.bytes },
-                removed: 0,
-            };
-            let moved = root
-                .check_limit(growth, commit.limit)
-                .and_then(|()| rename_back(root, found.kind, here, target));
-            if let (Err(_), true) = (&moved, is_counted) {
-                root.usage.note_trashed(self.id);
-            }
-            moved?;
-            note_if_folder(root, &found);
-            root.usage.apply(root, growth);
-            root.change_log.append(root, &[change_log::moved(from, to)]);
-            Ok(())
-        })
+        let step = root.check_step(commit, there.as_ref())?;
+        if there.is_some() {
+            return Err(Error::Exists);
+        }
+        // What still counts as used comes back without growth. A part of it is measured first.
+        let is_counted = self.is_whole && root.usage.take_unmeasured(self.id);
+        let growth = UsageDelta {
+            added: if is_counted { 0 } else { self.bytes },
+            removed: 0,
+        };
+        let moved = root
+            .check_limit(growth, commit.limit)
+            .and_then(|()| rename_back(root, found.kind, here, target));
+        if let (Err(_), true) = (&moved, is_counted) {
+            root.usage.note_trashed(self.id);
+        }
+        moved?;
+        note_if_folder(root, &found);
+        root.usage.apply(root, growth);
+        root.change_log.append(root, &[change_log::moved(from, to)]);
+        Ok(step.made_beside(None))
     }
 }
 
@@ -136,7 +134,7 @@ fn check_depth(
     {
         return Ok(());
     }
-    path_limits::check_below(root, from, to.remaining()?, commit.preconditions.as_ref())
+    path_limits::check_below(root, from, to.remaining()?, commit.access())
 }
 
 /// Bytes of a part of an item. The item is measured first, so that what it holds does not count twice.

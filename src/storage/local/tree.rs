@@ -14,8 +14,9 @@ use super::{
 };
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{
-    CopyDepth, DeadProp, FileId, InitialContent, Listing, Node, PropChange, Reader, ScrubReport,
-    SpaceRequest, SpaceReservation, Tree, Unshown, Upload, Usage, WriteOptions,
+    Changed, CopyDepth, DeadProp, Deleted, FileId, InitialContent, Listing, Node, PendingDelete,
+    PropChange, Reader, ScrubReport, SpaceRequest, SpaceReservation, Tree, Unshown, Upload, Usage,
+    WriteOptions,
 };
 use async_trait::async_trait;
 use std::sync::Arc;
@@ -110,7 +111,15 @@ impl Tree for LocalTree {
         run_read(&self.root, |root| root.check_inodes()).await
     }
 
-    async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<()> {
+    fn refuse_changes(&self) {
+        self.root.refuse_changes();
+    }
+
+    fn refuses_changes(&self) -> bool {
+        self.root.refuses_changes()
+    }
+
+    async fn mkdir(&self, path: &RelPath, commit: WriteOptions) -> Result<Changed> {
         let path = path.clone();
         run_change(&self.root, move |root| change::mkdir(root, &path, &commit)).await
     }
@@ -128,7 +137,7 @@ impl Tree for LocalTree {
         Ok(())
     }
 
-    async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<bool> {
+    async fn rename(&self, from: &RelPath, to: &RelPath, commit: WriteOptions) -> Result<Changed> {
         let looks_over = self.needs_depth_check(from, to, &commit);
         let from = from.clone();
         let to = to.clone();
@@ -151,7 +160,7 @@ impl Tree for LocalTree {
         to: &RelPath,
         reach: CopyDepth,
         commit: WriteOptions,
-    ) -> Result<bool> {
+    ) -> Result<Changed> {
         let from = from.clone();
         let to = to.clone();
         let copied = self
@@ -173,12 +182,12 @@ impl Tree for LocalTree {
             .await
     }
 
-    async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<String> {
+    async fn delete(&self, path: &RelPath, commit: WriteOptions) -> Result<Deleted> {
         let path = path.clone();
         run_change(&self.root, move |root| change::delete(root, &path, &commit)).await
     }
 
-    async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<RelPath> {
+    async fn begin_delete(&self, path: &RelPath, commit: WriteOptions) -> Result<PendingDelete> {
         let path = path.clone();
         run_change(&self.root, move |root| {
             trash_pending::begin_delete(root, &path, &commit)
@@ -212,7 +221,7 @@ impl Tree for LocalTree {
         path: &RelPath,
         changes: Vec<PropChange>,
         commit: WriteOptions,
-    ) -> Result<()> {
+    ) -> Result<Changed> {
         let path = path.clone();
         let changes = Arc::new(changes);
         if !self.root.is_strict() {
@@ -222,16 +231,17 @@ impl Tree for LocalTree {
             let set = move |root: &Arc<TreeRoot>| {
                 props::set(root, &path, &changes, &commit, Lookup::Cached)
             };
-            if run_change(&self.root, set).await?.is_some() {
-                return Ok(());
+            if let Some(changed) = run_change(&self.root, set).await? {
+                return Ok(changed);
             }
         }
-        self.run_blocking(move |root| {
-            props::set(root, &path, &changes, &commit, Lookup::Full)?.ok_or(Error::NotFound)
-        })
-        .await?;
+        let outcome = self
+            .run_blocking(move |root| {
+                props::set(root, &path, &changes, &commit, Lookup::Full)?.ok_or(Error::NotFound)
+            })
+            .await?;
         schedule_sweep(&self.root);
-        Ok(())
+        Ok(outcome)
     }
 
     async fn create_upload(&self, id: &str, len: u64) -> Result<()> {

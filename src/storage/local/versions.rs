@@ -9,9 +9,9 @@ use super::staging::StagedFile;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
 use super::undeletable::Undeletable;
 use super::version_dir::{all_in, histories, open_version_dir, sweep_leftovers, versions_in};
-use crate::model::{Error, RelPath, Result};
+use crate::model::{AccessCheck, Error, RelPath, Result};
 use crate::storage::{
-    Node, PreconditionCheck, Reader as _,
+    Node, Reader as _,
     history::{Version, VersionThinning, expired_versions},
 };
 use std::os::fd::OwnedFd;
@@ -115,12 +115,12 @@ pub(super) fn copy_aside(
     root: &Arc<TreeRoot>,
     path: &RelPath,
     id: &str,
-    judge: &dyn PreconditionCheck,
+    access: &dyn AccessCheck,
 ) -> Result<(StagedFile, Node)> {
     let version = open(root, path, id)?;
     let node = version.node().clone();
     let stage = StagedFile::create(root)?;
-    root.copy_into(stage.file(), version.file(), node.len, judge)?;
+    root.copy_into(stage.file(), version.file(), node.len, access)?;
     Ok((stage, node))
 }
 

@@ -1,13 +1,13 @@
 //! The state of the server, for administrators; and the locks, for them and for the owner of what is locked.
 
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
-use crate::drive::locks::Lock;
 use crate::http::api::caller::{AccountCaller, AdminCaller};
 use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Path, Query};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
 use crate::model::{Identity, Role};
+use crate::storage::Lock;
 use axum::Json;
 use axum::http::StatusCode;
 use std::sync::Arc;

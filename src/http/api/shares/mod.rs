@@ -171,7 +171,7 @@ pub async fn change(
                 .done(AuditKind::ShareChanged, &id, share.audit_text())
                 .await;
         }
-        app.sharing.release_lost(&app.locks, &share).await
+        app.sharing.release_lost(&*app.locks, &share).await
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -246,7 +246,7 @@ pub async fn end(caller: AccountCaller, Path(id): Path<String>) -> Result<Status
             }
             Err(error) => return Err(error),
         };
-        app.sharing.release_lost(&app.locks, &share).await
+        app.sharing.release_lost(&*app.locks, &share).await
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)

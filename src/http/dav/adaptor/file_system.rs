@@ -276,7 +276,7 @@ impl DavFile for PutFile {
         async move {
             let upload = self.upload.take().ok_or(FsError::GeneralFailure)?;
             let put = self.fs.report(upload.commit().await)?;
-            self.fs.0.made(put.created);
+            self.fs.0.made(put.created());
             self.fs.0.outcome.lock().put = Some(put.node.clone());
             self.node = Some(put.node);
             Ok(())

@@ -12,6 +12,7 @@ use crate::http::reply;
 use crate::model::{Identity, Result, VPath, Via};
 use crate::storage::{DirEntry, Listing, Node};
 use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
@@ -51,7 +52,7 @@ pub async fn answer(
     } else {
         None
     };
-    let locked = list && plan.needs_locks() && !drive.has_no_locks(path);
+    let locked = list && plan.needs_locks() && !drive.has_no_locks(path).await?;
     let mut pages = PropfindBody {
         base: href::encode(request.prefix, path, node.folder),
         account: shown_account(drive.identity()).to_owned(),
@@ -60,6 +61,7 @@ pub async fn answer(
         writer: MultistatusWriter::new(plan),
         listing,
         page: Vec::new().into_iter(),
+        page_locks: Vec::new().into_iter(),
         out: HEAD.to_vec(),
         done: false,
     };
@@ -77,17 +79,17 @@ fn shown_account(identity: &Identity) -> &str {
     }
 }
 
-/// The locks on a child by its name.
-type ChildLocks = Box<dyn Fn(&str) -> Vec<LockView> + Send>;
+/// The locks on each child of these names.
+type ChildLocks = Box<dyn Fn(Vec<String>) -> LockViews + Send + Sync>;
+type LockViews = BoxFuture<'static, Result<Vec<Vec<LockView>>>>;
 
 fn locks_in(drive: &Drive, folder: &VPath) -> ChildLocks {
     let drive = drive.clone();
     let folder = folder.clone();
-    Box::new(move |name| {
-        folder
-            .join(name)
-            .map(|path| drive.locks_on(&path))
-            .unwrap_or_default()
+    Box::new(move |names| {
+        let drive = drive.clone();
+        let folder = folder.clone();
+        async move { drive.locks_on_members(&folder, &names).await }.boxed()
     })
 }
 
@@ -112,6 +114,8 @@ struct PropfindBody {
     writer: MultistatusWriter,
     listing: Option<Box<dyn Listing>>,
     page: std::vec::IntoIter<DirEntry>,
+    /// The locks on the rest of the page, in its order.
+    page_locks: std::vec::IntoIter<Vec<LockView>>,
     out: Vec<u8>,
     done: bool,
 }
@@ -131,7 +135,7 @@ impl PropfindBody {
             None
         };
         let locks = if plan.needs_locks() {
-            drive.locks_on(path)
+            drive.locks_on(path).await?
         } else {
             Vec::new()
         };
@@ -186,6 +190,10 @@ impl PropfindBody {
                 self.done = true;
                 break;
             }
+            if let Some(of) = &self.locks {
+                let names = page.iter().map(|entry| entry.name.clone()).collect();
+                self.page_locks = of(names).await?.into_iter();
+            }
             self.out.reserve(ROOM.saturating_sub(self.out.len()));
             self.page = page.into_iter();
         }
@@ -198,11 +206,7 @@ impl PropfindBody {
             self.out.reserve(ROOM);
         }
         for entry in self.page.by_ref() {
-            let locks = self
-                .locks
-                .as_ref()
-                .map(|of| of(&entry.name))
-                .unwrap_or_default();
+            let locks = self.page_locks.next().unwrap_or_default();
             let subject = PropertySource {
                 name: Some(&entry.name),
                 node: &entry.node,

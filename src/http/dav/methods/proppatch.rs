@@ -1,7 +1,7 @@
 //! Answers PROPPATCH: all steps or none, each property with its own status (RFC 4918 section 9.2).
 
 use super::propfind::multistatus;
-use crate::drive::{Drive, Preconditions};
+use crate::drive::{Drive, RequestPreconditions};
 use crate::http::body::Body;
 use crate::http::dav::multistatus::{HEAD, TAIL};
 use crate::http::dav::props::{LiveProperty, WINDOWS};
@@ -39,7 +39,7 @@ pub async fn answer(
     drive: &Drive,
     path: &VPath,
     prefix: &str,
-    preconditions: Preconditions,
+    preconditions: RequestPreconditions,
     body: &[u8],
 ) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;

@@ -127,7 +127,7 @@ async fn what_is_in_the_way_goes_and_what_it_holds_comes_back() {
     for step in steps {
         match step {
             RewindStep::Discard { path } => {
-                discarded.push(root.delete(&path, commit()).await.unwrap());
+                discarded.push(root.delete(&path, commit()).await.unwrap().id);
             }
             RewindStep::Move {
                 from: RewindSource::Path(from),

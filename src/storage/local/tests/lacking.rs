@@ -6,15 +6,24 @@ use super::super::sys::{Errno, is_local};
 use super::*;
 use crate::storage::contract::TestTree;
 use crate::storage::local::check::{TreeCheckOptions, check_tree};
+use crate::storage::step_contract::{TestLocks, taking};
 use futures_util::future::BoxFuture;
 
 fn lacking(these: &[MissingFeature], errno: Errno) -> (TestTree, (FakeFsGuard, TempDir)) {
+    lacking_under(these, errno, Arc::new(TestLocks::default()))
+}
+
+/// The same with these locks in it.
+fn lacking_under(
+    these: &[MissingFeature],
+    errno: Errno,
+    locks: Arc<TestLocks>,
+) -> (TestTree, (FakeFsGuard, TempDir)) {
     let dir = TempDir::new().unwrap();
     let pretence = fake_fs(dir.path(), MissingFeatureSet::of(these), errno);
-    (
-        LocalTree::open(&dir.path().join("home"), RELAXED).unwrap(),
-        (pretence, dir),
-    )
+    let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    tree.set_locks(locks);
+    (tree, (pretence, dir))
 }
 
 /// The promises that are not kept on such a file system, as `docs/file-systems.md` tells.
@@ -49,6 +58,8 @@ pub(super) fn not_kept(lacks: MissingFeatureSet) -> Vec<&'static str> {
                 "hashes_are_known_and_follow",
                 "a_scrub_learns_what_is_not_known",
                 "a_save_that_changes_nothing_makes_no_version",
+                "locks_end_with_what_goes",
+                "a_change_says_what_it_met",
             ],
         ),
         // A version is another file.
@@ -76,6 +87,11 @@ macro_rules! all_promises {
                 lacking(LACKS, Errno::$errno)
             }
             crate::storage::contract::contract!(make, without || not_kept(MissingFeatureSet::of(LACKS)));
+
+            fn make_under(locks: Arc<TestLocks>) -> (TestTree, (FakeFsGuard, TempDir)) {
+                lacking_under(LACKS, Errno::$errno, locks)
+            }
+            crate::storage::step_contract::step_contract!(make_under, without || not_kept(MissingFeatureSet::of(LACKS)));
         })+
     };
 }
@@ -195,16 +211,14 @@ async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
             MissingFeature::HardLinks,
         ],
     ] {
-        let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
+        let locks = Arc::new(TestLocks::default());
+        let (tree, (_pretence, dir)) = lacking_under(these, Errno::INVAL, locks.clone());
         let home = dir.path().join("home");
         put(&tree, "from", b"ours").await;
         let beside = |name: &str| {
             let file = home.join(name);
-            let judge = ConcurrentChange(Box::new(move || fs::write(&file, "theirs").unwrap()));
-            WriteOptions {
-                preconditions: Arc::new(judge),
-                ..commit()
-            }
+            locks.at_next_look(move || fs::write(&file, "theirs").unwrap());
+            taking(&[name])
         };
         let mut upload = tree
             .begin_upload(&path("new"), InitialContent::Empty, SpaceRequest::default())
@@ -227,7 +241,7 @@ async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
             .await
             .is_err()
         );
-        let id = tree.delete(&path("from"), commit()).await.unwrap();
+        let id = tree.delete(&path("from"), commit()).await.unwrap().id;
         assert!(
             tree.restore(&id, &path("back"), beside("back"))
                 .await
@@ -239,23 +253,6 @@ async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
         tree.restore(&id, &path("from"), commit()).await.unwrap();
         assert_eq!(content(&tree, "from").await, b"ours");
         assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
-    }
-}
-
-struct ConcurrentChange(Box<dyn Fn() + Send + Sync>);
-
-impl crate::storage::PreconditionCheck for ConcurrentChange {
-    fn check_and_apply(
-        &self,
-        _: Option<&crate::storage::Node>,
-        act: &mut dyn FnMut() -> crate::model::Result<()>,
-    ) -> crate::model::Result<()> {
-        (self.0)();
-        act()
-    }
-
-    fn check_still_allowed(&self) -> crate::model::Result<()> {
-        Ok(())
     }
 }
 
@@ -279,11 +276,13 @@ async fn names_that_differ_in_case_only_are_one_and_can_change() {
             tree.rename(&path("folder/FILE"), &path("FOLDER/File"), commit())
                 .await
                 .unwrap()
+                .created()
         );
         assert!(
             tree.rename(&path("folder"), &path("FOLDER"), commit())
                 .await
                 .unwrap()
+                .created()
         );
         assert_eq!(
             (names(&tree, "").await, names(&tree, "FOLDER").await),
@@ -350,7 +349,7 @@ const CHANGE_CASES: [ChangeCase; 9] = [
     ("back from the trash", |tree| {
         Box::pin(async {
             let id = tree.list_trash(None, 1).await?.remove(0).id;
-            tree.restore(&id, &path("back"), commit()).await
+            tree.restore(&id, &path("back"), commit()).await.map(drop)
         })
     }),
 ];

@@ -215,7 +215,7 @@ async fn they_count_as_bytes_of_their_tree() {
     assert_eq!(used().await, 5 * one);
     // What is deleted for good is given back.
     for name in ["f", "g", "copy", "d", "e"] {
-        let id = tree.delete(&path(name), commit()).await.unwrap();
+        let id = tree.delete(&path(name), commit()).await.unwrap().id;
         tree.purge(&id).await.unwrap();
     }
     sweep().await;

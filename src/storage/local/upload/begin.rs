@@ -2,7 +2,8 @@
 
 use super::target_check::check_path;
 use super::{LocalUpload, UploadBase};
-use crate::model::{Error, RelPath, Result};
+use crate::model::{Error, Irrevocable, RelPath, Result};
+use crate::storage::SpaceRequest;
 use crate::storage::local::digest::RunningHash;
 use crate::storage::local::errors::map_errno;
 use crate::storage::local::names::replaceable;
@@ -12,7 +13,6 @@ use crate::storage::local::root::TreeRoot;
 use crate::storage::local::staging::StagedFile;
 use crate::storage::local::sys::{self, FileKind, Lookup, fd};
 use crate::storage::local::writeback::Writeback;
-use crate::storage::{NoPreconditions, SpaceRequest};
 use std::sync::Arc;
 
 /// Up to this announced length the commit alone looks at the target: its verdict comes as early as the body.
@@ -109,7 +109,7 @@ impl LocalUpload {
         let mut reservation = LocalReservation::new(root, bound.limit, old_node.len);
         reservation.grow(old_node.len)?;
         let stage = StagedFile::create(root)?;
-        root.copy_into(stage.file(), fd(&old), old_node.len, &NoPreconditions)?;
+        root.copy_into(stage.file(), fd(&old), old_node.len, &Irrevocable)?;
         let mut upload = Self::new(root, path, bound.len, reservation);
         upload.len = sys::stat_fd(stage.file())
             .map_err(|e| map_errno("look at the file", e))?

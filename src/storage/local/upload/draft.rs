@@ -3,7 +3,6 @@
 use super::super::blocking::run_blocking;
 use super::super::replaced_file::ReplacedFile;
 use super::super::reservation::LocalReservation;
-use super::super::root::apply_checked;
 use super::super::staging::StagedFile;
 use super::super::sys::{self, FileKind, FileStat};
 use super::super::usage_counter::UsageDelta;
@@ -148,7 +147,7 @@ impl UploadDraft {
         let path = &self.path;
         let mut place = root.open_parent(path)?;
         let (name, found) = place.find()?;
-        if found.is_some() && commit.expect == Expect::Absent {
+        if found.is_some() && *commit.expect() == Expect::Absent {
             // Else the file would be given what only what is replaced hands on.
             let folder = found.is_some_and(|found| found.kind == FileKind::Folder);
             return Err(if folder {
@@ -166,7 +165,7 @@ impl UploadDraft {
             digest,
             old,
         };
-        let replaced = {
+        let changed = {
             let _guard = root.lock_names();
             place.refresh()?;
             let (name, found) = place.find()?;
@@ -177,22 +176,20 @@ impl UploadDraft {
                 added: content.node.len,
                 removed: present.as_ref().map_or(0, |old| old.len),
             };
-            apply_checked(commit, present.as_ref(), &mut || {
-                root.check_limit(growth, commit.limit)?;
-                let here = (place.dir(), name.as_ref());
-                content.inherit_current(here, found.as_ref(), commit.modified)?;
-                let is_same = content.is_same_as(present.as_ref());
-                let kept = content.publish(here, present.is_some(), is_same)?;
-                reservation.apply_upload(growth, commit.limit);
-                if !is_same {
-                    content.log(path, present.as_ref(), kept);
-                }
-                Ok(())
-            })?;
-            present
+            let step = root.check_step(commit, present.as_ref())?;
+            root.check_limit(growth, commit.limit)?;
+            let here = (place.dir(), name.as_ref());
+            content.inherit_current(here, found.as_ref(), commit.modified)?;
+            let is_same = content.is_same_as(present.as_ref());
+            let kept = content.publish(here, present.is_some(), is_same)?;
+            reservation.apply_upload(growth, commit.limit);
+            if !is_same {
+                content.log(path, present.as_ref(), kept);
+            }
+            step.made(present)
         };
         root.sync_if_strict(place.dir())?;
-        content.finish(replaced.is_none())
+        content.finish(changed)
     }
 
     /// Refuses a folder at the target, and another content than the one that the upload began with.

@@ -21,7 +21,7 @@ pub(in crate::storage::local) fn restore_version(
     let mut reservation = LocalReservation::new(root, commit.limit, old).for_restore();
     let version = versions::open(root, path, id)?;
     reservation.grow(version.node().len)?;
-    let (stage, node) = versions::copy_aside(root, path, id, commit.preconditions.as_ref())?;
+    let (stage, node) = versions::copy_aside(root, path, id, commit.access())?;
     let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
     upload.draft.hasher = version
         .digest()

@@ -9,7 +9,7 @@ use crate::storage::local::root::TreeRoot;
 use crate::storage::local::staging::StagedFile;
 use crate::storage::local::sys::FileStat;
 use crate::storage::local::version_dir::VersionDir;
-use crate::storage::{Digest, Node, PutOutcome};
+use crate::storage::{Changed, Digest, Node, PutOutcome};
 use std::time::SystemTime;
 
 /// A staged file with its time and hash, and what it is to replace.
@@ -83,13 +83,13 @@ impl StagedContent<'_> {
     }
 
     /// Puts the version on disk, if the settings want that; what has become of the upload.
-    pub fn finish(self, created: bool) -> Result<PutOutcome> {
+    pub fn finish(self, changed: Changed) -> Result<PutOutcome> {
         self.old
             .version_dir
             .map_or(Ok(()), |versions| versions.sync())?;
         Ok(PutOutcome {
             node: self.node,
-            created,
+            changed,
         })
     }
 }

@@ -48,6 +48,7 @@ fn pages(end: usize, broken: bool) -> PropfindBody {
         account: "ann".into(),
         prefix: "/dav".into(),
         locks: None,
+        page_locks: Vec::new().into_iter(),
         writer: MultistatusWriter::new(PropfindPlan::new(PropfindKind::All(vec![]), false, "")),
         listing: Some(Box::new(Numbers {
             next: 0,
@@ -122,7 +123,7 @@ async fn locks_are_asked_for_by_name() {
         false,
         "",
     ));
-    pages.locks = Some(Box::new(|name| {
+    let locks_on = |name: &String| {
         let lock = LockView {
             token: Some("urn:uuid:7".into()),
             root: VPath::parse(&format!("x/{name}")).unwrap(),
@@ -133,6 +134,10 @@ async fn locks_are_asked_for_by_name() {
             remaining: Duration::from_secs(9),
         };
         if name == "n 1" { vec![lock] } else { vec![] }
+    };
+    pages.locks = Some(Box::new(move |names| {
+        let locks = names.iter().map(locks_on).collect();
+        async { Ok(locks) }.boxed()
     }));
     let text = pages
         .into_body()

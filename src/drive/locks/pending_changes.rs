@@ -1,7 +1,7 @@
 //! The changes of a tree whose preconditions were checked and that are not over. A change may wait for its disk, for ever if that hangs, so
 //! the lock index is not locked meanwhile: whoever takes a WebDAV lock in this tree waits until the changes checked before are over.
 
-use super::with_timeout;
+use crate::drive::with_timeout;
 use crate::model::Result;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -20,21 +20,20 @@ struct PendingNumbers {
     open: BTreeSet<u64>,
 }
 
-/// A change, from before its check until it is over.
-#[derive(Debug)]
-pub(super) struct PendingChange<'a> {
-    all: &'a PendingChanges,
-    number: u64,
-}
-
 impl PendingChanges {
-    /// Notes that the preconditions of a change are checked now.
-    pub fn begin(&self) -> PendingChange<'_> {
+    /// Notes that the preconditions of a change are checked now; returns its number.
+    pub fn begin(&self) -> u64 {
         let mut turns = self.turns.lock();
         let number = turns.next;
         turns.next += 1;
         turns.open.insert(number);
-        PendingChange { all: self, number }
+        number
+    }
+
+    /// Notes that the change of this number is over.
+    pub fn finish(&self, number: u64) {
+        self.turns.lock().open.remove(&number);
+        self.ended.notify_waiters();
     }
 
     /// Waits until all that are under way now are over; `Busy` when that takes too long. Those that begin meanwhile are not waited for.
@@ -56,12 +55,5 @@ impl PendingChanges {
             }
         })
         .await
-    }
-}
-
-impl Drop for PendingChange<'_> {
-    fn drop(&mut self) {
-        self.all.turns.lock().open.remove(&self.number);
-        self.all.ended.notify_waiters();
     }
 }

@@ -13,11 +13,8 @@ pub struct ResourceId {
 }
 
 impl ResourceId {
-    /// What nothing stands at and no lock covers.
-    pub fn none() -> Self {
-        Self {
-            root: "".into(),
-            path: RelPath::root(),
-        }
+    /// Whether it is `other`, or lies below that.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.root == other.root && self.path.is_within(&other.path)
     }
 }
