@@ -34,6 +34,8 @@ use zeroize::Zeroizing;
 
 /// The most bytes of the form for the password.
 const MAX_FORM: usize = 8 << 10;
+/// Characters of a token of a link: 32 bytes in base64url.
+const TOKEN_LEN: usize = 43;
 
 /// The pages of links.
 pub(super) fn routes() -> Router {
@@ -56,16 +58,18 @@ pub(super) fn mounted(path: &str) -> Option<&str> {
     (rest == "dav" || rest.starts_with("dav/")).then_some(token)
 }
 
-/// A path as logs may have it.
+/// A path as logs may have it: without the token of a link, mistyped addresses (`/S/…`, `//s/…`) included.
 pub(super) fn without_token(path: &str) -> Cow<'_, str> {
-    match path.strip_prefix("/s/") {
-        Some(rest) => format!(
-            "/s/-{}",
-            rest.find('/')
-                .and_then(|at| rest.get(at..))
-                .unwrap_or_default()
-        )
-        .into(),
+    if let Some(rest) = path.strip_prefix("/s/") {
+        let below = rest.split_once('/').map(|(_, below)| below);
+        return below.map_or_else(|| "/s/-".into(), |below| format!("/s/-/{below}").into());
+    }
+    let is_of_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_token = |text: &&str| text.len() >= TOKEN_LEN;
+    let is_file = path.starts_with("/dav/");
+    let found = path.split(|c| !is_of_token(c)).find(is_token);
+    match found.filter(|_| !is_file) {
+        Some(token) => path.replace(token, "-").into(),
         None => path.into(),
     }
 }
@@ -258,6 +262,17 @@ mod tests {
         assert_eq!(without_token("/s/secret/dav/a"), "/s/-/dav/a");
         assert_eq!(without_token("/s/secret"), "/s/-");
         assert_eq!(without_token("/dav/s/x"), "/dav/s/x");
+        let token = "kX3_-".repeat(9).split_off(2);
+        for (path, logged) in [
+            (format!("/S/{token}/dav/a"), "/S/-/dav/a"),
+            (format!("//s/{token}"), "//s/-"),
+            (format!("/s%2F{token}"), "/s%2F-"),
+            (format!("/nest/s/{token}"), "/nest/s/-"),
+        ] {
+            assert_eq!(without_token(&path), logged);
+        }
+        let name = format!("/dav/{token}");
+        assert_eq!(without_token(&name), name, "a file may be named so");
     }
 
     #[test]
