@@ -2,6 +2,7 @@
 
 use super::{HEADER, Summary, failed, make_folder, sync_folder};
 use crate::model::{Error, Result};
+use crate::storage::local::in_place::purge_folder;
 use serde::Deserialize;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -136,7 +137,7 @@ impl BackupRepository {
         fs::rename(partial, &whole).map_err(|e| failed("give the backup its name", e))?;
         sync_folder(&self.dir)?;
         for cut in partials(&self.dir)? {
-            fs::remove_dir_all(cut).map_err(|e| failed("remove a backup that was cut short", e))?;
+            purge_folder(&cut).map_err(|e| failed("remove a backup that was cut short", e))?;
         }
         Ok(whole)
     }
@@ -164,7 +165,7 @@ impl BackupRepository {
         for old in left.into_iter().take(surplus) {
             // First the name: a generation that is half removed must not look whole.
             let cut = old.with_extension(PARTIAL);
-            let removed = fs::rename(old, &cut).and_then(|()| fs::remove_dir_all(cut));
+            let removed = fs::rename(old, &cut).and_then(|()| purge_folder(&cut));
             removed.map_err(|e| failed("remove an old backup", e))?;
         }
         Ok(surplus)

@@ -225,6 +225,7 @@ impl Drive {
             .await?;
         let commit = WriteOptions {
             limit: place.quota,
+            keep_replaced: true,
             ..commit
         };
         place

@@ -2,6 +2,7 @@
 //! Nothing is refused, but the history of that drive gets a retention hold, and the audit log says so.
 
 use super::Drive;
+use super::context::DriveContext;
 use super::named_tree::NamedTree;
 use crate::audit::{Actor, AuditKind};
 use crate::config::HistoryConfig;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 /// How long the history is held.
 const HOLD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many changes later a look is tried again that failed.
+const RETRY_AFTER: u64 = 10;
 /// Beyond so many windows those that are over are forgotten.
 const MANY: usize = 1000;
 
@@ -174,7 +177,7 @@ impl Drive {
         }
     }
 
-    /// Looks whether so many changes are a burst, and holds the history if they are.
+    /// Looks whether so many changes are a burst, and holds the history if they are. Where that fails the next changes look again.
     async fn check_mass_change(
         &self,
         root: &NamedTree,
@@ -184,6 +187,20 @@ impl Drive {
         let Some(context) = &self.context else {
             return Ok(());
         };
+        let checked = self.hold_if_burst(context, root, (&key, window)).await;
+        if checked.is_err() {
+            let due = window.changed.saturating_add(RETRY_AFTER);
+            context.mass_changes.recheck_at(&key, due);
+        }
+        checked
+    }
+
+    async fn hold_if_burst(
+        &self,
+        context: &DriveContext,
+        root: &NamedTree,
+        (key, window): (&MassChangeKey, MassChangeWindow),
+    ) -> Result<()> {
         let files = root
             .tree
             .count_files(None)
@@ -191,13 +208,13 @@ impl Drive {
             .saturating_add(window.removed);
         let bound = context.mass_changes.bound(files);
         if window.changed < bound {
-            context.mass_changes.recheck_at(&key, bound);
+            context.mass_changes.recheck_at(key, bound);
             return Ok(());
         }
         let now = SystemTime::now();
         let is_new = root.tree.retention_hold().is_none();
         root.tree.set_retention_hold(now + HOLD).await?;
-        context.mass_changes.forget(&key);
+        context.mass_changes.forget(key);
         if is_new {
             let until = time::iso_date(now + HOLD);
             let changed = window.changed;

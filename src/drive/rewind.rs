@@ -262,6 +262,10 @@ impl Drive {
             .tree
             .begin_upload(&place.path, InitialContent::Empty, SpaceRequest::of(0))
             .await?;
+        let commit = WriteOptions {
+            keep_replaced: true,
+            ..commit
+        };
         upload.commit(commit).await.map(drop)
     }
 }

@@ -8,6 +8,10 @@ use std::time::SystemTime;
 /// Under which conditions, and by whom, a name changes. The preconditions hold for the path the call names first
 /// (for rename and copy: the source), inside the step that changes the name.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a choice of its own"
+)]
 pub struct WriteOptions {
     /// Who does it; kept with what lands in the trash.
     pub actor: AccountName,
@@ -22,6 +26,8 @@ pub struct WriteOptions {
     /// Whether the name need not be on the disk when the call returns: who makes many changes waits for all of them at once, by
     /// [`RewindSteps::sync`](super::history::RewindSteps::sync).
     pub defer_sync: bool,
+    /// Whether what an upload or a former version replaces becomes a version where versions are switched off, too.
+    pub keep_replaced: bool,
     /// Whether nothing of what is moved is too deep where it goes, or not for long: so it is not looked over.
     pub skip_depth_check: bool,
     /// What must hold in the step that makes the change; `None` for nothing, also in a tree that is closed.
@@ -41,6 +47,7 @@ impl WriteOptions {
             overwrite: true,
             limit: None,
             defer_sync: false,
+            keep_replaced: false,
             skip_depth_check: false,
             preconditions: None,
             access: None,

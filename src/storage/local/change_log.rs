@@ -1,6 +1,7 @@
 //! The chronicle of a tree: `.sarang/history.log`, one JSON line for each change of a name, appended in the guarded step that makes
 //! the change. Everything is a move, the trash included; so that what was can be found by going backwards.
 
+mod line_time;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +13,7 @@ use super::sys::{self, Errno, Lookup, fd};
 use crate::model::time::unix_nanos;
 use crate::model::{Error, RelPath, Result};
 use crate::storage::{Node, WriteOptions};
+use line_time::{is_clock_believed, line_time};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -84,6 +86,9 @@ pub(super) enum PreviousContent {
 pub(super) struct ChangeLogLine {
     /// Nanoseconds since 1970.
     pub at: u64,
+    /// What the clock said, where `at` is later: that of the line before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<u64>,
     /// What happened.
     pub event: LoggedChange,
 }
@@ -135,6 +140,7 @@ impl ChangeLogWriter {
         let (from, first) = find_kept(&file, least, oldest)?;
         let begun = ChangeLogLine {
             at: first.map_or(oldest, |at| at.saturating_sub(1)),
+            clock: None,
             event: LoggedChange::Begun,
         };
         self.rewrite(dirs, &begun, (&file, from))
@@ -263,11 +269,12 @@ fn write(pen: &mut Option<OpenChangeLog>, dirs: &TreeDirs, events: &[LoggedChang
         Some(open) => open,
         None => open_at_end(dirs, &mut text, now)?,
     };
-    // What happened later never looks earlier, whatever the clock does.
-    open.last = open.last.max(now);
+    let (at, clock) = line_time(open.last, now, is_clock_believed());
+    open.last = at;
     for event in events.iter().filter(|event| !event.is_internal()) {
         text.extend(encode(&ChangeLogLine {
-            at: open.last,
+            at,
+            clock,
             event: event.clone(),
         })?);
     }
@@ -298,6 +305,7 @@ fn open_at_end(dirs: &TreeDirs, text: &mut Vec<u8>, now: u64) -> Result<OpenChan
     if is_new {
         text.extend(encode(&ChangeLogLine {
             at: now.saturating_sub(1),
+            clock: None,
             event: LoggedChange::Begun,
         })?);
     } else if end > 0 {

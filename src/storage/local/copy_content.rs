@@ -107,7 +107,10 @@ impl<'a> ContentCopier<'a> {
         self.copy_props(from, fd(&made))?;
         sys::set_modified(fd(&made), next_unique_mtime(node.modified)?).map_err(failed)?;
         let copy = sys::stat_fd(fd(&made)).map_err(failed)?.node;
-        file_meta::assign_new_id(fd(&made), file_meta::digest_of(from, &node).as_ref(), &copy)?;
+        // What another program changed meanwhile has no known hash.
+        let is_unchanged = sys::stat_fd(from).is_ok_and(|now| now.node.etag == node.etag);
+        let digest = file_meta::digest_of(from, &node).filter(|_| is_unchanged);
+        file_meta::assign_new_id(fd(&made), digest.as_ref(), &copy)?;
         Ok(made)
     }
 

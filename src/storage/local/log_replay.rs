@@ -14,6 +14,7 @@ use crate::model::time::unix_nanos;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
+use std::time::SystemTime;
 
 const DOING: &str = "read the chronicle";
 
@@ -37,22 +38,24 @@ pub(super) fn replay_since(
     let end = end.map_err(|e| map_errno(DOING, e))?;
     let mut untold = unlogged_events(root, file.as_ref().map(|file| (file, end)), moment)?;
     let mut known = None;
+    let (now, mut at) = (unix_nanos(SystemTime::now()), u64::MAX);
     if let Some(file) = &file {
-        known = change_log::first(file)?.map(|line| line.at);
+        let first = change_log::first(file)?.map(|line| line.at);
         let mut lines = ReverseLines::new(fd(file), end);
         while let Some(text) = lines.next().map_err(|e| map_errno(DOING, e))? {
             let Some(line) = change_log::parse(&text) else {
                 continue;
             };
-            // What happened later never looks earlier.
-            if line.at <= moment {
+            at = line.at_before(at, now);
+            if at <= moment {
                 break;
             }
-            while let Some(later) = untold.pop_if(|last| last.at >= line.at) {
+            while let Some(later) = untold.pop_if(|last| last.at >= at) {
                 visit(later.event)?;
             }
             visit(line.event)?;
         }
+        known = first.map(|first| first.min(at));
     }
     untold
         .into_iter()

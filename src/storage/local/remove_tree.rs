@@ -79,6 +79,8 @@ fn remove_file(
 }
 
 fn level(above: BorrowedFd<'_>, name: CString) -> sys::SysResult<RemoveLevel> {
+    // A read-only folder (0555) protects nothing that is deleted for good.
+    sys::unlock_folder(above, &name)?;
     let dir = sys::open_folder_no_xdev(above, &name)?;
     let rest = names_in(fd(&dir))?;
     Ok(RemoveLevel { name, dir, rest })

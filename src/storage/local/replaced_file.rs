@@ -28,11 +28,12 @@ struct ReplacedAttributes {
 }
 
 impl<'a> ReplacedFile<'a> {
-    /// Looks at what was `found` at a name.
+    /// Looks at what was `found` at a name; `keep` keeps its content though versions are switched off.
     pub fn open(
         root: &'a TreeRoot,
         at: (BorrowedFd<'_>, &str),
         found: Option<&FileStat>,
+        keep: bool,
     ) -> Result<Self> {
         let Some(file) = open(at, found)? else {
             return Ok(Self {
@@ -47,7 +48,7 @@ impl<'a> ReplacedFile<'a> {
         let found = sys::stat_fd(fd(&file)).map_err(|e| map_errno("look at the file", e))?;
         let attributes = ReplacedAttributes::read(fd(&file))?;
         let shelf = match &attributes.label {
-            Some(label) if root.settings.versions => {
+            Some(label) if root.settings.versions || keep => {
                 VersionDir::for_history(root, &label.history(&found.node), found.node.len)?
             }
             _ => None,

@@ -8,8 +8,9 @@ use super::missing_features::MissingFeature;
 use super::remove_tree::{names_in, remove, remove_tree};
 use super::rename::is_unknown;
 use super::root::TreeRoot;
-use super::sys::{self, Errno, FileKind, fd};
+use super::sys::{self, Errno, FileKind, Lookup, fd};
 use super::tmp_names::{self, STAGING_DIR};
+use super::trash;
 use super::usage_counter::UsageDelta;
 use super::version_dir::{self, VersionDir};
 use crate::model::{Error, RelPath, Result};
@@ -52,7 +53,17 @@ impl StagedFile {
 
     /// Goes on with one that was laid aside in `.sarang/uploads`; `NotFound`.
     pub fn resume(root: &Arc<TreeRoot>, id: &str) -> Result<Self> {
-        let file = sys::open_write(root.uploads()?, id)
+        let dir = root.uploads()?;
+        let open = || sys::open_write(dir, id);
+        // A crash may have left it with the mode of what it was to replace.
+        let unlocked = |e| match e {
+            Errno::ACCESS => sys::open_read(dir, id, Lookup::Full)
+                .and_then(|file| sys::clear_access(fd(&file)))
+                .and_then(|()| open()),
+            other => Err(other),
+        };
+        let file = open()
+            .or_else(unlocked)
             .map_err(|e| map_errno("go on with the upload", e))?;
         let mut stage = Self::of(root, file, Some(id.to_owned()));
         stage.is_resumable = true;
@@ -110,8 +121,8 @@ impl StagedFile {
 
     /// Takes from the file what it was to have of another one, which it could not take the place of.
     pub fn clear_inherited(&self) -> Result<()> {
-        sys::clear_meta(self.file()).map_err(|e| map_errno("keep the former content", e))?;
         sys::clear_access(self.file()).map_err(|e| map_errno(GIVE_ACCESS, e))?;
+        sys::clear_meta(self.file()).map_err(|e| map_errno("keep the former content", e))?;
         sys::set_props(self.file(), &[]).map_err(explain_store)
     }
 
@@ -240,6 +251,11 @@ pub(super) fn remove_staging_dir(root: &TreeRoot, workshop: &RelPath) -> Result<
         .parent()
         .is_some_and(|parent| parent.as_str() == TMP);
     let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
+    if trash::is_in_unfinished_swap(root, workshop)? {
+        return Err(Error::BadRequest(
+            "It holds what a copy replaced, which the next start moves to the trash.",
+        ));
+    }
     let old = count::staging_dir_bytes(root, name)?;
     let gone = root.new_stamp();
     {

@@ -20,7 +20,7 @@ use rustix::fs::{FileType, RawDir};
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-pub(super) use access::{InheritedAccess, clear_access, clear_default, copy_access};
+pub(super) use access::{InheritedAccess, clear_access, clear_default, copy_access, unlock_folder};
 pub(super) use attributes::{
     clear_meta, is_adopted, meta_at, meta_at_raw, meta_fd, meta_path, props_at, props_fd,
     set_adopted, set_meta, set_props, set_synced_len, small_props_at, synced_len,

@@ -219,6 +219,34 @@ impl Drop for TrashEntry<'_> {
     }
 }
 
+/// Whether a swap that could be neither finished nor taken back has left something below `dir` that belongs into the trash.
+pub(super) fn is_in_unfinished_swap(root: &TreeRoot, dir: &RelPath) -> Result<bool> {
+    let doing = "look for unfinished swaps";
+    let names = walk::names(fd(&root.tmp)).map_err(|e| map_errno(doing, e))?;
+    for marker in names.into_iter().filter(|name| name.starts_with(SWAP)) {
+        let is_below = read_marker(fd(&root.tmp), &marker, doing)?
+            .is_some_and(|swap| RelPath::from_stored(swap.from).is_within(dir));
+        if is_below {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The marker of a swap; `None` for one that is gone meanwhile or was cut short, and so never acted on.
+fn read_marker(tmp: BorrowedFd<'_>, name: &str, doing: &'static str) -> Result<Option<SwapMarker>> {
+    let file = match sys::open_read(tmp, name, Lookup::Full) {
+        Ok(file) => file,
+        Err(sys::Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(map_errno(doing, e)),
+    };
+    let mut text = Vec::new();
+    std::fs::File::from(file)
+        .read_to_end(&mut text)
+        .map_err(|e| Error::io(doing, e))?;
+    Ok(serde_json::from_slice(&text).ok())
+}
+
 /// Finishes swaps that a crash has cut; runs before `.sarang/tmp` is swept.
 pub(super) fn finish_swaps(root: &TreeRoot) -> Result<()> {
     let doing = "finish what a crash has cut";
@@ -226,14 +254,7 @@ pub(super) fn finish_swaps(root: &TreeRoot) -> Result<()> {
         sys::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(|e| map_errno(doing, e))?;
     let names = walk::names(fd(&tmp)).map_err(|e| map_errno(doing, e))?;
     for marker in names.into_iter().filter(|name| name.starts_with(SWAP)) {
-        let file =
-            sys::open_read(fd(&tmp), &marker, Lookup::Full).map_err(|e| map_errno(doing, e))?;
-        let mut text = Vec::new();
-        std::fs::File::from(file)
-            .read_to_end(&mut text)
-            .map_err(|e| Error::io(doing, e))?;
-        // A marker cut short was never acted on.
-        if let Ok(swap) = serde_json::from_slice::<SwapMarker>(&text) {
+        if let Some(swap) = read_marker(fd(&tmp), &marker, doing)? {
             finish_swap(root, &swap).map_err(|e| map_errno(doing, e))?;
         }
     }

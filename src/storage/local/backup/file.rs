@@ -146,7 +146,6 @@ pub(super) fn copy(
             .map(CopyAttempt::Changed)
             .map_err(|e| map_errno(DOING, e));
     }
-    sys::set_access(fd(&made), facts).map_err(|e| map_errno(DOING, e))?;
     sys::set_modified(fd(&made), facts.found.node.modified).map_err(|e| map_errno(DOING, e))?;
     let now = sys::facts_fd(fd(file)).map_err(|e| map_errno(DOING, e))?;
     // Taking away or adding a name changes nothing in it.
@@ -156,5 +155,7 @@ pub(super) fn copy(
         return Ok(CopyAttempt::Changed(now));
     }
     walk.ids.transfer(fd(file), fd(&made))?;
+    // Last, since a mode may be read-only.
+    sys::set_access(fd(&made), facts).map_err(|e| map_errno(DOING, e))?;
     Ok(CopyAttempt::Done(made))
 }

@@ -76,6 +76,7 @@ fn write(dir: &std::path::Path, count: u64, name: impl Fn(u64) -> String) -> (u6
     let now = unix_nanos(SystemTime::now());
     let line = |n: u64| {
         encode(&ChangeLogLine {
+            clock: None,
             at: now - (count - n) * 1_000_000_000,
             event: made(&name(n)),
         })

@@ -2,9 +2,9 @@
 
 use super::attributes::sized;
 use super::{Errno, SysResult, facts_fd, retry};
-use rustix::fs::{self, Gid, Mode, Uid, XattrFlags};
+use rustix::fs::{self, Gid, Mode, OFlags, Uid, XattrFlags};
 use std::ffi::CStr;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 /// Who may do what with a file or folder, beyond its mode.
 const ACCESS: &CStr = c"system.posix_acl_access";
@@ -96,9 +96,24 @@ pub(in crate::storage::local) fn copy_access(
     }
 }
 
-/// Takes from a file what it had from another by [`copy_access`].
+/// Takes from a file what it had from another by [`copy_access`]: it is as it was made.
 pub(in crate::storage::local) fn clear_access(file: BorrowedFd<'_>) -> SysResult<()> {
-    remove_acl(file, ACCESS)
+    remove_acl(file, ACCESS)?;
+    change_mode(file, 0o600)
+}
+
+/// Lets the owner of a folder, which may be one that cannot be opened (0000), do everything in it, as far as this process may.
+pub(in crate::storage::local) fn unlock_folder(
+    above: BorrowedFd<'_>,
+    name: &CStr,
+) -> SysResult<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = fs::openat(above, name, flags, Mode::empty())?;
+    if fs::fstat(&dir)?.st_mode & 0o700 == 0o700 {
+        return Ok(());
+    }
+    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    allowed(fs::chmod(path, Mode::RWXU))
 }
 
 /// Lets a folder hand on no ACL: what is made in it is nobody else's yet.

@@ -5,7 +5,7 @@ use super::fake_fs;
 use super::{Errno, SysResult};
 #[cfg(test)]
 use crate::storage::local::missing_features::MissingFeature;
-use rustix::fs::{self, XattrFlags};
+use rustix::fs::{self, Mode, XattrFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -55,7 +55,7 @@ pub(in crate::storage::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
     if !props.is_empty() {
         #[cfg(test)]
         fake_fs::attributes(file)?;
-        return fs::fsetxattr(file, PROPS, props, XattrFlags::empty());
+        return set_attribute(file, PROPS, props);
     }
     remove(file, PROPS)
 }
@@ -105,7 +105,7 @@ pub(in crate::storage::local) fn meta_path<const N: usize>(
 pub(in crate::storage::local) fn set_meta(file: BorrowedFd<'_>, label: &[u8]) -> SysResult<()> {
     #[cfg(test)]
     fake_fs::attributes(file)?;
-    fs::fsetxattr(file, META, label, XattrFlags::empty())
+    set_attribute(file, META, label)
 }
 
 /// Takes its label from an open file.
@@ -133,7 +133,7 @@ pub(in crate::storage::local) fn set_synced_len(
     if fake_fs::lacks(file, MissingFeature::Xattrs) {
         return Ok(());
     }
-    match fs::fsetxattr(file, SYNCED_LEN, &len.to_le_bytes(), XattrFlags::empty()) {
+    match set_attribute(file, SYNCED_LEN, &len.to_le_bytes()) {
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
@@ -141,7 +141,7 @@ pub(in crate::storage::local) fn set_synced_len(
 
 /// Marks the own folder of a tree that becomes a folder of another: the history in it counts for nobody, as before.
 pub(in crate::storage::local) fn set_adopted(dir: BorrowedFd<'_>) -> SysResult<()> {
-    match fs::fsetxattr(dir, ADOPTED, b"1", XattrFlags::empty()) {
+    match set_attribute(dir, ADOPTED, b"1") {
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
@@ -189,9 +189,35 @@ fn at_most<const N: usize>(
     }
 }
 
+/// Sets an attribute of an open file or folder.
+pub(in crate::storage::local::sys) fn set_attribute(
+    file: BorrowedFd<'_>,
+    name: &CStr,
+    value: &[u8],
+) -> SysResult<()> {
+    with_write_bit(file, || {
+        fs::fsetxattr(file, name, value, XattrFlags::empty())
+    })
+}
+
+/// Changes attributes, which takes the write bit (xattr(7)): what is read-only (0444) has it for that moment, if it is ours. It may be
+/// replaced, moved and deleted without.
+fn with_write_bit(file: BorrowedFd<'_>, change: impl Fn() -> SysResult<()>) -> SysResult<()> {
+    match change() {
+        Err(Errno::ACCESS) => {
+            let mode = Mode::from_raw_mode(fs::fstat(file)?.st_mode & 0o7777);
+            fs::fchmod(file, mode | Mode::WUSR).map_err(|_| Errno::ACCESS)?;
+            let changed = change();
+            fs::fchmod(file, mode)?;
+            changed
+        }
+        other => other,
+    }
+}
+
 /// Removes an attribute, which need not be there.
 fn remove(file: BorrowedFd<'_>, name: &CStr) -> SysResult<()> {
-    match fs::fremovexattr(file, name) {
+    match with_write_bit(file, || fs::fremovexattr(file, name)) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }

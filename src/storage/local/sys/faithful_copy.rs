@@ -1,9 +1,9 @@
 //! What a faithful copy of a file or folder takes: all that is known about it, its bytes on whatever file system, our attributes.
 
-use super::attributes::{PROPS, sized};
+use super::attributes::{PROPS, set_attribute, sized};
 use super::{Errno, FileStat, SysResult, found, nanoseconds, read, retry, write_all};
 use crate::storage::local::sys;
-use rustix::fs::{self, AtFlags, Gid, Mode, SeekFrom, StatxFlags, Uid, XattrFlags};
+use rustix::fs::{self, AtFlags, Gid, Mode, SeekFrom, StatxFlags, Uid};
 use std::ffi::CStr;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -135,7 +135,7 @@ pub(in crate::storage::local) fn copy_attributes(
         let Some(value) = sized(|room| fs::fgetxattr(from, name, room))? else {
             continue;
         };
-        match fs::fsetxattr(to, name, &value, XattrFlags::empty()) {
+        match set_attribute(to, name, &value) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE) if name == PROPS => {
                 too_large = Some(value);
             }

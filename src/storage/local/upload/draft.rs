@@ -156,7 +156,12 @@ impl UploadDraft {
                 Error::PreconditionFailed
             });
         }
-        let old = ReplacedFile::open(root, (place.dir(), &name), found.as_ref())?;
+        let old = ReplacedFile::open(
+            root,
+            (place.dir(), &name),
+            found.as_ref(),
+            commit.keep_replaced,
+        )?;
         let (node, digest) = self.finalize(stage, place.dir(), &old, commit.modified)?;
         let mut content = StagedContent {
             root,
@@ -179,7 +184,7 @@ impl UploadDraft {
             let step = root.check_step(commit, present.as_ref())?;
             root.check_limit(growth, commit.limit)?;
             let here = (place.dir(), name.as_ref());
-            content.inherit_current(here, found.as_ref(), commit.modified)?;
+            content.inherit_current(here, found.as_ref(), commit)?;
             let is_same = content.is_same_as(present.as_ref());
             let kept = content.publish(here, present.is_some(), is_same)?;
             reservation.apply_upload(growth, commit.limit);

@@ -9,8 +9,7 @@ use crate::storage::local::root::TreeRoot;
 use crate::storage::local::staging::StagedFile;
 use crate::storage::local::sys::FileStat;
 use crate::storage::local::version_dir::VersionDir;
-use crate::storage::{Changed, Digest, Node, PutOutcome};
-use std::time::SystemTime;
+use crate::storage::{Changed, Digest, Node, PutOutcome, WriteOptions};
 
 /// A staged file with its time and hash, and what it is to replace.
 pub(super) struct StagedContent<'a> {
@@ -27,16 +26,16 @@ impl StagedContent<'_> {
         &mut self,
         here: NameAt<'_>,
         found: Option<&FileStat>,
-        wanted: Option<SystemTime>,
+        commit: &WriteOptions,
     ) -> Result<()> {
         let are_alike = etag_time::are_alike(&self.node, found.map(|found| &found.node));
         if !are_alike && self.old.is_still(found)? {
             return Ok(());
         }
         self.stage.clear_inherited()?;
-        self.old = ReplacedFile::open(self.root, here, found)?;
+        self.old = ReplacedFile::open(self.root, here, found, commit.keep_replaced)?;
         if are_alike {
-            self.node = etag_time::set_time(self.stage, wanted, &self.old)?;
+            self.node = etag_time::set_time(self.stage, commit.modified, &self.old)?;
         }
         self.old
             .hand_on_to(self.stage, here.0, self.digest.as_ref(), &self.node)?;
