@@ -74,10 +74,14 @@ impl StateStore for MemoryStore {
         {
             return Err(Error::Conflict);
         }
+        let puts = batch.put.iter().map(|(key, _)| key);
+        let keys = puts.chain(&batch.delete).cloned().collect();
         pairs.extend(batch.put);
         for key in batch.delete {
             pairs.remove(&key);
         }
+        // Nobody may listen.
+        let _ = self.changes.send(StoreChange::Keys(keys));
         Ok(())
     }
 

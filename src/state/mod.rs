@@ -5,6 +5,7 @@
 pub mod contract;
 #[cfg(test)]
 pub mod memory;
+pub mod registry;
 pub mod sled;
 pub mod table;
 
@@ -47,6 +48,15 @@ impl Batch {
     #[must_use]
     pub fn delete(mut self, key: impl Into<String>) -> Self {
         self.delete.push(key.into());
+        self
+    }
+
+    /// Does what another batch does, in the same step.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.expect.extend(other.expect);
+        self.put.extend(other.put);
+        self.delete.extend(other.delete);
         self
     }
 }

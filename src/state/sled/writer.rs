@@ -152,16 +152,21 @@ impl StoreWriter {
         if written {
             self.publish(staged);
         }
+        let mut told = Vec::with_capacity(judged.len());
         for (changed, reply) in judged {
             let answer = match changed {
                 _ if !written => Err(Error::ReadOnly),
                 None => Err(Error::Conflict),
                 Some(keys) => {
-                    self.notify(keys);
+                    told.push(keys);
                     Ok(())
                 }
             };
             let _ = reply.send(answer);
+        }
+        // Whoever waits for a commit does not wait until all who follow it are woken.
+        for keys in told {
+            self.notify(keys);
         }
     }
 
