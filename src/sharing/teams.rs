@@ -4,14 +4,14 @@ use super::groups::{Grantee, GranteeRef, Groups};
 use crate::model::path::check_name;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
-use crate::state::table::{Record, Table};
+use crate::state::registry::{Edit, Registry};
+use crate::state::table::Record;
 use crate::state::{Batch, CommitHook, StateStore};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::Mutex;
 
 /// Who may use a team folder, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,49 +41,33 @@ impl Record for Team {
 /// Every team folder.
 #[derive(Debug)]
 pub struct Teams {
-    table: Table<Team>,
-    all: RwLock<BTreeMap<String, Arc<Team>>>,
+    all: Arc<Registry<Team>>,
     /// The names of those whose removal is under way.
-    leaving: RwLock<BTreeSet<String>>,
+    leaving: Arc<RwLock<BTreeSet<String>>>,
     groups: Arc<Groups>,
-    /// One change at a time, so that memory and store agree.
-    changing: Mutex<()>,
 }
 
 impl Teams {
     /// Reads every team folder.
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
-        let table = Table::<Team>::new(store, "team/");
-        let all = table
-            .all()
-            .await?
-            .into_iter()
-            .map(|(name, team)| (name, Arc::new(team)))
-            .collect();
-        let all = RwLock::new(all);
-        let leaving = RwLock::default();
-        let changing = Mutex::default();
         Ok(Self {
-            table,
-            all,
-            leaving,
+            all: Registry::open(store, "team/").await?,
+            leaving: Arc::default(),
             groups,
-            changing,
         })
     }
 
     /// All team folders by name.
     pub fn list(&self) -> Vec<(String, Arc<Team>)> {
-        self.all
-            .read()
-            .iter()
-            .map(|(name, team)| (name.clone(), team.clone()))
+        let all = self.all.view();
+        all.iter()
+            .map(|(name, team)| (name.to_owned(), team.clone()))
             .collect()
     }
 
     /// One team folder.
     pub fn find(&self, name: &str) -> Option<Arc<Team>> {
-        self.all.read().get(name).cloned()
+        self.all.get(name)
     }
 
     /// What an account may do in a team folder; `None` when it is not shown to it.
@@ -99,19 +83,18 @@ impl Teams {
 
     /// The names of the team folders that an account sees.
     pub fn of(&self, account: &AccountName) -> Vec<String> {
-        let all = self.all.read();
+        let all = self.all.view();
         all.iter()
             .filter(|(_, team)| self.rights(team, account).is_some())
-            .map(|(name, _)| name.clone())
+            .map(|(name, _)| name.to_owned())
             .collect()
     }
 
     /// Whether an account sees a team folder.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
-        self.all
-            .read()
-            .values()
-            .any(|team| self.rights(team, account).is_some())
+        let all = self.all.view();
+        all.iter()
+            .any(|(_, team)| self.rights(team, account).is_some())
     }
 
     /// Makes a team folder, in one step with what comes along; `Exists` also for a name that differs in case alone.
@@ -122,23 +105,18 @@ impl Teams {
         quota: Option<u64>,
         along: CommitHook,
     ) -> Result<Arc<Team>> {
-        let _turn = self.changing.lock().await;
         let name = self.check_new(name)?;
-        let members = self.without_lost(members);
-        let team = Arc::new(Team {
-            members,
+        let team = Team {
+            members: self.without_lost(members),
             quota,
             created: unix_seconds(SystemTime::now()),
-        });
-        let (batch, stored) = along.into_parts();
-        self.table
-            .commit(self.table.put_in(batch, name.as_str(), &team)?)
-            .await?;
-        stored();
-        self.all
-            .write()
-            .insert(name.as_str().to_owned(), team.clone());
-        Ok(team)
+        };
+        let plan = |all: &Registry<Team>, _| {
+            self.check_unused(all, name.as_str())?;
+            Ok(Edit::store(team.clone()).guarded())
+        };
+        let made = self.all.edit(name.as_str(), along, plan).await?;
+        made.ok_or(Error::NotFound)
     }
 
     /// The name of a new team folder as it is stored. `BadName`, `Exists`.
@@ -155,22 +133,28 @@ impl Teams {
     }
 
     /// Changes a team folder, from the next request on; `NotFound`.
-    pub async fn change(&self, name: &str, edit: impl FnOnce(&mut Team)) -> Result<Arc<Team>> {
-        let _turn = self.changing.lock().await;
-        let mut team = Team::clone(&*self.find(name).ok_or(Error::NotFound)?);
-        edit(&mut team);
-        team.members = self.without_lost(team.members);
-        self.store(name, team).await
+    pub async fn change(&self, name: &str, edit: impl Fn(&mut Team)) -> Result<Arc<Team>> {
+        let edit = |team: &mut Team| {
+            edit(team);
+            team.members.retain(|member| self.groups.exists(&member.to));
+            Ok(())
+        };
+        self.all.change(name, edit).await
     }
 
     /// Whether a new team folder may have this name: `Exists`, also for one that differs in case alone.
     pub fn check_free(&self, name: &str) -> Result<()> {
+        self.check_unused(&self.all, name)
+    }
+
+    fn check_unused(&self, all: &Registry<Team>, name: &str) -> Result<()> {
         let folded = name.to_lowercase();
-        let all = self.all.read();
         let leaving = self.leaving.read();
         let taken = all
-            .keys()
-            .chain(&*leaving)
+            .view()
+            .iter()
+            .map(|(taken, _)| taken)
+            .chain(leaving.iter().map(String::as_str))
             .any(|taken| taken.to_lowercase() == folded);
         if taken { Err(Error::Exists) } else { Ok(()) }
     }
@@ -178,12 +162,17 @@ impl Teams {
     /// Removes a team folder from every drive, in one step with what else is in the batch; its name stays taken until
     /// [`release_name`](Self::release_name). `NotFound`.
     pub async fn remove(&self, name: &str, along: Batch) -> Result<()> {
-        let _turn = self.changing.lock().await;
-        self.find(name).ok_or(Error::NotFound)?;
-        self.table.commit(self.table.delete_in(along, name)).await?;
-        self.reserve_name(name);
-        self.all.write().remove(name);
-        Ok(())
+        let plan = |_: &Registry<Team>, present: Option<Team>| {
+            present.ok_or(Error::NotFound)?;
+            Ok(Edit::remove())
+        };
+        let leaving = Arc::clone(&self.leaving);
+        let reserved = name.to_owned();
+        let reserve = move || {
+            leaving.write().insert(reserved);
+        };
+        let along = CommitHook::new(along, reserve);
+        self.all.edit(name, along, plan).await.map(drop)
     }
 
     /// Gives no team folder this name.
@@ -198,8 +187,8 @@ impl Teams {
 
     /// The accounts that are members by their names.
     pub fn accounts_named(&self) -> BTreeSet<AccountName> {
-        let all = self.all.read();
-        let members = all.values().flat_map(|team| &team.members);
+        let all = self.all.view();
+        let members = all.iter().flat_map(|(_, team)| &team.members);
         members
             .filter_map(|member| {
                 if let Grantee::Account(name) = &member.to.named {
@@ -222,12 +211,17 @@ impl Teams {
     }
 
     async fn retain(&self, stays: impl Fn(&TeamFolderMember) -> bool) -> Result<()> {
-        let _turn = self.changing.lock().await;
         for (name, team) in self.list() {
-            if !team.members.iter().all(&stays) {
-                let mut team = Team::clone(&team);
+            if team.members.iter().all(&stays) {
+                continue;
+            }
+            let edit = |team: &mut Team| {
                 team.members.retain(&stays);
-                self.store(&name, team).await?;
+                Ok(())
+            };
+            match self.all.change(&name, edit).await {
+                Ok(_) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -238,11 +232,45 @@ impl Teams {
         members.retain(|member| self.groups.exists(&member.to));
         members
     }
+}
 
-    async fn store(&self, name: &str, team: Team) -> Result<Arc<Team>> {
-        self.table.put(name, &team).await?;
-        let team = Arc::new(team);
-        self.all.write().insert(name.to_owned(), team.clone());
-        Ok(team)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::memory::MemoryStore;
+
+    fn member(name: &str) -> TeamFolderMember {
+        TeamFolderMember {
+            to: AccountName::parse(name).unwrap().into(),
+            rights: Rights::View,
+        }
+    }
+
+    /// Two nodes, of which neither has seen what the other did when it decides.
+    #[tokio::test]
+    async fn two_handles_lose_no_member_and_make_no_two_of_one_name() {
+        let store = MemoryStore::new();
+        let groups = Arc::new(Groups::open(store.clone()).await.unwrap());
+        let here = Teams::open(store.clone(), groups.clone()).await.unwrap();
+        let there = Teams::open(store.clone(), groups).await.unwrap();
+        let along = || CommitHook::from(Batch::new());
+        here.create("Crew", Vec::new(), None, along())
+            .await
+            .unwrap();
+        assert!(there.find("Crew").is_none(), "it has not been followed yet");
+        let alike = there.create("crew", Vec::new(), None, along()).await;
+        assert!(matches!(alike, Err(Error::Exists)));
+        for (teams, name) in [(&here, "ana"), (&there, "ben"), (&here, "zoe")] {
+            let add = |team: &mut Team| team.members.push(member(name));
+            teams.change("Crew", add).await.unwrap();
+        }
+        let members = |teams: &Teams| teams.find("Crew").unwrap().members.len();
+        assert_eq!(members(&here), 3);
+        there.remove("Crew", Batch::new()).await.unwrap();
+        assert!(matches!(
+            here.change("Crew", |team| team.quota = Some(1)).await,
+            Err(Error::NotFound)
+        ));
+        assert!(here.find("Crew").is_none());
     }
 }

@@ -195,8 +195,10 @@ pub async fn change(
     let reporter = caller.reporter();
     let work = async move {
         let edit = |team: &mut Team| {
-            team.members = members.unwrap_or(std::mem::take(&mut team.members));
-            team.quota = asked.quota.apply(team.quota);
+            if let Some(members) = &members {
+                team.members.clone_from(members);
+            }
+            team.quota = asked.quota.clone().apply(team.quota);
         };
         let before = app.sharing.teams.find(&of);
         let changed = app.sharing.teams.change(&of, edit).await;
