@@ -8,12 +8,10 @@ use crate::model::{AccountName, Error, Result};
 use crate::state::StateStore;
 use crate::state::table::new_id;
 pub use grantee::{Grantee, GranteeRef, GroupName};
-use parking_lot::RwLock;
-use records::{GroupRecords, StoredGroup};
-use std::collections::{BTreeMap, BTreeSet};
+use records::GroupRecords;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::Mutex;
 
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,42 +28,39 @@ pub struct Group {
 #[derive(Debug)]
 pub struct Groups {
     records: GroupRecords,
-    all: RwLock<BTreeMap<GroupName, StoredGroup>>,
-    /// One change at a time, so that memory and store agree.
-    changing: Mutex<()>,
 }
 
 impl Groups {
     /// Reads every group.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let records = GroupRecords::new(store);
-        let all = RwLock::new(records.read().await?);
-        Ok(Self {
-            records,
-            all,
-            changing: Mutex::default(),
-        })
+        let records = GroupRecords::open(store).await?;
+        Ok(Self { records })
     }
 
     /// All groups by name.
     pub fn list(&self) -> Vec<(GroupName, Arc<Group>)> {
-        self.all
-            .read()
-            .iter()
-            .map(|(name, stored)| (name.clone(), stored.group.clone()))
+        let heads = self.records.heads().into_iter();
+        heads
+            .map(|(name, head)| {
+                let group = self.records.group(&name, &head);
+                (name, Arc::new(group))
+            })
             .collect()
     }
 
     /// One group.
     pub fn find(&self, name: &GroupName) -> Option<Arc<Group>> {
-        self.all.read().get(name).map(|stored| stored.group.clone())
+        let head = self.records.head(name)?;
+        Some(Arc::new(self.records.group(name, &head)))
     }
 
     /// A grantee bound to the group that has the name at present; `None` where there is no such group.
     pub fn bind(&self, to: &Grantee) -> Option<GranteeRef> {
         Some(match to {
             Grantee::Account(name) => name.clone().into(),
-            Grantee::Group(name) => GranteeRef::to_group(name, self.find(name)?.id.as_deref()),
+            Grantee::Group(name) => {
+                GranteeRef::to_group(name, self.records.head(name)?.id.as_deref())
+            }
         })
     }
 
@@ -73,7 +68,10 @@ impl Groups {
     pub fn exists(&self, to: &GranteeRef) -> bool {
         match &to.named {
             Grantee::Account(_) => true,
-            Grantee::Group(name) => self.find(name).is_some_and(|group| group.id == to.group_id),
+            Grantee::Group(name) => {
+                let head = self.records.head(name);
+                head.is_some_and(|head| head.id == to.group_id)
+            }
         }
     }
 
@@ -81,34 +79,22 @@ impl Groups {
     pub fn includes(&self, to: &GranteeRef, account: &AccountName) -> bool {
         match &to.named {
             Grantee::Account(name) => name == account,
-            Grantee::Group(name) => {
-                self.all
-                    .read()
-                    .get(name)
-                    .is_some_and(|StoredGroup { group, .. }| {
-                        group.id == to.group_id && group.members.contains(account)
-                    })
-            }
+            Grantee::Group(name) => self.records.head(name).is_some_and(|head| {
+                head.id == to.group_id && self.records.has_member(name.as_str(), &head, account)
+            }),
         }
     }
 
     /// The groups that an account is in, by name.
     pub fn names_of(&self, account: &AccountName) -> Vec<GroupName> {
-        let all = self.all.read();
-        all.iter()
-            .filter(|(_, stored)| stored.group.members.contains(account))
-            .map(|(name, _)| name.clone())
-            .collect()
+        let heads = self.records.heads_of(account).into_iter();
+        heads.map(|(name, _)| name).collect()
     }
 
     /// The account and the groups it is in.
     pub fn grantees_of(&self, account: &AccountName) -> Vec<GranteeRef> {
-        let all = self.all.read();
-        let groups = all
-            .iter()
-            .filter(|(_, stored)| stored.group.members.contains(account));
-        let groups =
-            groups.map(|(name, stored)| GranteeRef::to_group(name, stored.group.id.as_deref()));
+        let heads = self.records.heads_of(account).into_iter();
+        let groups = heads.map(|(name, head)| GranteeRef::to_group(&name, head.id.as_deref()));
         std::iter::once(GranteeRef::from(account.clone()))
             .chain(groups)
             .collect()
@@ -120,21 +106,16 @@ impl Groups {
         name: &GroupName,
         members: BTreeSet<AccountName>,
     ) -> Result<Arc<Group>> {
-        let _turn = self.changing.lock().await;
-        if self.find(name).is_some() {
-            return Err(Error::Exists);
-        }
-        let id = Some(new_id()?);
-        let created = unix_seconds(SystemTime::now());
-        self.store(
-            name,
-            Group {
-                id,
-                members,
-                created,
-            },
-        )
-        .await
+        let group = Group {
+            id: Some(new_id()?),
+            members,
+            created: unix_seconds(SystemTime::now()),
+        };
+        let new = |present: Option<&Group>| match present {
+            Some(_) => Err(Error::Exists),
+            None => Ok(group.clone()),
+        };
+        self.records.edit(name, new).await
     }
 
     /// Changes who is in a group, from the next request on; `NotFound`.
@@ -143,16 +124,8 @@ impl Groups {
         name: &GroupName,
         members: BTreeSet<AccountName>,
     ) -> Result<Arc<Group>> {
-        let _turn = self.changing.lock().await;
-        let present = self.find(name).ok_or(Error::NotFound)?;
-        self.store(
-            name,
-            Group {
-                members,
-                ..Group::clone(&present)
-            },
-        )
-        .await
+        let edit = |group: &mut Group| group.members.clone_from(&members);
+        self.change(name, |_| true, edit).await
     }
 
     /// Adds one account to a group; `NotFound`, also where another group has the name by now.
@@ -162,39 +135,46 @@ impl Groups {
         id: Option<&str>,
         account: &AccountName,
     ) -> Result<()> {
-        let _turn = self.changing.lock().await;
-        let present = self.find(name).filter(|group| group.id.as_deref() == id);
-        let mut group = Group::clone(&*present.ok_or(Error::NotFound)?);
-        group.members.insert(account.clone());
-        self.store(name, group).await.map(drop)
+        let edit = |group: &mut Group| {
+            group.members.insert(account.clone());
+        };
+        let is_same = |group: &Group| group.id.as_deref() == id;
+        self.change(name, is_same, edit).await.map(drop)
     }
 
     /// Removes a group, and says what records call it; `NotFound`.
     pub async fn remove(&self, name: &GroupName) -> Result<GranteeRef> {
-        let _turn = self.changing.lock().await;
-        let stored = self.all.read().get(name).cloned().ok_or(Error::NotFound)?;
-        self.records.remove(name, &stored).await?;
-        self.all.write().remove(name);
-        Ok(GranteeRef::to_group(name, stored.group.id.as_deref()))
+        let id = self.records.remove(name).await?;
+        Ok(GranteeRef::to_group(name, id.as_deref()))
     }
 
     /// Takes an account that was removed out of every group.
     pub async fn remove_account(&self, account: &AccountName) -> Result<()> {
-        let _turn = self.changing.lock().await;
-        for (name, group) in self.list() {
-            if group.members.contains(account) {
-                let mut group = Group::clone(&group);
+        for name in self.names_of(account) {
+            let edit = |group: &mut Group| {
                 group.members.remove(account);
-                self.store(&name, group).await?;
+            };
+            match self.change(&name, |_| true, edit).await {
+                Ok(_) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    async fn store(&self, name: &GroupName, group: Group) -> Result<Arc<Group>> {
-        let before = self.all.read().get(name).cloned();
-        let stored = self.records.store(name, before.as_ref(), group).await?;
-        self.all.write().insert(name.clone(), stored.clone());
-        Ok(stored.group)
+    /// Changes the group of this name that is the one meant; `NotFound`.
+    async fn change(
+        &self,
+        name: &GroupName,
+        is_meant: impl Fn(&Group) -> bool,
+        edit: impl Fn(&mut Group),
+    ) -> Result<Arc<Group>> {
+        let edit = |present: Option<&Group>| {
+            let present = present.filter(|group| is_meant(group));
+            let mut group = present.ok_or(Error::NotFound)?.clone();
+            edit(&mut group);
+            Ok(group)
+        };
+        self.records.edit(name, edit).await
     }
 }

@@ -2,10 +2,14 @@
 //! costs one part. A change too large for one batch writes all parts under a new generation, which the last batch makes the one that
 //! counts: whatever cuts it short, the group is as it was.
 
+mod partition;
+
 use super::{Group, GroupName};
-use crate::model::{AccountName, Result};
-use crate::state::table::{Record, Table};
+use crate::model::{AccountName, Error, Result};
+use crate::state::registry::{ATTEMPTS, BUSY, Edit, Registry, back_off};
+use crate::state::table::{Record, Table, encode};
 use crate::state::{Batch, StateStore};
+use partition::{GroupPartition, new_generation, owner, weight_of};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,10 +24,11 @@ const LARGEST: usize = 24 << 10;
 const BATCH: usize = 128 << 10;
 
 /// A group, but for members that are in parts.
-#[derive(Debug, Serialize, Deserialize)]
-struct GroupHead {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct GroupHead {
+    /// The group's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
+    pub id: Option<String>,
     #[serde(default)]
     members: BTreeSet<AccountName>,
     created: i64,
@@ -36,15 +41,8 @@ impl Record for GroupHead {
     const VERSION: u32 = 2;
 }
 
-/// Which parts the members of a group are in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct GroupPartition {
-    generation: u64,
-    count: usize,
-}
-
 /// Some members of a group.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct GroupPart {
     members: BTreeSet<AccountName>,
 }
@@ -54,75 +52,184 @@ impl Record for GroupPart {
 }
 
 /// A group and how it is stored.
-#[derive(Clone, Debug)]
-pub(super) struct StoredGroup {
-    pub group: Arc<Group>,
-    parts: Option<GroupPartition>,
+struct StoredGroup {
+    head: Arc<GroupHead>,
+    group: Group,
 }
 
 /// The records of all groups.
 #[derive(Debug)]
 pub(super) struct GroupRecords {
-    heads: Table<GroupHead>,
-    parts: Table<GroupPart>,
+    heads: Arc<Registry<GroupHead>>,
+    parts: Arc<Registry<GroupPart>>,
+    part_table: Table<GroupPart>,
 }
 
 impl GroupRecords {
-    pub fn new(store: Arc<dyn StateStore>) -> Self {
-        Self {
-            heads: Table::new(store.clone(), "group/"),
-            parts: Table::new(store, "group-part/"),
+    /// Reads every group, and removes parts that none has.
+    pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let parts = Registry::open(store.clone(), "group-part/").await?;
+        let heads = Registry::<GroupHead>::open(store.clone(), "group/").await?;
+        for (name, _) in heads.view().iter() {
+            GroupName::parse(name)?;
         }
+        let records = Self {
+            heads,
+            parts,
+            part_table: Table::new(store.clone(), "group-part/"),
+        };
+        records.clear_loose(&Table::new(store, "group/")).await?;
+        Ok(records)
     }
 
-    /// Reads every group, and removes parts that none has.
-    pub async fn read(&self) -> Result<BTreeMap<GroupName, StoredGroup>> {
-        let mut all = BTreeMap::new();
-        for (name, head) in self.heads.all().await? {
-            let GroupHead {
-                id,
-                members,
-                created,
-                parts,
-            } = head;
-            all.insert(
-                GroupName::parse(&name)?,
-                (
-                    Group {
-                        id,
-                        members,
-                        created,
-                    },
-                    parts,
-                ),
-            );
-        }
+    /// Removes parts that no head names, as what was cut short has left them. Another handle may be about to name one: then it stays.
+    async fn clear_loose(&self, heads: &Table<GroupHead>) -> Result<()> {
+        let ids: Vec<String> = {
+            let view = self.parts.view();
+            view.iter().map(|(id, _)| id.to_owned()).collect()
+        };
+        let is_named = |head: Option<GroupHead>, id: &str| {
+            head.and_then(|head| head.parts)
+                .is_some_and(|parts| parts.has(id))
+        };
         let mut loose = Vec::new();
-        for (id, part) in self.parts.all().await? {
-            match owner(&id).and_then(|name| all.get_mut(&name)) {
-                Some((group, Some(parts))) if parts.has(&id) => group.members.extend(part.members),
-                _ => loose.push(id),
+        for id in ids {
+            let name = owner(&id);
+            let name = name.as_ref().map_or("", GroupName::as_str);
+            let (head, text) = heads.get_exact(name).await?.unzip();
+            if is_named(head, &id) {
+                continue;
+            }
+            let batch = Batch::new().expect(heads.key(name), text);
+            let batch = self.part_table.delete_in(batch, &id);
+            match self.part_table.commit(batch).await {
+                Ok(()) | Err(Error::Conflict) => loose.push(id),
+                Err(error) => return Err(error),
             }
         }
-        self.parts.delete_all(&loose).await?;
-        let stored = |(group, parts)| StoredGroup {
-            group: Arc::new(group),
-            parts,
-        };
-        Ok(all
-            .into_iter()
-            .map(|(name, found)| (name, stored(found)))
-            .collect())
+        self.parts.refresh(loose).await
     }
 
-    /// Stores a group in the place of what it was, whole or not at all.
-    pub async fn store(
+    /// The names of all groups, and what is stored of each but for members that are in parts.
+    pub fn heads(&self) -> Vec<(GroupName, Arc<GroupHead>)> {
+        self.heads_with(|_, _| true)
+    }
+
+    /// As [`heads`](Self::heads), of the groups that an account is in.
+    pub fn heads_of(&self, account: &AccountName) -> Vec<(GroupName, Arc<GroupHead>)> {
+        self.heads_with(|name, head| self.has_member(name, head, account))
+    }
+
+    fn heads_with(
+        &self,
+        wanted: impl Fn(&str, &GroupHead) -> bool,
+    ) -> Vec<(GroupName, Arc<GroupHead>)> {
+        let view = self.heads.view();
+        view.iter()
+            .filter(|(name, head)| wanted(name, head))
+            .filter_map(|(name, head)| Some((GroupName::parse(name).ok()?, Arc::clone(head))))
+            .collect()
+    }
+
+    /// What is stored of a group but for members that are in parts.
+    pub fn head(&self, name: &GroupName) -> Option<Arc<GroupHead>> {
+        self.heads.get(name.as_str())
+    }
+
+    /// Whether an account is in the group of this head.
+    pub fn has_member(&self, name: &str, head: &GroupHead, account: &AccountName) -> bool {
+        let in_part = |parts: GroupPartition| {
+            let part = self.parts.get(&parts.id(name, parts.of(account)));
+            part.is_some_and(|part| part.members.contains(account))
+        };
+        head.members.contains(account) || head.parts.is_some_and(in_part)
+    }
+
+    /// The group of a head, with all its members.
+    pub fn group(&self, name: &GroupName, head: &GroupHead) -> Group {
+        let mut members = head.members.clone();
+        let view = self.parts.view();
+        for id in head
+            .parts
+            .into_iter()
+            .flat_map(|parts| parts.ids(name.as_str()))
+        {
+            members.extend(
+                view.get(&id)
+                    .into_iter()
+                    .flat_map(|part| part.members.clone()),
+            );
+        }
+        Group {
+            id: head.id.clone(),
+            members,
+            created: head.created,
+        }
+    }
+
+    /// Stores what `edit` makes of a group, whole or not at all; it may be asked again, with what another handle stored.
+    pub async fn edit(
+        &self,
+        name: &GroupName,
+        edit: impl Fn(Option<&Group>) -> Result<Group>,
+    ) -> Result<Arc<Group>> {
+        for attempt in 0..ATTEMPTS {
+            let before = self.head(name).map(|head| StoredGroup {
+                group: self.group(name, &head),
+                head,
+            });
+            let edited = edit(before.as_ref().map(|before| &before.group));
+            let stored = match edited {
+                Ok(group) => self
+                    .store(name, before.as_ref(), &group)
+                    .await
+                    .map(|()| group),
+                Err(error) => Err(error),
+            };
+            match stored {
+                Ok(group) => return Ok(Arc::new(group)),
+                Err(Error::Conflict) => back_off(attempt).await,
+                Err(error) => {
+                    drop(self.refresh(name).await);
+                    return Err(error);
+                }
+            }
+            self.refresh(name).await?;
+        }
+        Err(BUSY)
+    }
+
+    /// Removes a group, and says what its id was; `NotFound`.
+    pub async fn remove(&self, name: &GroupName) -> Result<Option<String>> {
+        let head = self.head(name).ok_or(Error::NotFound)?;
+        let (id, parts) = (head.id.clone(), head.parts);
+        let same_id = |_: &Registry<GroupHead>, present: Option<GroupHead>| {
+            let is_same = present.ok_or(Error::NotFound)?.id == id;
+            is_same.then(Edit::remove).ok_or(Error::NotFound)
+        };
+        self.heads
+            .edit(name.as_str(), Batch::new(), same_id)
+            .await?;
+        self.clear(name, parts).await;
+        Ok(id)
+    }
+
+    /// Reads a group anew.
+    async fn refresh(&self, name: &GroupName) -> Result<()> {
+        self.heads.refresh(vec![name.to_string()]).await?;
+        let parts = self.head(name).and_then(|head| head.parts);
+        let ids = parts.into_iter().flat_map(|parts| parts.ids(name.as_str()));
+        self.parts.refresh(ids.collect()).await
+    }
+
+    /// Stores a group in the place of what it was. `Conflict` when that is not what it is.
+    async fn store(
         &self,
         name: &GroupName,
         before: Option<&StoredGroup>,
-        group: Group,
-    ) -> Result<StoredGroup> {
-        let old = before.and_then(|before| before.parts);
+        group: &Group,
+    ) -> Result<()> {
+        let old = before.and_then(|before| before.head.parts);
         let weight = weight_of(&group.members);
         let head = |members, parts| GroupHead {
             id: group.id.clone(),
@@ -130,70 +237,80 @@ impl GroupRecords {
             created: group.created,
             parts,
         };
-        if weight <= SMALL {
-            let head = head(group.members.clone(), None);
-            self.commit_head(name, &head, old).await?;
-            return Ok(StoredGroup {
-                group: Arc::new(group),
-                parts: None,
-            });
-        }
-        if let (Some(parts), Some(before)) = (old, before)
-            && let Some(batch) =
-                self.change(name, parts, (&before.group.members, &group.members))?
+        if weight > SMALL
+            && let (Some(parts), Some(before)) = (old, before)
+            && let Some((batch, ids)) = self
+                .change(name, parts, (&before.group.members, &group.members))
+                .await?
         {
-            self.parts.commit(batch).await?;
-            return Ok(StoredGroup {
-                group: Arc::new(group),
-                parts: old,
-            });
+            let same = GroupHead::clone(&before.head);
+            self.commit_head(name, Some(before), same, batch).await?;
+            return self.parts.refresh(ids).await;
         }
-        let parts = GroupPartition {
-            generation: old.map_or(0, |old| old.generation) + 1,
-            count: weight / PART + 1,
+        let mut along = Batch::new();
+        for id in old.into_iter().flat_map(|parts| parts.ids(name.as_str())) {
+            along = along.expect(self.part_table.key(&id), self.part_text(&id).await?);
+        }
+        let head = if weight <= SMALL {
+            head(group.members.clone(), None)
+        } else {
+            let parts = GroupPartition {
+                // Another handle may be writing parts, too.
+                generation: new_generation()?,
+                count: weight / PART + 1,
+            };
+            along = along.and(self.write(name, parts, &group.members).await?);
+            head(BTreeSet::new(), Some(parts))
         };
-        self.write(name, parts, &group.members).await?;
-        self.commit_head(name, &head(BTreeSet::new(), Some(parts)), old)
-            .await?;
-        Ok(StoredGroup {
-            group: Arc::new(group),
-            parts: Some(parts),
-        })
+        self.commit_head(name, before, head, along).await?;
+        self.clear(name, old).await;
+        Ok(())
     }
 
-    /// Removes a group.
-    pub async fn remove(&self, name: &GroupName, stored: &StoredGroup) -> Result<()> {
-        let batch = self.heads.delete_in(Batch::new(), name.as_str());
-        self.heads
-            .commit(self.without(batch, name, stored.parts))
-            .await
-    }
-
-    /// Lets a head be the one that counts.
+    /// Lets a head be the one that counts, in the place of the one before.
     async fn commit_head(
         &self,
         name: &GroupName,
-        head: &GroupHead,
-        old: Option<GroupPartition>,
+        before: Option<&StoredGroup>,
+        head: GroupHead,
+        along: Batch,
     ) -> Result<()> {
-        let batch = self.heads.put_in(Batch::new(), name.as_str(), head)?;
-        self.heads.commit(self.without(batch, name, old)).await
+        let plan = |_: &Registry<GroupHead>, present: Option<GroupHead>| {
+            let is_same = present.as_ref() == before.map(|before| &*before.head);
+            is_same
+                .then(|| Edit::store(head.clone()))
+                .ok_or(Error::Conflict)
+        };
+        self.heads.edit(name.as_str(), along, plan).await.map(drop)
     }
 
-    fn without(&self, batch: Batch, name: &GroupName, parts: Option<GroupPartition>) -> Batch {
-        let ids = parts
-            .into_iter()
-            .flat_map(|parts| (0..parts.count).map(move |index| parts.id(name, index)));
-        ids.fold(batch, |batch, id| self.parts.delete_in(batch, &id))
+    /// Removes parts that no head names any more. What stays of them is removed at the next start.
+    async fn clear(&self, name: &GroupName, parts: Option<GroupPartition>) {
+        let Some(parts) = parts else { return };
+        let start = format!("{name}/");
+        let of_group = |id: &str, _: &GroupPart| id.starts_with(&start) && parts.has(id);
+        if let Err(error) = self.parts.remove_all(of_group).await {
+            tracing::warn!(%error, "former parts of a group could not be removed");
+        }
     }
 
-    /// What makes the parts have other members; `None` where that is too much for one batch, or a part grows too large.
-    fn change(
+    /// The stored text of a part. `Conflict` when memory has another part.
+    async fn part_text(&self, id: &str) -> Result<Option<String>> {
+        let (part, text) = self.part_table.get_exact(id).await?.unzip();
+        if part.as_ref() == self.parts.get(id).as_deref() {
+            Ok(text)
+        } else {
+            Err(Error::Conflict)
+        }
+    }
+
+    /// What makes the parts have other members, and their ids; `None` where that is too much for one batch, or a part grows too large.
+    async fn change(
         &self,
         name: &GroupName,
         parts: GroupPartition,
         (old, new): (&BTreeSet<AccountName>, &BTreeSet<AccountName>),
-    ) -> Result<Option<Batch>> {
+    ) -> Result<Option<(Batch, Vec<String>)>> {
         let touched: BTreeSet<usize> = old
             .symmetric_difference(new)
             .map(|member| parts.of(member))
@@ -215,75 +332,49 @@ impl GroupRecords {
             return Ok(None);
         }
         let mut batch = Batch::new();
+        let mut ids = Vec::new();
         for (index, part) in &changed {
-            batch = self.parts.put_in(batch, &parts.id(name, *index), part)?;
+            let id = parts.id(name.as_str(), *index);
+            batch = batch.expect(self.part_table.key(&id), self.part_text(&id).await?);
+            batch = self.part_table.put_in(batch, &id, part)?;
+            ids.push(id);
         }
-        Ok(Some(batch))
+        Ok(Some((batch, ids)))
     }
 
-    /// Writes all parts, which nothing names yet.
+    /// Writes all parts, which nothing names yet; what says that they still are there.
     async fn write(
         &self,
         name: &GroupName,
         parts: GroupPartition,
         members: &BTreeSet<AccountName>,
-    ) -> Result<()> {
+    ) -> Result<Batch> {
         let mut all: Vec<GroupPart> = (0..parts.count).map(|_| GroupPart::default()).collect();
         for member in members {
             if let Some(part) = all.get_mut(parts.of(member)) {
                 part.members.insert(member.clone());
             }
         }
+        let mut there = Batch::new();
         let mut batch = Batch::new();
         let mut weight = 0;
-        for (index, part) in all.iter().enumerate() {
-            batch = self.parts.put_in(batch, &parts.id(name, index), part)?;
+        for (id, part) in parts.ids(name.as_str()).zip(&all) {
+            let text = encode(part)?;
+            let key = self.part_table.key(&id);
+            there = there.expect(&key, Some(text.clone()));
+            batch = batch.put(key, text);
             weight += weight_of(&part.members);
             if weight > BATCH - LARGEST {
-                self.parts.commit(std::mem::take(&mut batch)).await?;
+                self.part_table.commit(std::mem::take(&mut batch)).await?;
                 weight = 0;
             }
         }
-        self.parts.commit(batch).await
+        self.part_table.commit(batch).await?;
+        self.parts
+            .refresh(parts.ids(name.as_str()).collect())
+            .await?;
+        Ok(there)
     }
-}
-
-impl GroupPartition {
-    /// In which part a member is.
-    fn of(self, member: &AccountName) -> usize {
-        let hash = member
-            .as_str()
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-            });
-        usize::try_from(hash % (self.count as u64)).unwrap_or_default()
-    }
-
-    fn id(self, name: &GroupName, index: usize) -> String {
-        format!("{name}/{}/{index}", self.generation)
-    }
-
-    /// Whether the part with this id is one of them.
-    fn has(self, id: &str) -> bool {
-        let mut numbers = id.rsplit('/');
-        let index = numbers.next().and_then(|index| index.parse::<usize>().ok());
-        let generation = numbers
-            .next()
-            .and_then(|generation| generation.parse().ok());
-        index.is_some_and(|index| index < self.count) && generation == Some(self.generation)
-    }
-}
-
-/// The group that a part is of.
-fn owner(id: &str) -> Option<GroupName> {
-    id.split_once('/')
-        .and_then(|(name, _)| GroupName::parse(name).ok())
-}
-
-/// Bytes that names take in a record.
-fn weight_of(members: &BTreeSet<AccountName>) -> usize {
-    members.iter().map(|member| member.as_str().len() + 3).sum()
 }
 
 #[cfg(test)]

@@ -166,3 +166,45 @@ async fn what_a_crash_leaves_of_a_change_does_not_count_and_goes() {
     assert!(again.members == named(0..5000));
     assert_eq!(records(&store).await.0, before);
 }
+
+/// Two nodes, of which neither has seen what the other did when it decides.
+#[tokio::test]
+async fn two_handles_lose_no_member_of_a_small_or_a_large_group() {
+    for (before, more) in [(3, 1), (3, 3000), (5000, 1), (5000, 9000)] {
+        let store = MemoryStore::new();
+        let here = Groups::open(store.clone()).await.unwrap();
+        let there = Groups::open(store.clone()).await.unwrap();
+        let made = here.create(&crew(), named(0..before)).await.unwrap();
+        assert!(matches!(
+            there.create(&crew(), named(0..1)).await,
+            Err(Error::Exists)
+        ));
+        let more = named(100_000..100_000 + more);
+        let all: BTreeSet<_> = made.members.union(&more).cloned().collect();
+        here.set_members(&crew(), all.clone()).await.unwrap();
+        let zoe = AccountName::parse("zoe").unwrap();
+        there.add(&crew(), made.id.as_deref(), &zoe).await.unwrap();
+        let ben = AccountName::parse("ben").unwrap();
+        here.add(&crew(), made.id.as_deref(), &ben).await.unwrap();
+        let after: BTreeSet<_> = all.into_iter().chain([zoe, ben]).collect();
+        let followed = async {
+            while here.find(&crew()).unwrap().members != after {
+                tokio::task::yield_now().await;
+            }
+        };
+        let limit = std::time::Duration::from_secs(30);
+        tokio::time::timeout(limit, followed).await.unwrap();
+        let again = Groups::open(store.clone()).await.unwrap();
+        assert!(again.find(&crew()).unwrap().members == after, "{before}");
+        there.remove(&crew()).await.unwrap();
+        let added = here
+            .add(
+                &crew(),
+                made.id.as_deref(),
+                &named(0..1).pop_first().unwrap(),
+            )
+            .await;
+        assert!(matches!(added, Err(Error::NotFound)));
+        assert_eq!(records(&store).await.0, 0);
+    }
+}
