@@ -9,16 +9,15 @@ mod shown_names;
 use super::groups::{Grantee, GranteeRef, Groups};
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, Result, VPath};
-use crate::state::StateStore;
-use crate::state::table::{Table, encode, new_id};
+use crate::state::registry::{Edit, Registry};
+use crate::state::table::{encode, new_id};
+use crate::state::{Batch, StateStore};
 use index::{ShareIndex, in_order};
-use parking_lot::RwLock;
 pub use share::{NewShare, Share};
 use shown_names::ShownNames;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::Mutex;
 
 /// The most shares an account may have made.
 const MAX_SHARES: usize = 1000;
@@ -28,52 +27,44 @@ const MAX_BY_RECEIVERS: usize = 24 << 10;
 /// Every share.
 #[derive(Debug)]
 pub struct Shares {
-    table: Table<Share>,
-    index: RwLock<ShareIndex>,
+    all: Arc<ShareRegistry>,
     groups: Arc<Groups>,
     /// The names that receivers see.
     shown: ShownNames,
-    /// One change at a time, so that memory and store agree.
-    changing: Mutex<()>,
 }
+
+type ShareRegistry = Registry<Share, ShareIndex>;
 
 impl Shares {
     /// Reads every share.
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
-        let table = Table::<Share>::new(store.clone(), "share/");
-        let mut index = ShareIndex::default();
-        for (_, share) in table.all().await? {
-            index.insert(share);
-        }
-        let shown = ShownNames::open(store, |id| index.shares.contains_key(id)).await?;
-        Ok(Self {
-            table,
-            index: RwLock::new(index),
-            groups,
-            shown,
-            changing: Mutex::default(),
-        })
+        let all = ShareRegistry::open(store.clone(), "share/").await?;
+        let is_there = |id: &str| all.view().index.shares.contains_key(id);
+        let shown = ShownNames::open(store, is_there).await?;
+        Ok(Self { all, groups, shown })
     }
 
     /// Every share, oldest first.
     pub fn list(&self) -> Vec<Arc<Share>> {
-        in_order(self.index.read().shares.values())
+        in_order(self.all.view().index.shares.values())
     }
 
     /// The share with this id.
     pub fn find(&self, id: &str) -> Option<Arc<Share>> {
-        self.index.read().shares.get(id).cloned()
+        self.all.view().index.shares.get(id).cloned()
     }
 
     /// The shares an account has made, oldest first.
     pub fn of(&self, owner: &AccountName) -> Vec<Arc<Share>> {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         in_order(index.all(index.owners.get(owner)))
     }
 
     /// What others show to an account at present, oldest first.
     pub fn to(&self, account: &AccountName) -> Vec<Arc<Share>> {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         if index.shares.is_empty() {
             return Vec::new();
         }
@@ -96,15 +87,14 @@ impl Shares {
         folder: &VPath,
         other: &str,
     ) -> Result<(Vec<Arc<Share>>, Vec<String>)> {
-        let _turn = self.shown.lock_naming().await;
-        let shares = self.to(account);
-        let names = self.shown.assign(account, &shares, folder, other).await?;
-        Ok((shares, names))
+        let shown = || self.to(account);
+        self.shown.assign(account, shown, folder, other).await
     }
 
     /// Whether others show anything to an account at present.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         let any = |to: &GranteeRef| {
             index
                 .all(index.grantees.get(to))
@@ -120,7 +110,8 @@ impl Shares {
         account: &AccountName,
         holds: impl Fn(&Share) -> bool,
     ) -> bool {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         index
             .all(index.owners.get(owner))
             .any(|share| self.shows(share, account) && holds(share))
@@ -128,22 +119,12 @@ impl Shares {
 
     /// The share with this id, if it is shown to this account at present.
     pub fn shown_to(&self, account: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index
-            .read()
-            .shares
-            .get(id)
-            .filter(|share| self.shows(share, account))
-            .cloned()
+        self.find(id).filter(|share| self.shows(share, account))
     }
 
     /// The share with this id, if this account made it.
     pub fn made_by(&self, owner: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index
-            .read()
-            .shares
-            .get(id)
-            .filter(|share| share.owner == *owner)
-            .cloned()
+        self.find(id).filter(|share| share.owner == *owner)
     }
 
     fn shows(&self, share: &Share, account: &AccountName) -> bool {
@@ -155,59 +136,43 @@ impl Shares {
 
     /// Makes a share; `Exists` when the same is shared with the same already, `NotFound` when the group was removed meanwhile, `LimitReached`.
     pub async fn create(&self, owner: &AccountName, new: NewShare) -> Result<Arc<Share>> {
-        let _turn = self.changing.lock().await;
         if !self.groups.exists(&new.to) {
             return Err(Error::NotFound);
         }
-        let path = new.path.to_nfc().as_str().to_owned();
-        let present = self.of(owner);
-        if present.len() >= MAX_SHARES {
-            return Err(Error::LimitReached(
-                "Your account already has as many shares as it may have.",
-            ));
-        }
-        if present
-            .iter()
-            .any(|share| share.path == path && share.node == new.node && share.to == new.to)
-        {
-            return Err(Error::Exists);
-        }
-        let NewShare {
-            node,
-            folder,
-            to,
-            rights,
-            expires,
-            note,
-            ..
-        } = new;
-        self.store(Share {
+        let share = Share {
             id: new_id()?,
             owner: owner.clone(),
-            path,
-            node,
-            folder,
-            to,
-            rights,
+            path: new.path.to_nfc().as_str().to_owned(),
+            node: new.node,
+            folder: new.folder,
+            to: new.to,
+            rights: new.rights,
             created: unix_seconds(SystemTime::now()),
-            expires,
-            note,
+            expires: new.expires,
+            note: new.note,
             names: BTreeMap::new(),
             left: BTreeSet::new(),
-        })
-        .await
+        };
+        let plan = |all: &ShareRegistry, _| {
+            check_new(&all.view().index, &share)?;
+            Ok(Edit::store(share.clone()).guarded())
+        };
+        let made = self.all.edit(&share.key(), Batch::new(), plan).await?;
+        made.ok_or(Error::NotFound)
     }
 
     /// Changes a share that `which` finds, from the next request on.
     pub async fn change(
         &self,
         which: impl Fn(&Self) -> Option<Arc<Share>>,
-        edit: impl FnOnce(&mut Share),
+        edit: impl Fn(&mut Share),
     ) -> Result<Arc<Share>> {
-        let _turn = self.changing.lock().await;
-        let mut share = Share::clone(&*which(self).ok_or(Error::NotFound)?);
-        edit(&mut share);
-        self.store(share).await
+        let share = which(self).ok_or(Error::NotFound)?;
+        self.change_record(&share, |record| {
+            edit(record);
+            Ok(())
+        })
+        .await
     }
 
     /// As [`change`](Self::change), by a receiver; `LimitReached` where the record would have no room left for its owner's changes.
@@ -215,24 +180,38 @@ impl Shares {
         &self,
         account: &AccountName,
         id: &str,
-        edit: impl FnOnce(&mut Share),
+        edit: impl Fn(&mut Share),
     ) -> Result<Arc<Share>> {
-        let _turn = self.changing.lock().await;
-        let mut share = Share::clone(&*self.shown_to(account, id).ok_or(Error::NotFound)?);
-        edit(&mut share);
-        if encode(&share)?.len() > MAX_BY_RECEIVERS {
-            return Err(Error::LimitReached(
-                "So many who see this share have renamed or left it that its record is full; ask its owner to make it anew.",
-            ));
-        }
-        self.store(share).await
+        let share = self.shown_to(account, id).ok_or(Error::NotFound)?;
+        self.change_record(&share, |record| {
+            if !self.shows(record, account) {
+                return Err(Error::NotFound);
+            }
+            edit(record);
+            if encode(record)?.len() > MAX_BY_RECEIVERS {
+                return Err(Error::LimitReached(
+                    "So many who see this share have renamed or left it that its record is full; ask its owner to make it anew.",
+                ));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes the record of a share; what comes of it has the path that its file has come to meanwhile.
+    async fn change_record(
+        &self,
+        share: &Share,
+        edit: impl Fn(&mut Share) -> Result<()>,
+    ) -> Result<Arc<Share>> {
+        let stored = self.all.change(&share.key(), edit).await?;
+        Ok(self.find(&share.id).unwrap_or(stored))
     }
 
     /// Ends a share of `owner`, from the next request on; `NotFound`.
     pub async fn revoke(&self, owner: &AccountName, id: &str) -> Result<Arc<Share>> {
-        let _turn = self.changing.lock().await;
         let share = self.made_by(owner, id).ok_or(Error::NotFound)?;
-        self.revoke_all(std::slice::from_ref(&share)).await?;
+        self.all.remove(&share.key(), |_| Ok(())).await?;
         Ok(share)
     }
 
@@ -256,31 +235,28 @@ impl Shares {
 
     /// Ends every share that an account made or that was made for it alone.
     pub async fn revoke_account(&self, account: &AccountName) -> Result<()> {
-        let _turn = self.changing.lock().await;
         self.revoke_all(&self.of(account)).await?;
         self.revoke_all(&self.with(&account.clone().into())).await?;
         let known =
-            |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
-        let shares: Vec<_> = self
-            .index
-            .read()
-            .shares
-            .values()
-            .filter(known)
-            .cloned()
-            .collect();
-        for share in shares {
-            let mut share = Share::clone(&share);
-            share.left.remove(account);
-            share.names.remove(account);
-            self.store(share).await?;
+            |share: &Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
+        for share in self.list().into_iter().filter(known) {
+            let forget = |share: &mut Share| {
+                share.left.remove(account);
+                share.names.remove(account);
+                Ok(())
+            };
+            match self.change_record(&share, forget).await {
+                Ok(_) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
         }
         self.shown.remove_account(account).await
     }
 
     /// The accounts that shares are of, or with, or have names for.
     pub fn accounts_named(&self) -> BTreeSet<AccountName> {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         let receivers = index
             .shares
             .values()
@@ -296,52 +272,49 @@ impl Shares {
 
     /// Ends every share with one grantee.
     pub async fn revoke_grantee(&self, to: &GranteeRef) -> Result<()> {
-        let _turn = self.changing.lock().await;
         self.revoke_all(&self.with(to)).await
     }
 
     /// Ends the shares with groups that are no more.
     pub async fn revoke_lost_groups(&self) -> Result<()> {
-        let _turn = self.changing.lock().await;
-        let lost = |share: &&Arc<Share>| !self.groups.exists(&share.to);
-        let shares: Vec<_> = self
-            .index
-            .read()
-            .shares
-            .values()
-            .filter(lost)
-            .cloned()
-            .collect();
-        self.revoke_all(&shares).await
+        let mut lost = self.list();
+        lost.retain(|share| !self.groups.exists(&share.to));
+        self.revoke_all(&lost).await
     }
 
     /// The shares with one grantee.
     pub fn with(&self, to: &GranteeRef) -> Vec<Arc<Share>> {
-        let index = self.index.read();
+        let view = self.all.view();
+        let index = &view.index;
         index.all(index.grantees.get(to)).cloned().collect()
     }
 
     async fn revoke_all(&self, shares: &[Arc<Share>]) -> Result<()> {
         for share in shares {
-            self.table.delete(&share.key()).await?;
-            self.index.write().remove(share);
+            match self.all.remove(&share.key(), |_| Ok(())).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
     }
-
-    /// Keeps a share and shows it, by the path that it has come to meanwhile.
-    async fn store(&self, mut share: Share) -> Result<Arc<Share>> {
-        loop {
-            self.table.put(&share.key(), &share).await?;
-            let mut index = self.index.write();
-            match index
-                .shares
-                .get(&share.id)
-                .map(|present| present.path.clone())
-            {
-                Some(path) if path != share.path => share.path = path,
-                _ => return Ok(index.insert(share)),
-            }
-        }
-    }
 }
+
+/// Refuses a new share beside those that its owner has made.
+fn check_new(index: &ShareIndex, new: &Share) -> Result<()> {
+    let own = index.owners.get(&new.owner);
+    if own.is_some_and(|ids| ids.len() >= MAX_SHARES) {
+        return Err(Error::LimitReached(
+            "Your account already has as many shares as it may have.",
+        ));
+    }
+    let is_same =
+        |share: &Arc<Share>| share.path == new.path && share.node == new.node && share.to == new.to;
+    if index.all(own).any(is_same) {
+        return Err(Error::Exists);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,15 +3,14 @@
 //! share, as a group may have any number of members.
 
 use super::Share;
-use crate::model::{AccountName, Result, VPath};
+use crate::model::{AccountName, Error, Result, VPath};
 use crate::sharing::names::UniqueNames;
-use crate::state::table::{Record, Table};
-use crate::state::{Batch, StateStore};
-use parking_lot::RwLock;
+use crate::state::StateStore;
+use crate::state::registry::{RecordIndex, Registry};
+use crate::state::table::Record;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use tokio::sync::{Mutex, MutexGuard};
 
 /// Records changed in one step.
 const AT_ONCE: usize = 500;
@@ -29,155 +28,146 @@ impl Record for ShownName {
 }
 
 /// The names by the ids of the shares.
-type NamesByShare = HashMap<String, ShownName>;
+type NamesByShare = HashMap<String, Arc<ShownName>>;
+
+/// The names by the accounts that see them.
+#[derive(Debug, Default)]
+struct NamesByAccount(HashMap<AccountName, NamesByShare>);
+
+impl RecordIndex<ShownName> for NamesByAccount {
+    fn update(&mut self, key: &str, _: Option<&Arc<ShownName>>, now: Option<&Arc<ShownName>>) {
+        let Some((account, id)) = parse_key(key) else {
+            return;
+        };
+        let own = self.0.entry(account.clone()).or_default();
+        match now {
+            Some(shown) => own.insert(id.to_owned(), Arc::clone(shown)),
+            None => own.remove(id),
+        };
+        if own.is_empty() {
+            self.0.remove(&account);
+        }
+    }
+}
 
 /// Every name that was given.
 #[derive(Debug)]
 pub(super) struct ShownNames {
-    table: Table<ShownName>,
-    given: RwLock<HashMap<AccountName, NamesByShare>>,
-    /// Whoever gives names does so alone, from the look at what shows to the last record.
-    giving: Mutex<()>,
+    given: Arc<Registry<ShownName, NamesByAccount>>,
 }
 
 impl ShownNames {
     /// Reads the names, and clears away those of shares that are no more.
     pub async fn open(store: Arc<dyn StateStore>, is_there: impl Fn(&str) -> bool) -> Result<Self> {
-        let table = Table::<ShownName>::new(store, "share-name/");
-        let mut given = HashMap::<_, NamesByShare>::new();
-        let mut over = Vec::new();
-        for (key, shown) in table.all().await? {
-            let of = key.split_once('/').filter(|(_, id)| is_there(id));
-            match of
-                .and_then(|(account, id)| Some((AccountName::parse(account).ok()?, id.to_owned())))
-            {
-                Some((account, id)) => drop(given.entry(account).or_default().insert(id, shown)),
-                None => over.push(key),
-            }
-        }
-        if let Err(error) = table.delete_all(&over).await {
+        let given = Registry::<ShownName, NamesByAccount>::open(store, "share-name/").await?;
+        let is_over = |key: &str| parse_key(key).is_none_or(|(_, id)| !is_there(id));
+        if let Err(error) = given.remove_all(|key, _| is_over(key)).await {
             tracing::warn!(%error, "names of shares that have ended could not be cleared away; they are in nobody's way");
         }
-        Ok(Self {
-            table,
-            given: RwLock::new(given),
-            giving: Mutex::default(),
-        })
+        Ok(Self { given })
     }
 
     /// The names of these shares for an account, in their order; `None` while one of them has none.
     pub fn of(&self, account: &AccountName, shares: &[Arc<Share>]) -> Option<Vec<String>> {
-        let given = self.given.read();
-        let own = given.get(account);
+        let given = self.given.view();
+        let own = given.index.0.get(account);
         shares
             .iter()
             .map(|share| valid(own?, share, account).map(|shown| shown.name.clone()))
             .collect()
     }
 
-    /// The right to give names.
-    pub async fn lock_naming(&self) -> MutexGuard<'_, ()> {
-        self.giving.lock().await
-    }
-
-    /// The names of all shares that an account sees since the [lock](Self::lock_naming) began, in their order: given to those that have
-    /// none. Names of shares that it sees no more are free.
+    /// The shares that `look` finds and their names for an account, in their order: given to those that have none. Names of shares that it
+    /// sees no more are free. No two look at the same time, whichever handles they have.
     pub async fn assign(
         &self,
         account: &AccountName,
-        shares: &[Arc<Share>],
+        look: impl Fn() -> Vec<Arc<Share>>,
         folder: &VPath,
         other: &str,
-    ) -> Result<Vec<String>> {
-        let own = self.given.read().get(account).cloned().unwrap_or_default();
-        let seen: HashSet<_> = shares.iter().map(|share| share.id.as_str()).collect();
-        let mut changes: Vec<(String, Option<ShownName>)> = own
-            .keys()
-            .filter(|id| !seen.contains(id.as_str()))
-            .map(|id| (id.clone(), None))
-            .collect();
-        let kept = |share: &Share| valid(&own, share, account).map(|shown| shown.name.as_str());
-        let mut taken = UniqueNames::without(shares.iter().filter_map(|share| kept(share)));
-        let mut give = |share: &Share| {
-            let wanted = share.name_for(account).to_owned();
-            let name = taken.assign(folder, &wanted, other);
-            changes.push((
-                share.id.clone(),
-                Some(ShownName {
-                    wanted,
-                    name: name.clone(),
-                }),
-            ));
-            name
-        };
-        let names = shares
-            .iter()
-            .map(|share| kept(share).map_or_else(|| give(share), str::to_owned))
-            .collect();
-        for some in changes.chunks(AT_ONCE) {
-            self.change(account, some).await?;
-        }
-        Ok(names)
-    }
-
-    async fn change(
-        &self,
-        account: &AccountName,
-        changes: &[(String, Option<ShownName>)],
-    ) -> Result<()> {
-        let mut batch = Batch::new();
-        for (id, shown) in changes {
-            batch = match shown {
-                Some(shown) => self.table.put_in(batch, &key(account, id), shown)?,
-                None => self.table.delete_in(batch, &key(account, id)),
+    ) -> Result<(Vec<Arc<Share>>, Vec<String>)> {
+        let mut shares = Vec::new();
+        let mut names = Vec::new();
+        let mut is_all = false;
+        while !is_all {
+            let plan = |given: &Registry<ShownName, NamesByAccount>| {
+                shares = look();
+                let view = given.view();
+                let own = view.index.0.get(account);
+                let (given, mut changes) = given_names((account, own), &shares, folder, other);
+                names = given;
+                is_all = changes.len() <= AT_ONCE;
+                changes.truncate(AT_ONCE);
+                Ok(changes)
             };
+            self.given.edit_many(plan).await?;
         }
-        self.table.commit(batch).await?;
-        let mut given = self.given.write();
-        let own = given.entry(account.clone()).or_default();
-        for (id, shown) in changes {
-            match shown {
-                Some(shown) => drop(own.insert(id.clone(), shown.clone())),
-                None => drop(own.remove(id)),
-            }
-        }
-        Ok(())
+        Ok((shares, names))
     }
 
     /// Lets a share be given another name at the next look.
     pub async fn release(&self, account: &AccountName, id: &str) -> Result<()> {
-        let _turn = self.lock_naming().await;
-        self.change(account, &[(id.to_owned(), None)]).await
+        match self.given.remove(&key(account, id), |_| Ok(())).await {
+            Err(Error::NotFound) => Ok(()),
+            released => released,
+        }
     }
 
     /// Forgets the names of an account that was removed.
     pub async fn remove_account(&self, account: &AccountName) -> Result<()> {
-        let _turn = self.lock_naming().await;
-        let ids: Vec<_> = self
-            .given
-            .read()
-            .get(account)
-            .into_iter()
-            .flat_map(NamesByShare::keys)
-            .cloned()
-            .collect();
-        self.table
-            .delete_all(&ids.iter().map(|id| key(account, id)).collect::<Vec<_>>())
-            .await?;
-        self.given.write().remove(account);
-        Ok(())
+        let is_own = |key: &str| parse_key(key).is_some_and(|(of, _)| of == *account);
+        self.given.remove_all(|key, _| is_own(key)).await.map(drop)
     }
 
     /// The accounts that names were given to.
     pub fn accounts_named(&self) -> BTreeSet<AccountName> {
-        self.given.read().keys().cloned().collect()
+        self.given.view().index.0.keys().cloned().collect()
     }
+}
+
+/// The names of shares for an account that has these, and what is to change in its records.
+fn given_names(
+    (account, own): (&AccountName, Option<&NamesByShare>),
+    shares: &[Arc<Share>],
+    folder: &VPath,
+    other: &str,
+) -> (Vec<String>, Vec<(String, Option<ShownName>)>) {
+    let seen: HashSet<_> = shares.iter().map(|share| share.id.as_str()).collect();
+    let known = own.into_iter().flat_map(NamesByShare::keys);
+    let mut changes: Vec<(String, Option<ShownName>)> = known
+        .filter(|id| !seen.contains(id.as_str()))
+        .map(|id| (key(account, id), None))
+        .collect();
+    let kept = |share: &Share| valid(own?, share, account).map(|shown| shown.name.as_str());
+    let mut taken = UniqueNames::without(shares.iter().filter_map(|share| kept(share)));
+    let mut give = |share: &Share| {
+        let wanted = share.name_for(account).to_owned();
+        let name = taken.assign(folder, &wanted, other);
+        let shown = ShownName {
+            wanted,
+            name: name.clone(),
+        };
+        changes.push((key(account, &share.id), Some(shown)));
+        name
+    };
+    let names = shares
+        .iter()
+        .map(|share| kept(share).map_or_else(|| give(share), str::to_owned))
+        .collect();
+    (names, changes)
 }
 
 /// The name of a share, unless the share is called otherwise since.
 fn valid<'a>(own: &'a NamesByShare, share: &Share, account: &AccountName) -> Option<&'a ShownName> {
     own.get(&share.id)
+        .map(Arc::as_ref)
         .filter(|shown| shown.wanted == share.name_for(account))
+}
+
+/// The account and the share of a record.
+fn parse_key(key: &str) -> Option<(AccountName, &str)> {
+    let (account, id) = key.split_once('/')?;
+    Some((AccountName::parse(account).ok()?, id))
 }
 
 fn key(account: &AccountName, id: &str) -> String {
@@ -206,7 +196,11 @@ mod tests {
         let all: Vec<_> = (0..SHARES).map(share).collect();
         let names = ShownNames::open(store.clone(), |_| true).await.unwrap();
         assert!(names.of(&ben, &all).is_none());
-        let given = names.assign(&ben, &all, &folder, "Shared").await.unwrap();
+        let assign = async |names: &ShownNames, shares: &[Arc<Share>]| {
+            let look = || shares.to_vec();
+            names.assign(&ben, look, &folder, "Shared").await.unwrap().1
+        };
+        let given = assign(&names, &all).await;
         assert_eq!(given.iter().collect::<HashSet<_>>().len(), SHARES);
         assert_eq!(names.of(&ben, &all), Some(given.clone()));
         let names = ShownNames::open(store.clone(), |id| id != "0")
@@ -216,7 +210,7 @@ mod tests {
         assert!(names.of(&ben, &all).is_none());
         // What shows no more has no name, and what comes takes the first that is free.
         let late = [&all[2..], &[share(SHARES)]].concat();
-        let given_late = names.assign(&ben, &late, &folder, "Shared").await.unwrap();
+        let given_late = assign(&names, &late).await;
         assert_eq!(
             (&given_late[..SHARES - 2], given_late[SHARES - 2].as_str()),
             (&given[2..], "same")

@@ -157,8 +157,10 @@ pub async fn change(
     let work = async move {
         let edit = |share: &mut Share| {
             share.rights = asked.rights.map_or(share.rights, Rights::from);
-            share.expires = expires.apply(share.expires);
-            share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
+            share.expires = expires.clone().apply(share.expires);
+            if let Some(note) = &asked.note {
+                share.note.clone_from(note);
+            }
         };
         let before = app.sharing.shares.made_by(&account, &id);
         let share = app
