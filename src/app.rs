@@ -103,9 +103,10 @@ pub struct App {
 impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let (sled, issuers) = open_state(&config).await?;
         let store: Arc<dyn StateStore> = sled.clone();
+        let public_url = &config.server.public_url;
+        let provider = OpenId::open(&config.openid, public_url, store.clone()).await?;
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         auth.set_audit(audit.clone());
@@ -113,7 +114,7 @@ impl App {
         let links = Arc::new(Links::open(store.clone()).await?);
         let uploads = Arc::new(Uploads::open(store.clone(), config.drive.upload_days).await?);
         let setup = if auth.list().is_empty() {
-            Setup::open().map_err(|e| Error::io("make a set-up link", e))?
+            Setup::open(store.clone()).await?
         } else {
             Setup::done()
         };

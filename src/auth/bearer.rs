@@ -1,10 +1,8 @@
 //! Bearers: short-lived JSON Web Tokens (RFC 7519, HS256) that name a session. Whether the session still stands is asked
 //! at every use; a bearer saves the client the long secret, not the server the look.
 
-use super::password::random_bytes;
 use crate::model::{Error, Result};
-use crate::state::table::{Record, Table};
-use crate::state::{Batch, StateStore};
+use crate::state::{StateStore, stored_key};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
@@ -18,9 +16,6 @@ pub const LIFE: i64 = 15 * 60;
 
 /// `{"alg":"HS256","typ":"JWT"}`: the one head that is written, and the only one that is read.
 const HEAD: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
-const PREFIX: &str = "key/";
-const ID: &str = "bearer";
-const KEY_LEN: usize = 32;
 
 /// What a bearer says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,15 +32,6 @@ pub struct BearerClaims {
     pub exp: i64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct BearerSigningKey {
-    key: Zeroizing<String>,
-}
-
-impl Record for BearerSigningKey {
-    const VERSION: u32 = 1;
-}
-
 /// Writes and reads bearers; without its key it does neither.
 pub struct BearerSigner(Option<Hmac<Sha256>>);
 
@@ -58,23 +44,9 @@ impl std::fmt::Debug for BearerSigner {
 impl BearerSigner {
     /// Takes the key from the store, and makes it at the first start. `Corrupt` when there is one that cannot be right.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let table = Table::<BearerSigningKey>::new(store, PREFIX);
-        if let Some(BearerSigningKey { key }) = table.get(ID).await? {
-            let bytes = BASE64_URL_SAFE_NO_PAD
-                .decode(key.as_bytes())
-                .ok()
-                .filter(|bytes| bytes.len() == KEY_LEN);
-            let bytes =
-                bytes.ok_or_else(|| Error::damaged("The key that bearers are signed with"))?;
-            return Self::new(Some(&Zeroizing::new(bytes)));
-        }
-        let bytes = Zeroizing::new(random_bytes::<KEY_LEN>()?);
-        let key = BearerSigningKey {
-            key: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())),
-        };
-        let batch = table.put_in(table.absent_in(Batch::new(), ID), ID, &key)?;
-        match table.commit(batch).await {
-            Ok(()) => Self::new(Some(bytes.as_slice())),
+        match stored_key::open(store, "bearer").await {
+            Ok(key) => Self::new(Some(key.as_slice())),
+            Err(Error::Corrupt(why)) => Err(Error::Corrupt(why)),
             Err(error) => {
                 tracing::warn!(%error, "no key for bearers could be stored: there are none until the next start");
                 Self::new(None)
@@ -116,6 +88,7 @@ impl BearerSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Batch;
     use crate::state::memory::MemoryStore;
 
     fn claims() -> BearerClaims {
@@ -146,6 +119,18 @@ mod tests {
                 .read(&bearer, 150),
             None
         );
+    }
+
+    #[tokio::test]
+    async fn two_who_start_at_once_read_each_others_bearers() {
+        let store = MemoryStore::new();
+        store.slow_down();
+        let (one, two) = tokio::join!(
+            BearerSigner::open(store.clone()),
+            BearerSigner::open(store.clone())
+        );
+        let bearer = one.unwrap().sign(&claims()).unwrap();
+        assert_eq!(two.unwrap().read(&bearer, 150), Some(claims()));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use crate::auth::{Assertion, CredentialSnapshot, PendingSignIn};
 use crate::config::{NameClaim, OpenIdConfig};
 use crate::http_client::error_chain;
 use crate::model::{Error, Result, time};
+use crate::state::StateStore;
 use claims::UserClaims;
 use id_token::{lacks_key, verify};
 use openidconnect::core::{
@@ -24,6 +25,7 @@ use openidconnect::{
 use provider::ProviderCache;
 use serde::{Deserialize, Serialize};
 use signing::StateSigner;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use subtle::ConstantTimeEq;
 use transport::Transport;
@@ -111,7 +113,11 @@ pub struct PendingCode {
 
 impl OpenId {
     /// The provider of the settings, if there is one; it is not asked before it is needed.
-    pub fn open(config: &OpenIdConfig, public_url: &str) -> Result<Option<Self>> {
+    pub async fn open(
+        config: &OpenIdConfig,
+        public_url: &str,
+        store: Arc<dyn StateStore>,
+    ) -> Result<Option<Self>> {
         if !config.is_on() {
             return Ok(None);
         }
@@ -127,7 +133,7 @@ impl OpenId {
             issuer: IssuerUrl::new(config.issuer.clone()).map_err(|e| wrong(&e))?,
             redirect: RedirectUrl::new(format!("{public_url}{CALLBACK}")).map_err(|e| wrong(&e))?,
             transport: Transport::to(&config.issuer),
-            sealer: StateSigner::new().map_err(|e| wrong(&e))?,
+            sealer: StateSigner::open(store).await?,
             known: tokio::sync::Mutex::default(),
             config: config.clone(),
         }))

@@ -1,14 +1,17 @@
 //! What a browser keeps for us meanwhile: readable by it, but nobody else can make it, and it is good for a short time only.
 
+use crate::model::{Error, Result};
+use crate::state::{StateStore, stored_key};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Seals under a key that lives as long as the program.
+/// Seals under a key in the store.
 pub struct StateSigner(Hmac<Sha256>);
 
 #[derive(Serialize, Deserialize)]
@@ -25,13 +28,12 @@ impl std::fmt::Debug for StateSigner {
 }
 
 impl StateSigner {
-    /// With a key of its own.
-    pub fn new() -> std::io::Result<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::fill(key.as_mut_slice()).map_err(|e| std::io::Error::other(e.to_string()))?;
+    /// With the key of whoever uses this store.
+    pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let key = stored_key::open_or_own(store, "openid").await?;
         Hmac::new_from_slice(key.as_slice())
             .map(Self)
-            .map_err(std::io::Error::other)
+            .map_err(|e| Error::io("make a key", std::io::Error::other(e)))
     }
 
     /// `what`, good until `ends`; only [`verify`](Self::verify) for the same kind reads it.
@@ -73,14 +75,22 @@ impl StateSigner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::memory::MemoryStore;
 
-    #[test]
-    fn only_what_was_sealed_here_for_this_is_opened_and_only_in_time() {
-        let ours = StateSigner::new().unwrap();
-        let other = StateSigner::new().unwrap();
+    #[tokio::test]
+    async fn only_what_was_sealed_here_for_this_is_opened_and_only_in_time() {
+        let store = MemoryStore::new();
+        let ours = StateSigner::open(store.clone()).await.unwrap();
+        let other = StateSigner::open(MemoryStore::new()).await.unwrap();
+        let second = StateSigner::open(store).await.unwrap();
         let sealed = ours.sign("a", "kettle".to_owned(), 100);
         let open = |by: &StateSigner, kind, text: &str, now| by.verify::<String>(kind, text, now);
         assert_eq!(open(&ours, "a", &sealed, 99).as_deref(), Some("kettle"));
+        assert_eq!(
+            open(&second, "a", &sealed, 99).as_deref(),
+            Some("kettle"),
+            "another process on the store"
+        );
         assert_eq!(open(&ours, "a", &sealed, 100), None);
         assert_eq!(open(&ours, "b", &sealed, 1), None);
         assert_eq!(open(&other, "a", &sealed, 1), None);

@@ -7,6 +7,7 @@ pub mod contract;
 pub mod memory;
 pub mod registry;
 pub mod sled;
+pub mod stored_key;
 pub mod table;
 
 use crate::model::Result;

@@ -105,15 +105,18 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
     let claim = app.setup.claim(&admin.token).ok_or(WRONG_LINK)?;
     app.auth.refund_attempt(tried);
     let name = AccountName::parse(&admin.name)?;
-    let account = app
+    let rights = (Role::Admin, app.config.accounts.default_quota);
+    let password = admin.password.as_bytes();
+    let made = app
         .auth
-        .create(
-            &name,
-            admin.password.as_bytes(),
-            Role::Admin,
-            app.config.accounts.default_quota,
-        )
-        .await?;
+        .create_with(&name, password, rights, claim.spend().into())
+        .await;
+    if matches!(made, Err(Error::Conflict)) {
+        // Another process on the store was faster.
+        claim.finish();
+        return Err(Error::NotFound);
+    }
+    let account = made?;
     claim.finish();
     let event = AuditEvent::new(Actor::Nobody, AuditKind::AccountCreated, name.as_str())
         .with_address(client);
