@@ -5,17 +5,17 @@ mod link_access;
 mod passes;
 
 use crate::model::{AccountName, Error, Result, Rights, time};
-use crate::state::table::{Record, Table};
+use crate::state::registry::{Edit, RecordIndex, Registry};
+use crate::state::table::Record;
 use crate::state::{Batch, StateStore};
 use crate::storage::{DeadProp, FileId, Node, OWN_NAMESPACE};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 pub use link_access::LinkAccess;
-use parking_lot::RwLock;
 pub use passes::Passes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -121,102 +121,73 @@ pub struct Link {
 /// All links.
 #[derive(Debug)]
 pub struct Links {
-    table: Table<LinkRecord>,
-    store: Arc<dyn StateStore>,
-    index: RwLock<LinkIndex>,
-    /// Held over each change, from reading the present record to showing the new one.
-    changing: tokio::sync::Mutex<()>,
+    all: Arc<Registry<LinkRecord, LinkTokens>>,
     /// Who has given a password.
     pub passes: Passes,
 }
 
+/// The ids of links by the hashes of their tokens.
 #[derive(Debug, Default)]
-struct LinkIndex {
-    by_id: BTreeMap<String, Arc<LinkRecord>>,
-    by_token: HashMap<String, String>,
+struct LinkTokens(HashMap<String, String>);
+
+impl RecordIndex<LinkRecord> for LinkTokens {
+    fn update(
+        &mut self,
+        id: &str,
+        before: Option<&Arc<LinkRecord>>,
+        now: Option<&Arc<LinkRecord>>,
+    ) {
+        if let Some(before) = before {
+            self.0.remove(&before.token);
+        }
+        if let Some(now) = now {
+            self.0.insert(now.token.clone(), id.to_owned());
+        }
+    }
 }
 
 impl Links {
     /// Reads every link into memory.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let table = Table::<LinkRecord>::new(store.clone(), "link/");
-        let mut index = LinkIndex::default();
-        for (id, record) in table.all().await? {
-            index.by_token.insert(record.token.clone(), id.clone());
-            index.by_id.insert(id, Arc::new(record));
-        }
-        let index = RwLock::new(index);
-        let changing = tokio::sync::Mutex::default();
         Ok(Self {
-            table,
-            store,
-            index,
-            changing,
-            passes: Passes::new()?,
+            all: Registry::open(store.clone(), "link/").await?,
+            passes: Passes::open(store).await?,
         })
     }
 
     /// The link of a token, if it still is one; the token itself is compared by its hash.
     pub fn find_by_token(&self, token: &str) -> Option<Link> {
-        let index = self.index.read();
-        let id = index.by_token.get(&hash(token))?;
-        let record = index.by_id.get(id)?;
-        record.is_live(now()).then(|| Link {
-            id: id.clone(),
-            record: Arc::clone(record),
-        })
+        let view = self.all.view();
+        let id = view.index.0.get(&hash(token))?;
+        let link = Link::new(id, view.get(id)?);
+        link.record.is_live(now()).then_some(link)
     }
 
     /// Every link, by id.
     pub fn list(&self) -> Vec<Link> {
-        let index = self.index.read();
-        index
-            .by_id
-            .iter()
-            .map(|(id, record)| Link {
-                id: id.clone(),
-                record: Arc::clone(record),
-            })
+        let view = self.all.view();
+        view.iter()
+            .map(|(id, record)| Link::new(id, record))
             .collect()
     }
 
     /// Whose the link with this id is.
     pub fn owner_of(&self, id: &str) -> Option<AccountName> {
-        self.index
-            .read()
-            .by_id
-            .get(id)
-            .map(|record| record.owner.clone())
+        self.all.get(id).map(|record| record.owner.clone())
     }
 
     /// The links of an account, by id.
     pub fn of(&self, owner: &AccountName) -> Vec<Link> {
-        let index = self.index.read();
-        let own = index
-            .by_id
-            .iter()
-            .filter(|(_, record)| record.owner == *owner);
-        own.map(|(id, record)| Link {
-            id: id.clone(),
-            record: Arc::clone(record),
-        })
-        .collect()
+        let view = self.all.view();
+        let own = view.iter().filter(|(_, record)| record.owner == *owner);
+        own.map(|(id, record)| Link::new(id, record)).collect()
     }
 
     /// One link of an account; `NotFound`.
     pub fn find(&self, owner: &AccountName, id: &str) -> Result<Link> {
-        let record = self
-            .index
-            .read()
-            .by_id
-            .get(id)
-            .filter(|record| record.owner == *owner)
-            .cloned();
+        let record = self.all.get(id).filter(|record| record.owner == *owner);
         record
-            .map(|record| Link {
-                id: id.to_owned(),
-                record,
-            })
+            .map(|record| Link::new(id, &record))
             .ok_or(Error::NotFound)
     }
 
@@ -232,20 +203,21 @@ impl Links {
 
     /// Makes a link and its token, which is told this once.
     pub async fn create(&self, mut record: LinkRecord) -> Result<(Link, String)> {
-        let _alone = self.changing.lock().await;
-        if self.of(&record.owner).len() >= MAX_LINKS {
-            return Err(Error::LimitReached(
-                "An account may have at most 1000 links.",
-            ));
-        }
         let token = random_text::<32>()?;
         let id: String = hash(&random_text::<16>()?).chars().take(24).collect();
         record.token = hash(&token);
-        let batch = self.table.absent_in(Batch::new(), &id);
-        self.store
-            .commit(self.table.put_in(batch, &id, &record)?)
-            .await?;
-        Ok((self.show(id, record), token))
+        let plan = |all: &Registry<LinkRecord, LinkTokens>, _| {
+            let is_own = |(_, other): &(&str, &Arc<LinkRecord>)| other.owner == record.owner;
+            if all.view().iter().filter(is_own).count() >= MAX_LINKS {
+                return Err(Error::LimitReached(
+                    "An account may have at most 1000 links.",
+                ));
+            }
+            Ok(Edit::store(record.clone()).guarded())
+        };
+        let made = self.all.edit(&id, Batch::new(), plan).await?;
+        let made = made.ok_or(Error::NotFound)?;
+        Ok((Link::new(&id, &made), token))
     }
 
     /// Changes a link of an account, unless `edit` finds a reason against it. What it does not assign stays as others left it.
@@ -253,42 +225,36 @@ impl Links {
         &self,
         owner: &AccountName,
         id: &str,
-        edit: impl FnOnce(&mut LinkRecord) -> Result<()>,
+        mut edit: impl FnMut(&mut LinkRecord) -> Result<()>,
     ) -> Result<Link> {
-        let _alone = self.changing.lock().await;
-        let mut record = self.find(owner, id)?.record.as_ref().clone();
-        edit(&mut record)?;
-        self.table.put(id, &record).await?;
-        Ok(self.show(id.to_owned(), record))
+        let edit = |record: &mut LinkRecord| {
+            record.check_owner(owner)?;
+            edit(record)
+        };
+        Ok(Link::new(id, &self.all.change(id, edit).await?))
     }
 
     /// Ends a link of an account, from the next request on.
     pub async fn remove(&self, owner: &AccountName, id: &str) -> Result<()> {
-        let _alone = self.changing.lock().await;
-        let link = self.find(owner, id)?;
-        self.table.delete(id).await?;
-        self.hide(&link);
-        Ok(())
+        self.all
+            .remove(id, |record| record.check_owner(owner))
+            .await
     }
 
     /// Whose links there are.
     pub fn owners(&self) -> BTreeSet<AccountName> {
-        self.index
-            .read()
-            .by_id
-            .values()
-            .map(|record| record.owner.clone())
+        let view = self.all.view();
+        view.iter()
+            .map(|(_, record)| record.owner.clone())
             .collect()
     }
 
     /// Ends all links of an account that was removed.
     pub async fn remove_account(&self, owner: &AccountName) -> Result<()> {
-        let _alone = self.changing.lock().await;
-        for link in self.of(owner) {
-            self.table.delete(&link.id).await?;
-            self.hide(&link);
-        }
-        Ok(())
+        self.all
+            .remove_all(|_, record| record.owner == *owner)
+            .await
+            .map(drop)
     }
 
     /// Counts a download before its first byte is sent; `NotFound` when the link has ended meanwhile, or allows no more.
@@ -306,21 +272,18 @@ impl Links {
     }
 
     async fn take_download(&self, link: &Link) -> Result<()> {
-        let _alone = self.changing.lock().await;
-        let mut record = self
-            .find(&link.record.owner, &link.id)?
-            .record
-            .as_ref()
-            .clone();
         let now = now();
-        if !record.is_live(now) {
-            return Err(Error::NotFound);
-        }
-        record.downloads += 1;
-        record.last_used = Some(now);
-        self.table.put(&link.id, &record).await?;
-        self.show(link.id.clone(), record);
-        Ok(())
+        let count = |record: &mut LinkRecord| {
+            if !record.is_live(now) {
+                return Err(Error::NotFound);
+            }
+            record.downloads += 1;
+            record.last_used = Some(now);
+            Ok(())
+        };
+        self.change(&link.record.owner, &link.id, count)
+            .await
+            .map(drop)
     }
 
     /// Remembers that a link was used. That is worth a line in the log when it fails, and not the request.
@@ -344,23 +307,22 @@ impl Links {
             tracing::warn!(%error, "could not note the use of a link");
         }
     }
+}
 
-    fn show(&self, id: String, record: LinkRecord) -> Link {
-        let record = Arc::new(record);
-        let mut index = self.index.write();
-        index.by_token.insert(record.token.clone(), id.clone());
-        index.by_id.insert(id.clone(), Arc::clone(&record));
-        Link { id, record }
-    }
-
-    fn hide(&self, link: &Link) {
-        let mut index = self.index.write();
-        index.by_token.remove(&link.record.token);
-        index.by_id.remove(&link.id);
+impl Link {
+    fn new(id: &str, record: &Arc<LinkRecord>) -> Self {
+        Self {
+            id: id.to_owned(),
+            record: Arc::clone(record),
+        }
     }
 }
 
 impl LinkRecord {
+    fn check_owner(&self, owner: &AccountName) -> Result<()> {
+        (self.owner == *owner).then_some(()).ok_or(Error::NotFound)
+    }
+
     /// Whether it has neither expired nor been used up.
     fn is_live(&self, now: i64) -> bool {
         self.expires.is_none_or(|end| now < end)
@@ -393,3 +355,6 @@ fn random_bytes<const N: usize>() -> Result<[u8; N]> {
         .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

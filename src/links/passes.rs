@@ -1,15 +1,17 @@
 //! Who has given a link's password, for an hour. A pass is a signed text for a browser's cookie, so that nobody's pass takes memory or
-//! pushes out another's; what a client proved by Basic is remembered apart, by link and network. A restart asks for the password again.
+//! pushes out another's; what a client proved by Basic is remembered apart, by link and network, until a restart.
 
-use super::{Link, random_bytes};
+use super::{Link, now, random_bytes};
 use crate::auth::ClientNetwork;
 use crate::model::{Error, Result};
+use crate::state::{StateStore, stored_key};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
 use sha2::Sha256;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use subtle::ConstantTimeEq;
 
@@ -28,12 +30,10 @@ const TAG: usize = 32;
 #[derive(Debug)]
 pub struct Passes {
     signer: PassSigner,
-    /// What the times in passes count from.
-    start: Instant,
     proofs: Mutex<HashMap<String, HashMap<ClientNetwork, PasswordProof>>>,
 }
 
-/// Signs what is said of a link, with a key that lives as long as the process.
+/// Signs what is said of a link, with a key in the store.
 struct PassSigner(Hmac<Sha256>);
 
 impl std::fmt::Debug for PassSigner {
@@ -50,14 +50,13 @@ struct PasswordProof {
 }
 
 impl Passes {
-    /// No passes yet.
-    pub(super) fn new() -> Result<Self> {
-        let key = Hmac::new_from_slice(&random_bytes::<TAG>()?);
-        let signer =
-            PassSigner(key.map_err(|e| Error::io("make a key", std::io::Error::other(e)))?);
+    /// Passes of whoever uses this store.
+    pub(super) async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let key = stored_key::open_or_own(store, "link-passes").await?;
+        let signer = Hmac::new_from_slice(key.as_slice())
+            .map_err(|e| Error::io("make a key", std::io::Error::other(e)))?;
         Ok(Self {
-            signer,
-            start: Instant::now(),
+            signer: PassSigner(signer),
             proofs: Mutex::default(),
         })
     }
@@ -69,7 +68,7 @@ impl Passes {
 
     /// A new pass for a link, as text for a cookie.
     pub fn issue(&self, link: &Link) -> Result<String> {
-        let until = (self.start.elapsed() + LIFE).as_secs();
+        let until = now().saturating_add_unsigned(LIFE.as_secs());
         let mut pass = [until.to_be_bytes().as_slice(), &random_bytes::<NONCE>()?].concat();
         let tag = self.signer.mac("pass", link, &pass).finalize().into_bytes();
         pass.extend_from_slice(&tag);
@@ -86,11 +85,13 @@ impl Passes {
         };
         let Some(until) = said
             .first_chunk::<STAMP>()
-            .map(|stamp| u64::from_be_bytes(*stamp))
+            .map(|stamp| i64::from_be_bytes(*stamp))
         else {
             return false;
         };
-        self.start.elapsed().as_secs() < until
+        // No clock that was set back makes one last longer.
+        let left = until.saturating_sub(now());
+        (1..=i64::try_from(LIFE.as_secs()).unwrap_or(i64::MAX)).contains(&left)
             && self
                 .signer
                 .mac("pass", link, said)
@@ -164,8 +165,8 @@ mod tests {
     use super::*;
     use crate::links::{LinkRecord, Target};
     use crate::model::{AccountName, Rights};
+    use crate::state::memory::MemoryStore;
     use crate::storage::FileId;
-    use std::sync::Arc;
 
     fn link(id: &str, generation: u64) -> Link {
         let record = LinkRecord {
@@ -193,15 +194,19 @@ mod tests {
         ClientNetwork::from(std::net::IpAddr::from([192, 0, 2, n]))
     }
 
-    #[test]
-    fn a_pass_is_good_for_its_link_and_password_only() {
-        let passes = Passes::new().unwrap();
+    async fn open() -> Passes {
+        Passes::open(MemoryStore::new()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_good_for_its_link_and_password_only() {
+        let passes = open().await;
         let pass = passes.issue(&link("a", 1)).unwrap();
         assert!(passes.is_valid(&link("a", 1), &pass));
         assert!(!passes.is_valid(&link("a", 2), &pass) && !passes.is_valid(&link("b", 1), &pass));
         assert!(
-            !Passes::new().unwrap().is_valid(&link("a", 1), &pass),
-            "a restart asks again"
+            !open().await.is_valid(&link("a", 1), &pass),
+            "another server asks again"
         );
         for at in 0..pass.len() - 1 {
             let mut other = pass.clone().into_bytes();
@@ -223,9 +228,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn no_pass_pushes_out_another() {
-        let passes = Passes::new().unwrap();
+    #[tokio::test]
+    async fn no_pass_pushes_out_another() {
+        let passes = open().await;
         let first = passes.issue(&link("a", 1)).unwrap();
         for _ in 0..20_000 {
             passes.issue(&link("a", 1)).unwrap();
@@ -241,9 +246,9 @@ mod tests {
         passes.is_proven(link, from, &passes.key(link, password))
     }
 
-    #[test]
-    fn what_was_proven_counts_for_its_network_link_and_password_and_is_no_pass() {
-        let passes = Passes::new().unwrap();
+    #[tokio::test]
+    async fn what_was_proven_counts_for_its_network_link_and_password_and_is_no_pass() {
+        let passes = open().await;
         prove(&passes, &link("a", 1), network(1), b"secret");
         assert!(is_proven(&passes, &link("a", 1), network(1), b"secret"));
         assert!(!is_proven(&passes, &link("a", 1), network(2), b"secret"));
@@ -256,9 +261,9 @@ mod tests {
         );
     }
 
-    #[test]
-    fn proofs_are_bounded_by_link() {
-        let passes = Passes::new().unwrap();
+    #[tokio::test]
+    async fn proofs_are_bounded_by_link() {
+        let passes = open().await;
         prove(&passes, &link("other", 1), network(0), b"x");
         for n in 0..=200 {
             prove(&passes, &link("a", 1), network(n), b"x");

@@ -186,7 +186,7 @@ pub async fn change(
                 // It may have ended while the password waited to be hashed.
                 access.check()?;
                 let before = record.clone();
-                edit.apply(record)?;
+                edit.clone().apply(record)?;
                 is_changed = *record != before;
                 Ok(())
             };
