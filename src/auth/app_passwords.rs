@@ -75,14 +75,16 @@ impl Record for AppPassword {
 }
 
 impl Grant for AppPassword {
+    const EXACT: bool = true;
+
     fn hash(&self) -> &str {
         &self.hash
     }
 
     fn evicted_by(&self, present: &GrantsById<Self>) -> Result<Vec<String>> {
         if present
-            .values()
-            .filter(|other| other.account == self.account)
+            .iter()
+            .filter(|(_, other)| other.account == self.account)
             .count()
             >= MAX_PER_ACCOUNT
         {
@@ -255,7 +257,7 @@ impl Auth {
                     .as_ref()
                     .is_none_or(|last| present.at >= last.at + LAST_USE_RESOLUTION);
                 if is_late {
-                    found.last_use = Some(present);
+                    found.last_use = Some(present.clone());
                 }
                 is_late
             };

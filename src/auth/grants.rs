@@ -4,14 +4,17 @@
 use super::run_to_completion::run_to_completion;
 use super::token;
 use crate::model::{Error, Result};
-use crate::state::table::{Record, Table};
+use crate::state::registry::{Edit, RecordIndex, Registry, RegistryView};
+use crate::state::table::Record;
 use crate::state::{Batch, StateStore};
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A kind of grant.
 pub trait Grant: Record + Clone + Send + Sync + 'static {
+    /// Whether what [`evicted_by`](Self::evicted_by) says must hold exactly, whoever makes grants at the same time.
+    const EXACT: bool;
+
     /// The hash of the secret that it answers to.
     fn hash(&self) -> &str;
 
@@ -20,34 +23,27 @@ pub trait Grant: Record + Clone + Send + Sync + 'static {
 }
 
 /// The grants of one kind by their public ids.
-pub type GrantsById<G> = BTreeMap<String, Arc<G>>;
+pub type GrantsById<G> = RegistryView<G, GrantIds>;
+
+/// The ids of grants by the hashes of their secrets.
+#[derive(Debug, Default)]
+pub struct GrantIds(HashMap<String, String>);
+
+impl<G: Grant> RecordIndex<G> for GrantIds {
+    fn update(&mut self, id: &str, before: Option<&Arc<G>>, now: Option<&Arc<G>>) {
+        if let Some(before) = before {
+            self.0.remove(before.hash());
+        }
+        if let Some(now) = now {
+            self.0.insert(now.hash().to_owned(), id.to_owned());
+        }
+    }
+}
 
 /// All grants of one kind.
 #[derive(Debug)]
 pub struct Grants<G> {
-    table: Table<G>,
-    index: RwLock<GrantIndex<G>>,
-    /// Held over each change, from reading the present record to showing the new one.
-    changing: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug)]
-struct GrantIndex<G> {
-    by_id: GrantsById<G>,
-    ids: HashMap<String, String>,
-}
-
-impl<G: Grant> GrantIndex<G> {
-    fn insert(&mut self, id: String, grant: G) {
-        self.ids.insert(grant.hash().to_owned(), id.clone());
-        self.by_id.insert(id, Arc::new(grant));
-    }
-
-    fn remove(&mut self, id: &str) {
-        if let Some(grant) = self.by_id.remove(id) {
-            self.ids.remove(grant.hash());
-        }
-    }
+    all: Arc<Registry<G, GrantIds>>,
 }
 
 impl<G: Grant> Grants<G> {
@@ -57,70 +53,53 @@ impl<G: Grant> Grants<G> {
         prefix: &'static str,
         holds: impl Fn(&G) -> bool,
     ) -> Result<Arc<Self>> {
-        let table = Table::new(store, prefix);
-        let mut shelf = GrantIndex {
-            by_id: BTreeMap::new(),
-            ids: HashMap::new(),
-        };
-        let mut over = Vec::new();
-        for (id, grant) in table.all().await? {
-            if holds(&grant) {
-                shelf.insert(id, grant);
-            } else {
-                over.push(id);
-            }
-        }
-        if let Err(error) = table.delete_all(&over).await {
+        let all = Registry::<G, GrantIds>::open(store, prefix).await?;
+        if let Err(error) = all.remove_all(|_, grant| !holds(grant)).await {
             tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
         }
-        Ok(Arc::new(Self {
-            table,
-            index: RwLock::new(shelf),
-            changing: tokio::sync::Mutex::default(),
-        }))
+        Ok(Arc::new(Self { all }))
     }
 
     /// The grant that answers to a secret, with its id.
     pub fn find(&self, secret: &str) -> Option<(String, Arc<G>)> {
         let hash = token::digest(secret);
-        let present = self.index.read();
-        let id = present.ids.get(&hash)?;
-        Some((id.clone(), Arc::clone(present.by_id.get(id)?)))
+        let present = self.all.view();
+        let id = present.index.0.get(&hash)?;
+        Some((id.clone(), Arc::clone(present.get(id)?)))
     }
 
     /// The grant with an id.
     pub fn get(&self, id: &str) -> Option<Arc<G>> {
-        self.index.read().by_id.get(id).cloned()
+        self.all.get(id)
     }
 
     /// The wanted ones, in the order of their ids.
     pub fn list(&self, wanted: impl Fn(&G) -> bool) -> Vec<(String, Arc<G>)> {
-        let present = self.index.read();
+        let present = self.all.view();
         present
-            .by_id
             .iter()
             .filter(|(_, grant)| wanted(grant))
-            .map(|(id, grant)| (id.clone(), grant.clone()))
+            .map(|(id, grant)| (id.to_owned(), grant.clone()))
             .collect()
     }
 
     /// Stores a new one, and ends those that it displaces.
     pub async fn insert(self: &Arc<Self>, id: &str, grant: G) -> Result<()> {
-        let table = self.table.clone();
-        self.insert_with(
-            id,
-            grant,
-            move |batch| async move { table.commit(batch).await },
-        )
-        .await
+        let grants = Arc::clone(self);
+        let commit = move |batch| {
+            let grants = Arc::clone(&grants);
+            async move { grants.all.commit(batch).await }
+        };
+        self.insert_with(id, grant, commit).await
     }
 
-    /// As [`insert`](Self::insert): `work` commits the batch that stores it together with what it is given with.
+    /// As [`insert`](Self::insert): `work` commits the batch that stores it together with what it is given with, and is asked again with
+    /// another batch when that is a `Conflict`.
     pub async fn insert_with<T: Send + 'static, F>(
         self: &Arc<Self>,
         id: &str,
         grant: G,
-        work: impl FnOnce(Batch) -> F + Send + 'static,
+        work: impl FnMut(Batch) -> F + Send + 'static,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -128,23 +107,14 @@ impl<G: Grant> Grants<G> {
         let grants = Arc::clone(self);
         let id = id.to_owned();
         run_to_completion(async move {
-            let _alone = grants.changing.lock().await;
-            let displaced = grant.evicted_by(&grants.index.read().by_id)?;
-            let batch =
-                grants
-                    .table
-                    .put_in(grants.table.absent_in(Batch::new(), &id), &id, &grant)?;
-            let done = work(
-                displaced
-                    .iter()
-                    .fold(batch, |batch, id| grants.table.delete_in(batch, id)),
-            )
-            .await?;
-            let mut present = grants.index.write();
-            for id in &displaced {
-                present.remove(id);
-            }
-            present.insert(id, grant);
+            let plan = |all: &Registry<G, GrantIds>, present: Option<G>| {
+                if present.is_some() {
+                    return Err(Error::Exists);
+                }
+                let edit = Edit::store(grant.clone()).evicting(grant.evicted_by(&all.view())?);
+                Ok(if G::EXACT { edit.guarded() } else { edit })
+            };
+            let (_, done) = grants.all.edit_by(&id, plan, work).await?;
             Ok(done)
         })
         .await
@@ -154,20 +124,19 @@ impl<G: Grant> Grants<G> {
     pub async fn change(
         self: &Arc<Self>,
         id: &str,
-        edit: impl FnOnce(&mut G) -> bool + Send + 'static,
+        mut edit: impl FnMut(&mut G) -> bool + Send + 'static,
     ) -> Result<()> {
         let grants = Arc::clone(self);
         let id = id.to_owned();
         run_to_completion(async move {
-            let _alone = grants.changing.lock().await;
-            let mut grant = grants.get(&id).ok_or(Error::NotFound)?.as_ref().clone();
-            if edit(&mut grant) {
-                grants
-                    .commit(grants.table.put_in(Batch::new(), &id, &grant)?)
-                    .await?;
-                grants.index.write().insert(id, grant);
-            }
-            Ok(())
+            let edit = |grant: &mut G| {
+                let mut changed = grant.clone();
+                if edit(&mut changed) {
+                    *grant = changed;
+                }
+                Ok(())
+            };
+            grants.all.change(&id, edit).await.map(drop)
         })
         .await
     }
@@ -175,37 +144,18 @@ impl<G: Grant> Grants<G> {
     /// Ends the wanted ones and says how many they were.
     pub async fn remove(
         self: &Arc<Self>,
-        wanted: impl Fn(&str, &G) -> bool + Send + 'static,
+        wanted: impl Fn(&str, &G) -> bool + Send + Sync + 'static,
     ) -> Result<usize> {
         let grants = Arc::clone(self);
-        run_to_completion(async move {
-            let _alone = grants.changing.lock().await;
-            let mut ids: Vec<String> = Vec::new();
-            ids.extend(
-                grants
-                    .index
-                    .read()
-                    .by_id
-                    .iter()
-                    .filter(|(id, g)| wanted(id, g))
-                    .map(|(id, _)| id.clone()),
-            );
-            grants.table.delete_all(&ids).await?;
-            let mut present = grants.index.write();
-            for id in &ids {
-                present.remove(id);
-            }
-            Ok(ids.len())
-        })
-        .await
+        run_to_completion(async move { grants.all.remove_all(wanted).await }).await
     }
 
     /// Uses one up: `work` commits the batch that removes it together with what it is given for. `NotFound` when it is
-    /// gone, so that of many at once one succeeds.
+    /// gone, so that of many at once one succeeds, whichever handles they have.
     pub async fn redeem<T: Send + 'static, F>(
         self: &Arc<Self>,
         id: &str,
-        work: impl FnOnce(Batch) -> F + Send + 'static,
+        work: impl FnMut(Batch) -> F + Send + 'static,
     ) -> Result<T>
     where
         F: Future<Output = Result<T>> + Send + 'static,
@@ -213,17 +163,13 @@ impl<G: Grant> Grants<G> {
         let grants = Arc::clone(self);
         let id = id.to_owned();
         run_to_completion(async move {
-            let _alone = grants.changing.lock().await;
-            grants.get(&id).ok_or(Error::NotFound)?;
-            let done = work(grants.table.delete_in(Batch::new(), &id)).await?;
-            grants.index.write().remove(&id);
+            let plan = |_: &Registry<G, GrantIds>, present: Option<G>| {
+                present.map(|_| Edit::remove()).ok_or(Error::NotFound)
+            };
+            let (_, done) = grants.all.edit_by(&id, plan, work).await?;
             Ok(done)
         })
         .await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<()> {
-        self.table.commit(batch).await
     }
 }
 
@@ -231,6 +177,7 @@ impl<G: Grant> Grants<G> {
 mod tests {
     use super::*;
     use crate::state::sled::SledStore;
+    use crate::state::table::Table;
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -243,6 +190,8 @@ mod tests {
     }
 
     impl Grant for Ended {
+        const EXACT: bool = true;
+
         fn hash(&self) -> &str {
             &self.hash
         }

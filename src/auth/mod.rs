@@ -208,16 +208,20 @@ impl Auth {
     fn commit_if_unchanged(
         &self,
         identity: &Identity,
-    ) -> impl FnOnce(Batch) -> CommitFuture + Send + 'static {
+    ) -> impl FnMut(Batch) -> CommitFuture + Send + 'static {
         let accounts = Arc::clone(&self.accounts);
         let name = identity.account.clone();
         let id = identity.account_id.clone();
         let generation = identity.generation;
         move |batch| {
+            let (accounts, name, id) = (accounts.clone(), name.clone(), id.clone());
             Box::pin(async move {
-                let check = move |record: &AccountRecord| record.check_same(&id, generation);
+                let check = move |record: &AccountRecord| {
+                    let same = record.check_same(&id, generation);
+                    same.map_err(|_| Error::Unauthenticated)
+                };
                 match accounts.commit_while(&name, check, batch).await {
-                    Err(Error::NotFound | Error::Conflict) => Err(Error::Unauthenticated),
+                    Err(Error::NotFound) => Err(Error::Unauthenticated),
                     outcome => outcome,
                 }
             })

@@ -54,6 +54,8 @@ impl table::Record for OpenIdLink {
 }
 
 impl Grant for OpenIdLink {
+    const EXACT: bool = true;
+
     fn hash(&self) -> &str {
         &self.hash
     }
@@ -65,7 +67,7 @@ impl Grant for OpenIdLink {
                     && link.issuer == self.issuer
                     && link.of == self.of)
         };
-        if present.values().any(|link| rivals(link)) {
+        if present.iter().any(|(_, link)| rivals(link)) {
             Err(Error::Exists)
         } else {
             Ok(Vec::new())

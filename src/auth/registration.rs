@@ -96,6 +96,8 @@ impl table::Record for Invite {
 }
 
 impl Grant for Invite {
+    const EXACT: bool = true;
+
     fn hash(&self) -> &str {
         &self.hash
     }
@@ -105,7 +107,7 @@ impl Grant for Invite {
         let over: Vec<String> = present
             .iter()
             .filter(|(_, invite)| invite.expires <= now)
-            .map(|(id, _)| id.clone())
+            .map(|(id, _)| id.to_owned())
             .collect();
         if present.len() - over.len() >= MAX_INVITES {
             return Err(Error::LimitReached(
@@ -216,32 +218,39 @@ impl Auth {
             .map_or(self.config.default_quota, |(_, invite)| invite.quota);
         let mut record = AccountRecord::new(hash, Role::User, quota, now())?;
         profile.apply(&mut record);
-        let accounts = Arc::clone(&self.accounts);
         let account = match &invite {
-            None => accounts
-                .insert(&name, record, Batch::new())
-                .await
-                .map_err(taken)?,
-            Some((id, invite)) => {
-                let invite = Arc::clone(invite);
-                let insert = move |spent| async move {
-                    // Who made it may have lost the right while the password was hashed.
-                    if !invite.is_valid(&accounts, now()) {
-                        return Err(Error::NotFound);
-                    }
-                    accounts.insert(&name, record, spent).await
-                };
-                let made = self.invites.redeem(id, insert).await;
-                made.map_err(|error| {
-                    if matches!(error, Error::NotFound) {
-                        SPENT
-                    } else {
-                        taken(error)
-                    }
-                })?
+            None => self.accounts.insert(&name, record, Batch::new()).await,
+            Some((id, invite)) => self.redeem(id, invite, &name, record).await,
+        };
+        let account = account.map_err(|error| match error {
+            Error::NotFound => SPENT,
+            other => taken(other),
+        })?;
+        Ok(RegisteredAccount { account, invite })
+    }
+
+    /// Makes an account in the step that uses up its invite. `NotFound` when that is not open any more.
+    async fn redeem(
+        &self,
+        id: &str,
+        invite: &Arc<Invite>,
+        name: &AccountName,
+        record: AccountRecord,
+    ) -> Result<AccountView> {
+        let accounts = Arc::clone(&self.accounts);
+        let (invite, name) = (Arc::clone(invite), name.clone());
+        let insert = move |spent: Batch| {
+            let (accounts, invite) = (accounts.clone(), invite.clone());
+            let (name, record) = (name.clone(), record.clone());
+            async move {
+                // Who made it may have lost the right while the password was hashed.
+                if !invite.is_valid(&accounts, now()) {
+                    return Err(Error::NotFound);
+                }
+                accounts.insert(&name, record, spent).await
             }
         };
-        Ok(RegisteredAccount { account, invite })
+        self.invites.redeem(id, insert).await
     }
 
     fn open_invite(&self, secret: &str) -> Result<(String, Arc<Invite>)> {

@@ -8,6 +8,8 @@ use crate::state::Batch;
 use crate::state::memory::MemoryStore;
 use std::sync::atomic::Ordering;
 
+mod two_handles;
+
 const GOOD: &[u8] = b"blue kettle 77";
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));

@@ -125,19 +125,6 @@ impl<R: Record> Table<R> {
         self.store.commit(self.delete_in(Batch::new(), id)).await
     }
 
-    /// Removes many records, in steps that a store takes: what fails in between leaves the rest.
-    pub async fn delete_all(&self, ids: &[String]) -> Result<()> {
-        for some in ids.chunks(DELETED_AT_ONCE) {
-            self.store
-                .commit(
-                    some.iter()
-                        .fold(Batch::new(), |batch, id| self.delete_in(batch, id)),
-                )
-                .await?;
-        }
-        Ok(())
-    }
-
     /// Applies a batch that was put together with this table.
     pub async fn commit(&self, batch: Batch) -> Result<()> {
         self.store.commit(batch).await

@@ -9,6 +9,7 @@ use crate::auth::profile::{FieldChange, ProfileChange};
 use crate::auth::{Auth, token};
 use crate::config::{OpenIdConfig, UnknownSubjects};
 use crate::model::{AccountName, Error, Result, Role};
+use crate::state::Batch;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -60,7 +61,10 @@ impl Auth {
         )?;
         let accounts = Arc::clone(&self.accounts);
         let new = name.clone();
-        let make = move |along| async move { accounts.insert(&new, record, along).await };
+        let make = move |along: Batch| {
+            let (accounts, new, record) = (accounts.clone(), new.clone(), record.clone());
+            async move { accounts.insert(&new, record, along).await }
+        };
         self.openid_links
             .insert_with(&token::public_id()?, link, make)
             .await
