@@ -5,8 +5,9 @@ mod record;
 
 use crate::drive::{CreatedUpload, Drive, DriveUpload, Publication, RequestPreconditions};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
-use crate::state::StateStore;
-use crate::state::table::{Table, new_id};
+use crate::state::registry::{Edit, RecordIndex, Registry};
+use crate::state::table::new_id;
+use crate::state::{Batch, StateStore};
 use crate::storage::{Expect, SpaceReservation};
 use parking_lot::{Mutex, RwLock};
 pub use record::{UploadRecord, UploadSpec};
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The most unfinished uploads of one account.
 const MAX_UPLOADS: usize = 1000;
+const FULL: Error = Error::LimitReached("An account may have at most 1000 unfinished uploads.");
 /// The most published uploads of one account that are remembered.
 const MAX_REMEMBERED: usize = 1000;
 /// How long it is remembered that an upload was published, for clients that did not hear of it.
@@ -44,19 +46,13 @@ pub struct UploadGuard {
 }
 
 impl ResumableUpload {
-    fn new(
-        id: String,
-        record: UploadRecord,
-        reserved: Option<Box<dyn SpaceReservation>>,
-    ) -> Arc<Self> {
-        let record = RwLock::new(Arc::new(record));
-        let reserved = Mutex::new(reserved);
+    fn new(id: &str, record: Arc<UploadRecord>) -> Arc<Self> {
         Arc::new(Self {
-            id,
-            record,
+            id: id.to_owned(),
+            record: RwLock::new(record),
             exclusive: Arc::default(),
             current_request: Mutex::default(),
-            reservation: reserved,
+            reservation: Mutex::default(),
         })
     }
 
@@ -120,11 +116,33 @@ fn preconditions(fresh: bool, tags: &[String], tokens: Vec<String>) -> RequestPr
 /// All uploads.
 #[derive(Debug)]
 pub struct Uploads {
-    table: Table<UploadRecord>,
+    all: Arc<UploadRegistry>,
     days: u32,
-    index: RwLock<HashMap<String, Arc<ResumableUpload>>>,
     /// The uploads that are being begun, and whose they are: what is kept of them is not swept.
     pending: Mutex<HashMap<String, AccountName>>,
+}
+
+type UploadRegistry = Registry<UploadRecord, UploadIndex>;
+
+/// What requests go on with.
+#[derive(Debug, Default)]
+struct UploadIndex(HashMap<String, Arc<ResumableUpload>>);
+
+impl RecordIndex<UploadRecord> for UploadIndex {
+    fn update(&mut self, id: &str, _: Option<&Arc<UploadRecord>>, now: Option<&Arc<UploadRecord>>) {
+        match (now, self.0.get(id)) {
+            (Some(now), Some(upload)) => *upload.record.write() = Arc::clone(now),
+            (Some(now), None) => {
+                let upload = ResumableUpload::new(id, Arc::clone(now));
+                self.0.insert(id.to_owned(), upload);
+            }
+            (None, _) => {
+                if let Some(upload) = self.0.remove(id) {
+                    *upload.reservation.lock() = None;
+                }
+            }
+        }
+    }
 }
 
 /// An upload that is being begun.
@@ -142,15 +160,9 @@ impl Drop for PendingUpload<'_> {
 impl Uploads {
     /// Reads every upload into memory; those untouched for `days` are given up.
     pub async fn open(store: Arc<dyn StateStore>, days: u32) -> Result<Self> {
-        let table = Table::<UploadRecord>::new(store, "upload/");
-        let all = table.all().await?.into_iter();
-        let index = all
-            .map(|(id, record)| (id.clone(), ResumableUpload::new(id, record, None)))
-            .collect();
         Ok(Self {
-            table,
+            all: Registry::open(store, "upload/").await?,
             days,
-            index: RwLock::new(index),
             pending: Mutex::default(),
         })
     }
@@ -197,11 +209,31 @@ impl Uploads {
             expires: self.end(),
             published: None,
         };
-        self.table.put(&id, &record).await?;
-        let upload = ResumableUpload::new(id.clone(), record, Some(reserved));
-        self.index.write().insert(id, upload.clone());
+        let plan = |all: &UploadRegistry, _| {
+            if count_unfinished(all, &record.owner) >= MAX_UPLOADS {
+                return Err(FULL);
+            }
+            Ok(Edit::store(record.clone()).guarded())
+        };
+        self.all.edit(&id, Batch::new(), plan).await?;
+        let upload = self.get(&id).ok_or(Error::NotFound)?;
+        *upload.reservation.lock() = Some(reserved);
         drop(beginning);
         Ok(upload)
+    }
+
+    fn get(&self, id: &str) -> Option<Arc<ResumableUpload>> {
+        self.all.view().index.0.get(id).cloned()
+    }
+
+    /// The uploads of which this is true.
+    fn list(&self, wanted: impl Fn(&UploadRecord) -> bool) -> Vec<Arc<ResumableUpload>> {
+        let view = self.all.view();
+        let uploads = view.index.0.values();
+        uploads
+            .filter(|upload| wanted(&upload.record()))
+            .cloned()
+            .collect()
     }
 
     /// Counts a new upload of an account among those that are being begun.
@@ -209,10 +241,8 @@ impl Uploads {
         let id = new_id()?;
         let mut all = self.pending.lock();
         let begun = all.values().filter(|other| *other == owner).count();
-        if self.of(owner, false).len() + begun >= MAX_UPLOADS {
-            return Err(Error::LimitReached(
-                "An account may have at most 1000 unfinished uploads.",
-            ));
+        if count_unfinished(&self.all, owner) + begun >= MAX_UPLOADS {
+            return Err(FULL);
         }
         all.insert(id.clone(), owner.clone());
         Ok(PendingUpload {
@@ -223,7 +253,7 @@ impl Uploads {
 
     /// An upload of this identity; `NotFound`.
     pub fn find(&self, identity: &Identity, id: &str) -> Result<Arc<ResumableUpload>> {
-        let upload = self.index.read().get(id).cloned().ok_or(Error::NotFound)?;
+        let upload = self.get(id).ok_or(Error::NotFound)?;
         let record = upload.record();
         let is_own = record.owner == identity.account && record.scope == identity.scope.as_str();
         if is_own && now() < record.expires {
@@ -239,14 +269,7 @@ impl Uploads {
         let end = self.end();
         let half = i64::from(self.days) * 12 * 3600;
         if end - record.expires >= half {
-            self.note(
-                upload,
-                UploadRecord {
-                    expires: end,
-                    ..record.as_ref().clone()
-                },
-            )
-            .await;
+            self.note(upload, |record| record.expires = end).await;
         }
     }
 
@@ -254,17 +277,14 @@ impl Uploads {
     pub async fn publish(&self, upload: &ResumableUpload, etag: String) {
         *upload.reservation.lock() = None;
         let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
-        let record = upload.record();
-        self.note(
-            upload,
-            UploadRecord {
-                expires,
-                published: Some(etag),
-                ..record.as_ref().clone()
-            },
-        )
-        .await;
-        let mut published = self.of(&record.owner, true);
+        let publish = |record: &mut UploadRecord| {
+            record.expires = expires;
+            record.published = Some(etag.clone());
+        };
+        self.note(upload, publish).await;
+        let owner = upload.record().owner.clone();
+        let is_meant = |record: &UploadRecord| record.owner == owner && record.published.is_some();
+        let mut published = self.list(is_meant);
         published.sort_by_key(|upload| std::cmp::Reverse(upload.record().expires));
         for upload in published.iter().skip(MAX_REMEMBERED) {
             if let Err(error) = self.remove(upload).await {
@@ -273,69 +293,37 @@ impl Uploads {
         }
     }
 
-    /// The uploads of an account that are published, or those that are not.
-    fn of(&self, owner: &AccountName, published: bool) -> Vec<Arc<ResumableUpload>> {
-        let is_meant = |record: &UploadRecord| {
-            record.owner == *owner && record.published.is_some() == published
-        };
-        self.index
-            .read()
-            .values()
-            .filter(|upload| is_meant(&upload.record()))
-            .cloned()
-            .collect()
-    }
-
     /// Forgets an upload; what has come of it is the caller's to discard.
     pub async fn remove(&self, upload: &ResumableUpload) -> Result<()> {
-        self.table.delete(&upload.id).await?;
-        self.index.write().remove(&upload.id);
-        *upload.reservation.lock() = None;
-        Ok(())
+        match self.all.remove(&upload.id, |_| Ok(())).await {
+            Err(Error::NotFound) => Ok(()),
+            removed => removed,
+        }
     }
 
     /// All uploads that are not published yet.
     pub fn unfinished(&self) -> Vec<Arc<ResumableUpload>> {
-        self.index
-            .read()
-            .values()
-            .filter(|upload| upload.record().published.is_none())
-            .cloned()
-            .collect()
+        self.list(|record| record.published.is_none())
     }
 
     /// All uploads whose time is over, and all of an account.
     pub fn expired_or_of(&self, account: Option<&AccountName>) -> Vec<Arc<ResumableUpload>> {
         let now = now();
-        let is_over = |record: &UploadRecord| match account {
+        self.list(|record| match account {
             Some(account) => record.owner == *account || record.root == format!("home/{account}"),
             None => record.expires <= now,
-        };
-        self.index
-            .read()
-            .values()
-            .filter(|upload| is_over(&upload.record()))
-            .cloned()
-            .collect()
+        })
     }
 
     /// All uploads into a root.
     pub fn in_root(&self, root: &str) -> Vec<Arc<ResumableUpload>> {
-        self.index
-            .read()
-            .values()
-            .filter(|upload| upload.record().root == root)
-            .cloned()
-            .collect()
+        self.list(|record| record.root == root)
     }
 
     /// Whose uploads there are.
     pub fn owners(&self) -> BTreeSet<AccountName> {
-        self.index
-            .read()
-            .values()
-            .map(|upload| upload.record().owner.clone())
-            .collect()
+        let all = self.list(|_| true).into_iter();
+        all.map(|upload| upload.record().owner.clone()).collect()
     }
 
     /// Gives an upload the room again that it was promised before a restart.
@@ -346,14 +334,19 @@ impl Uploads {
     /// Whether there is an upload with this id, or one is being begun.
     pub fn has(&self, id: &str) -> bool {
         // In this order: from the one it comes into the other.
-        self.pending.lock().contains_key(id) || self.index.read().contains_key(id)
+        self.pending.lock().contains_key(id) || self.get(id).is_some()
     }
 
     /// Changes the record of an upload whose bytes are in place already: a store that fails takes nothing back, so it is only logged.
-    async fn note(&self, upload: &ResumableUpload, record: UploadRecord) {
-        let stored = self.table.put(&upload.id, &record).await;
-        *upload.record.write() = Arc::new(record);
-        if let Err(error) = stored {
+    async fn note(&self, upload: &ResumableUpload, edit: impl Fn(&mut UploadRecord)) {
+        let change = |record: &mut UploadRecord| {
+            edit(record);
+            Ok(())
+        };
+        if let Err(error) = self.all.change(&upload.id, change).await {
+            let mut record = UploadRecord::clone(&upload.record());
+            edit(&mut record);
+            *upload.record.write() = Arc::new(record);
             tracing::error!(%error, upload = upload.id, "upload record not stored; it is kept in memory until the next start");
         }
     }
@@ -361,6 +354,13 @@ impl Uploads {
     fn end(&self) -> i64 {
         now().saturating_add(i64::from(self.days) * 24 * 3600)
     }
+}
+
+/// How many uploads of an account are not published yet.
+fn count_unfinished(all: &UploadRegistry, owner: &AccountName) -> usize {
+    let view = all.view();
+    let is_meant = |record: &UploadRecord| record.owner == *owner && record.published.is_none();
+    view.iter().filter(|(_, record)| is_meant(record)).count()
 }
 
 /// Seconds since 1970.

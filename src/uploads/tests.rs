@@ -83,3 +83,32 @@ async fn what_is_being_begun_counts_and_is_forgotten_when_it_fails() {
     assert!(uploads.pending.lock().is_empty());
     uploads.create_with(&ana, plan(), laid_aside).await.unwrap();
 }
+
+/// Two nodes, of which neither has seen what the other did when it decides.
+#[tokio::test]
+async fn two_handles_begin_no_more_uploads_than_may_be_and_follow_each_other() {
+    let store = MemoryStore::new();
+    let here = Uploads::open(store.clone(), 7).await.unwrap();
+    let there = Uploads::open(store.clone(), 7).await.unwrap();
+    let ana = identity("ana");
+    let mut last = None;
+    for n in 0..MAX_UPLOADS {
+        let uploads = [&here, &there][n % 2];
+        last = Some(uploads.create_with(&ana, plan(), laid_aside).await.unwrap());
+    }
+    for uploads in [&here, &there] {
+        let one_more = uploads.create_with(&ana, plan(), laid_aside).await;
+        assert!(matches!(one_more, Err(Error::LimitReached(_))));
+    }
+    let last = last.unwrap();
+    here.publish(&here.find(&ana, &last.id).unwrap(), "tag".into())
+        .await;
+    let followed = async {
+        while last.record().published.is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), followed)
+        .await
+        .expect("what one handle has published the other knows of");
+}
