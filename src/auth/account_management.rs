@@ -68,7 +68,7 @@ impl Auth {
             if *record.id != *id {
                 return Err(Error::NotFound);
             }
-            record.password = hash;
+            record.password.clone_from(&hash);
             record.end_generation();
             Ok(())
         };
@@ -96,13 +96,12 @@ impl Auth {
         what: AccountUpdate,
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
-        let accounts = Arc::clone(&self.accounts);
         let account = name.clone();
         let edit = move |record: &mut AccountRecord| {
-            if let Some(tags) = only_at {
-                let at = accounts.view(&account).map(|view| view.revision());
-                if !at.as_ref().is_some_and(|at| tags.contains(at)) {
-                    return Err(at.map_or(Error::PreconditionFailed, |etag| Error::Stale { etag }));
+            if let Some(tags) = &only_at {
+                let etag = record.view(&account).revision();
+                if !tags.contains(&etag) {
+                    return Err(Error::Stale { etag });
                 }
             }
             let AccountUpdate {

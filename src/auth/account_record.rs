@@ -1,8 +1,9 @@
 //! What is stored of an account.
 
+use super::account_view::AccountView;
 use super::password::random_bytes;
 use super::second_factor::TwoFactor;
-use crate::model::{Error, Result, Role};
+use crate::model::{AccountName, Error, Result, Role};
 use crate::state::table::{self, new_id};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +64,13 @@ pub struct AccountRecord {
     pub email_since: Option<i64>,
     /// The second factor, if it was begun.
     pub two_factor: Option<TwoFactor>,
+    /// The session that goes on under the present generation, until its own record says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_session: Option<KeptSession>,
 }
+
+/// A session that a change of the password does not end: the hash of its secret, and its generation before.
+pub type KeptSession = (String, u64);
 
 impl AccountRecord {
     /// The record of a new account.
@@ -82,6 +89,7 @@ impl AccountRecord {
             email_source: None,
             email_since: None,
             two_factor: None,
+            kept_session: None,
         })
     }
 
@@ -99,6 +107,24 @@ impl AccountRecord {
         } else {
             Err(Error::Conflict)
         }
+    }
+
+    /// What an administrator sees of it.
+    pub fn view(&self, name: &AccountName) -> AccountView {
+        AccountView {
+            name: name.clone(),
+            role: self.role,
+            disabled: self.disabled,
+            quota: self.quota,
+            created: self.created,
+            email: self.email.clone(),
+        }
+    }
+
+    /// Whether the address and the claim to it are the same.
+    pub fn has_same_email(&self, other: &Self) -> bool {
+        let claim = |record: &Self| (record.email_source, record.email_since);
+        self.email == other.email && claim(self) == claim(other)
     }
 
     /// Whether sign-in asks for a code after the password.

@@ -5,74 +5,89 @@ mod emails;
 mod removal;
 
 use super::AccountView;
-pub use super::account_record::AccountRecord;
+pub use super::account_record::{AccountRecord, KeptSession};
 use super::run_to_completion::run_to_completion;
 use crate::model::{AccountName, Error, Result};
-use crate::state::{Batch, CommitHook, StateStore, table};
-pub use account::{Account, KeptSession};
+use crate::state::registry::{Edit, RecordIndex, Registry};
+use crate::state::{Batch, CommitHook, StateStore};
+pub use account::Account;
 use parking_lot::RwLock;
 pub use removal::AccountCleanup;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-const PREFIX: &str = "account/";
-const PAGE: usize = 1000;
+const ALIKE: Error = Error::BadName("This name looks too much like the name of another account.");
 const LAST: Error =
     Error::Forbidden("This is the last administrator that may sign in: make another one first.");
 
 /// All accounts.
 #[derive(Debug)]
 pub struct Accounts {
-    store: Arc<dyn StateStore>,
-    by_name: RwLock<BTreeMap<AccountName, Arc<Account>>>,
-    /// The names of accounts whose removal is under way.
-    leaving: RwLock<BTreeSet<AccountName>>,
+    all: Arc<AccountRegistry>,
+    /// The names of accounts whose making or removal is under way.
+    leaving: Arc<RwLock<BTreeSet<AccountName>>>,
     vacate: OnceLock<Arc<dyn AccountCleanup>>,
-    /// Held over each change, from reading the present record to showing the new one.
-    changing: tokio::sync::Mutex<()>,
-    changes: AtomicU64,
+}
+
+type AccountRegistry = Registry<AccountRecord, AccountIndex>;
+
+/// The accounts that give identities to requests.
+#[derive(Debug, Default)]
+struct AccountIndex {
+    by_name: BTreeMap<AccountName, Arc<Account>>,
+    changes: u64,
+}
+
+impl RecordIndex<AccountRecord> for AccountIndex {
+    fn update(
+        &mut self,
+        id: &str,
+        _: Option<&Arc<AccountRecord>>,
+        now: Option<&Arc<AccountRecord>>,
+    ) {
+        let Ok(name) = AccountName::parse(id) else {
+            return;
+        };
+        self.changes += 1;
+        match (now, self.by_name.get(&name)) {
+            (Some(now), Some(account)) => account.show(Arc::clone(now)),
+            (Some(now), None) => {
+                let account = Account::new(name.clone(), Arc::clone(now));
+                self.by_name.insert(name, account);
+            }
+            (None, Some(account)) => {
+                account.end();
+                self.by_name.remove(&name);
+            }
+            (None, None) => {}
+        }
+    }
 }
 
 impl Accounts {
     /// Reads all accounts; `Corrupt` when one cannot be read.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Arc<Self>> {
-        let mut by_name = BTreeMap::new();
-        let mut after = String::new();
-        loop {
-            let page = store.scan(PREFIX, &after, PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            after.clone_from(last);
-            for (key, text) in page {
-                let name = AccountName::parse(key.trim_start_matches(PREFIX))
-                    .map_err(|_| Error::damaged(format_args!("The record {key:?}")))?;
-                let record = table::decode(&key, &text)?;
-                by_name.insert(name.clone(), Account::new(name, record, text));
-            }
+        let all = AccountRegistry::open(store, "account/").await?;
+        for (id, _) in all.view().iter() {
+            AccountName::parse(id).map_err(|_| {
+                Error::damaged(format_args!("The record {:?}", format!("account/{id}")))
+            })?;
         }
-        let by_name = RwLock::new(by_name);
-        let changing = tokio::sync::Mutex::default();
-        let changes = AtomicU64::new(0);
-        let leaving = RwLock::default();
-        let vacate = OnceLock::new();
         Ok(Arc::new(Self {
-            store,
-            by_name,
-            leaving,
-            vacate,
-            changing,
-            changes,
+            all,
+            leaving: Arc::default(),
+            vacate: OnceLock::new(),
         }))
     }
 
     /// How many changes there were since the start: a verdict about a name nobody had holds until the next one.
     pub fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
+        self.all.view().index.changes
     }
 
     /// One account.
     pub fn find(&self, name: &AccountName) -> Option<Arc<Account>> {
-        self.by_name.read().get(name).cloned()
+        self.all.view().index.by_name.get(name).cloned()
     }
 
     /// Whether an account administers and may sign in.
@@ -87,11 +102,9 @@ impl Accounts {
 
     /// What an administrator sees of all accounts, by name.
     pub fn list(&self) -> Vec<AccountView> {
-        self.by_name
-            .read()
-            .values()
-            .map(|account| account.view())
-            .collect()
+        let view = self.all.view();
+        let accounts = view.index.by_name.values();
+        accounts.map(|account| account.view()).collect()
     }
 
     /// Up to `most` of what `look` finds in the accounts, by name.
@@ -100,9 +113,9 @@ impl Accounts {
         most: usize,
         look: impl Fn(&Account, &AccountName) -> Option<T>,
     ) -> Vec<T> {
-        self.by_name
-            .read()
-            .iter()
+        let view = self.all.view();
+        let accounts = view.index.by_name.iter();
+        accounts
             .filter_map(|(name, account)| look(account, name))
             .take(most)
             .collect()
@@ -110,9 +123,11 @@ impl Accounts {
 
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.
     pub fn check_free(&self, name: &AccountName) -> Result<()> {
-        let by_name = self.by_name.read();
-        let leaving = self.leaving.read();
-        if by_name.contains_key(name) || leaving.contains(name) {
+        self.check_unreserved(name, &self.leaving.read())
+    }
+
+    fn check_unreserved(&self, name: &AccountName, leaving: &BTreeSet<AccountName>) -> Result<()> {
+        if leaving.contains(name) {
             return Err(Error::Exists);
         }
         if name.as_str().contains(".removed-") {
@@ -120,15 +135,10 @@ impl Accounts {
                 "A name with “.removed-” is of what was removed; choose another.",
             ));
         }
+        check_looks(&self.all, name)?;
         let look = look_of(name);
-        if by_name
-            .keys()
-            .chain(&*leaving)
-            .any(|other| look_of(other) == look)
-        {
-            return Err(Error::BadName(
-                "This name looks too much like the name of another account.",
-            ));
+        if leaving.iter().any(|other| look_of(other) == look) {
+            return Err(ALIKE);
         }
         Ok(())
     }
@@ -142,34 +152,33 @@ impl Accounts {
     ) -> Result<AccountView> {
         let accounts = Arc::clone(self);
         let name = name.clone();
-        let (along, stored) = along.into().into_parts();
+        let along = along.into();
         run_to_completion(async move {
-            let reserved = accounts.reserve(&name).await?;
+            let reserved = accounts.reserve(&name)?;
             // This may wait for a disk; other accounts change meanwhile.
             if let Some(vacate) = accounts.vacate.get() {
                 vacate.clean_up(&name).await?;
             }
-            let _alone = accounts.changing.lock().await;
-            let text = table::encode(&record)?;
-            let key = key_of(&name);
-            let batch = along.expect(&key, None).put(&key, &text);
-            accounts.commit(&name, batch).await?;
-            stored();
-            let account = Account::new(name.clone(), record, text);
-            accounts.by_name.write().insert(name, Arc::clone(&account));
+            let plan = |all: &AccountRegistry, present: Option<AccountRecord>| {
+                if present.is_some() {
+                    return Err(Error::Exists);
+                }
+                check_looks(all, &name)?;
+                Ok(Edit::store(record.clone()).guarded())
+            };
+            accounts.all.edit(name.as_str(), along, plan).await?;
             drop(reserved);
-            accounts.changes.fetch_add(1, Ordering::Release);
-            Ok(account.view())
+            Ok(record.view(&name))
         })
         .await
     }
 
-    /// Changes a record; `NotFound`, `Conflict` when the store was changed by somebody else meanwhile, `Forbidden` when
-    /// nobody would be left to administer.
+    /// Changes a record; `NotFound`, `Forbidden` when nobody would be left to administer. The edit may be asked again, with what
+    /// somebody else stored meanwhile.
     pub async fn change(
         self: &Arc<Self>,
         name: &AccountName,
-        edit: impl FnOnce(&mut AccountRecord) + Send + 'static,
+        mut edit: impl FnMut(&mut AccountRecord) + Send + 'static,
     ) -> Result<()> {
         self.try_change(name, move |record| {
             edit(record);
@@ -182,7 +191,7 @@ impl Accounts {
     pub async fn try_change(
         self: &Arc<Self>,
         name: &AccountName,
-        edit: impl FnOnce(&mut AccountRecord) -> Result<()> + Send + 'static,
+        edit: impl FnMut(&mut AccountRecord) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         self.try_change_keeping(name, None, edit).await
     }
@@ -192,81 +201,58 @@ impl Accounts {
         self: &Arc<Self>,
         name: &AccountName,
         kept: Option<KeptSession>,
-        edit: impl FnOnce(&mut AccountRecord) -> Result<()> + Send + 'static,
+        mut edit: impl FnMut(&mut AccountRecord) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let accounts = Arc::clone(self);
         let name = name.clone();
         run_to_completion(async move {
-            let _alone = accounts.changing.lock().await;
-            let account = accounts.find(&name).ok_or(Error::NotFound)?;
-            let (mut record, before) = {
-                let present = account.present.read();
-                (present.record.clone(), present.text.clone())
+            let plan = |all: &AccountRegistry, present: Option<AccountRecord>| {
+                let before = present.ok_or(Error::NotFound)?;
+                let mut record = before.clone();
+                edit(&mut record)?;
+                let is_last = before.administers() && !record.administers();
+                if is_last {
+                    keep_an_administrator(all, &name)?;
+                }
+                let is_claim = !record.has_same_email(&before);
+                record.kept_session.clone_from(&kept);
+                let edit = Edit::store(record);
+                Ok(if is_last || is_claim {
+                    edit.guarded()
+                } else {
+                    edit
+                })
             };
-            let administered = record.administers();
-            edit(&mut record)?;
-            if administered && !record.administers() {
-                accounts.keep_an_administrator(&name)?;
-            }
-            let text = table::encode(&record)?;
-            let key = key_of(&name);
             accounts
-                .commit(
-                    &name,
-                    Batch::new().expect(&key, Some(before)).put(&key, &text),
-                )
-                .await?;
-            account.show(record, text, kept);
-            accounts.changes.fetch_add(1, Ordering::Release);
-            Ok(())
+                .all
+                .edit(name.as_str(), Batch::new(), plan)
+                .await
+                .map(drop)
         })
         .await
     }
-
-    /// Refuses when nobody but this account administers; called while changes are held up.
-    fn keep_an_administrator(&self, name: &AccountName) -> Result<()> {
-        let by_name = self.by_name.read();
-        by_name
-            .values()
-            .any(|account| account.name != *name && account.administers())
-            .then_some(())
-            .ok_or(LAST)
-    }
-
-    /// Commits, and on a conflict reads what the store has now, so that trying again can succeed.
-    async fn commit(&self, name: &AccountName, batch: Batch) -> Result<()> {
-        let outcome = self.store.commit(batch).await;
-        if matches!(outcome, Err(Error::Conflict)) {
-            match self.store.get(&key_of(name)).await? {
-                None => self.forget(name),
-                Some(text) => self.show(name, table::decode(&key_of(name), &text)?, text),
-            }
-        }
-        outcome
-    }
-
-    fn show(&self, name: &AccountName, record: AccountRecord, text: String) {
-        match self.find(name) {
-            Some(account) => account.show(record, text, None),
-            None => {
-                self.by_name
-                    .write()
-                    .insert(name.clone(), Account::new(name.clone(), record, text));
-            }
-        }
-        self.changes.fetch_add(1, Ordering::Release);
-    }
-
-    fn forget(&self, name: &AccountName) {
-        if let Some(account) = self.by_name.write().remove(name) {
-            account.end();
-        }
-        self.changes.fetch_add(1, Ordering::Release);
-    }
 }
 
-fn key_of(name: &AccountName) -> String {
-    format!("{PREFIX}{name}")
+/// Refuses when nobody but this account administers.
+fn keep_an_administrator(all: &AccountRegistry, name: &AccountName) -> Result<()> {
+    let view = all.view();
+    let mut others = view.iter().filter(|(other, _)| *other != name.as_str());
+    others
+        .any(|(_, record)| record.administers())
+        .then_some(())
+        .ok_or(LAST)
+}
+
+/// Refuses the name of an account, `Exists`, and one that looks like it.
+fn check_looks(all: &AccountRegistry, name: &AccountName) -> Result<()> {
+    let view = all.view();
+    let by_name = &view.index.by_name;
+    if by_name.contains_key(name) {
+        return Err(Error::Exists);
+    }
+    let look = look_of(name);
+    let is_alike = by_name.keys().any(|other| look_of(other) == look);
+    if is_alike { Err(ALIKE) } else { Ok(()) }
 }
 
 /// What a hurried reader sees of a name: `0` as `o`, `1` and `i` as `l`, no separators. Two accounts never share it.

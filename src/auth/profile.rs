@@ -128,12 +128,12 @@ impl Auth {
         };
         let accounts = self.accounts.clone();
         let edit = move |record: &mut AccountRecord| {
-            if let (Some(email), Some(entry)) = (email, entry) {
+            if let (Some(email), Some(entry)) = (&email, &entry) {
                 record.check_same(&entry.account.id(), entry.generation)?;
                 let at = accounts.next_claim(email.as_deref().unwrap_or_default());
-                set_email(record, email, (EmailSource::Owner, at));
+                set_email(record, email.clone(), (EmailSource::Owner, at));
             }
-            display_name.apply(&mut record.display_name);
+            display_name.clone().apply(&mut record.display_name);
             Ok(())
         };
         self.accounts.try_change(name, edit).await
@@ -160,7 +160,7 @@ impl Auth {
                 });
             }
             let at = accounts.next_claim(email.as_deref().unwrap_or_default());
-            set_email(record, email, (EmailSource::Administrator, at));
+            set_email(record, email.clone(), (EmailSource::Administrator, at));
             Ok(())
         };
         self.accounts.try_change(name, edit).await
@@ -184,7 +184,7 @@ impl Auth {
         let after = entry.generation + 1;
         let edit = move |record: &mut AccountRecord| {
             record.check_same(&entry.account.id(), before)?;
-            record.password = hash;
+            record.password.clone_from(&hash);
             record.end_generation();
             Ok(())
         };

@@ -60,7 +60,7 @@ impl Auth {
             if record.two_factor.as_ref().is_some_and(TwoFactor::is_on) {
                 return Err(Error::Exists);
             }
-            record.two_factor = Some(begun);
+            record.two_factor = Some(begun.clone());
             Ok(())
         };
         self.accounts.try_change(name, edit).await?;
@@ -86,7 +86,7 @@ impl Auth {
         let codes = (0..RECOVERY_CODES)
             .map(|_| token::readable_secret::<RECOVERY_LEN>())
             .collect::<Result<Vec<_>>>()?;
-        let hashes = codes
+        let hashes: Vec<String> = codes
             .iter()
             .map(|code| token::digest(&token::as_made(code)))
             .collect();
@@ -104,7 +104,7 @@ impl Auth {
             if !begun.spend(&given, now) {
                 return Err(Error::Unauthenticated);
             }
-            (begun.confirmed, begun.recovery) = (true, hashes);
+            (begun.confirmed, begun.recovery) = (true, hashes.clone());
             Ok(())
         };
         let outcome = self.accounts.try_change(name, edit).await;

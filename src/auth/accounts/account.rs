@@ -10,23 +10,16 @@ use std::sync::Arc;
 /// One account in memory; whoever holds it sees every change at once.
 pub struct Account {
     pub(super) name: AccountName,
-    pub(super) present: RwLock<AccountState>,
+    present: RwLock<AccountState>,
 }
 
-pub(super) struct AccountState {
-    pub(super) record: AccountRecord,
-    /// The record as stored: what the next change expects to find.
-    pub(super) text: String,
+struct AccountState {
+    record: Arc<AccountRecord>,
     identity: Arc<Identity>,
     /// What the password alone lets in; revoked when it does so no longer.
     by_password: Arc<Revocation>,
-    /// The session that goes on under a new generation, and the one that it is of until its record is changed too.
-    kept: Option<KeptSession>,
     removed: bool,
 }
-
-/// A session that a change of the password does not end: the hash of its secret, and its generation before.
-pub type KeptSession = (String, u64);
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -35,8 +28,8 @@ impl std::fmt::Debug for Account {
 }
 
 impl Account {
-    pub(super) fn new(name: AccountName, record: AccountRecord, text: String) -> Arc<Self> {
-        let present = AccountState::new(&name, record, text, Arc::default());
+    pub(super) fn new(name: AccountName, record: Arc<AccountRecord>) -> Arc<Self> {
+        let present = AccountState::new(&name, record, Arc::default());
         Arc::new(Self {
             name,
             present: RwLock::new(present),
@@ -76,7 +69,7 @@ impl Account {
     }
 
     /// Shows a changed record. What the old password let in ends with it.
-    pub(super) fn show(&self, record: AccountRecord, text: String, kept: Option<KeptSession>) {
+    pub(super) fn show(&self, record: Arc<AccountRecord>) {
         let mut present = self.present.write();
         let by_password = if record.password_opens() == present.record.password_opens() {
             Arc::clone(&present.by_password)
@@ -84,10 +77,7 @@ impl Account {
             present.by_password.revoke();
             Arc::default()
         };
-        *present = AccountState {
-            kept,
-            ..AccountState::new(&self.name, record, text, by_password)
-        };
+        *present = AccountState::new(&self.name, record, by_password);
     }
 
     /// Says that it is no more.
@@ -124,7 +114,7 @@ impl Account {
             email_source,
             email_since,
             ..
-        } = &present.record;
+        } = &*present.record;
         let email_source = *email_source;
         let email_since = *email_since;
         Profile {
@@ -141,32 +131,12 @@ impl Account {
     }
 
     pub(super) fn view(&self) -> AccountView {
-        let present = self.present.read();
-        let AccountRecord {
-            role,
-            disabled,
-            quota,
-            created,
-            ..
-        } = present.record;
-        AccountView {
-            name: self.name.clone(),
-            role,
-            disabled,
-            quota,
-            created,
-            email: present.record.email.clone(),
-        }
+        self.present.read().record.view(&self.name)
     }
 }
 
 impl AccountState {
-    fn new(
-        name: &AccountName,
-        record: AccountRecord,
-        text: String,
-        by_password: Arc<Revocation>,
-    ) -> Self {
+    fn new(name: &AccountName, record: Arc<AccountRecord>, by_password: Arc<Revocation>) -> Self {
         let whole = Identity::whole(name.clone(), record.role, record.quota, by_password.clone());
         let account_id = record.id.as_str().into();
         let generation = record.generation;
@@ -177,10 +147,8 @@ impl AccountState {
         });
         Self {
             record,
-            text,
             identity,
             by_password,
-            kept: None,
             removed: false,
         }
     }
@@ -196,9 +164,8 @@ impl AccountState {
 
     fn holds_session(&self, session: &str, generation: u64) -> bool {
         let is_kept = || {
-            self.kept
-                .as_ref()
-                .is_some_and(|(hash, before)| hash == session && *before == generation)
+            let kept = self.record.kept_session.as_ref();
+            kept.is_some_and(|(hash, before)| hash == session && *before == generation)
         };
         self.is_open() && (self.record.generation == generation || is_kept())
     }

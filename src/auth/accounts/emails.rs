@@ -56,6 +56,7 @@ impl Accounts {
                 account.name.clone(),
             ))
         };
-        self.by_name.read().values().filter_map(claim).collect()
+        let view = self.all.view();
+        view.index.by_name.values().filter_map(claim).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! How an account goes, and what its name and its credentials must still be for what was begun under them to complete.
 
-use super::{AccountRecord, Accounts, key_of};
+use super::{AccountRecord, AccountRegistry, Accounts, keep_an_administrator};
 use crate::auth::run_to_completion::run_to_completion;
 use crate::model::{AccountName, Error, Result};
-use crate::state::Batch;
+use crate::state::registry::Edit;
+use crate::state::{Batch, CommitHook};
 use async_trait::async_trait;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -44,36 +45,37 @@ impl Accounts {
     }
 
     /// Takes a name for an account that is being made, as long as the result lives; as [`check_free`](Self::check_free).
-    pub(super) async fn reserve(self: &Arc<Self>, name: &AccountName) -> Result<NameReservation> {
-        let _alone = self.changing.lock().await;
-        self.check_free(name)?;
-        self.block_name(name.clone());
+    pub(super) fn reserve(self: &Arc<Self>, name: &AccountName) -> Result<NameReservation> {
+        let mut leaving = self.leaving.write();
+        self.check_unreserved(name, &leaving)?;
+        leaving.insert(name.clone());
         Ok(NameReservation {
             accounts: Arc::clone(self),
             name: name.clone(),
         })
     }
 
-    /// Commits a batch that `check` finds nothing against in the account's present record. `NotFound`.
+    /// Commits a batch that `check` finds nothing against in the account's present record. `NotFound`, `Conflict` when an expectation of
+    /// the batch does not hold.
     pub async fn commit_while(
         self: &Arc<Self>,
         name: &AccountName,
-        check: impl FnOnce(&AccountRecord) -> Result<()> + Send + 'static,
+        mut check: impl FnMut(&AccountRecord) -> Result<()> + Send + 'static,
         batch: Batch,
     ) -> Result<()> {
         let accounts = Arc::clone(self);
         let name = name.clone();
         run_to_completion(async move {
-            let _alone = accounts.changing.lock().await;
-            let account = accounts.find(&name).ok_or(Error::NotFound)?;
-            let before = {
-                let present = account.present.read();
-                check(&present.record)?;
-                present.text.clone()
+            let plan = |_: &AccountRegistry, present: Option<AccountRecord>| {
+                let record = present.ok_or(Error::NotFound)?;
+                check(&record)?;
+                Ok(Edit::store(record))
             };
             accounts
-                .commit(&name, batch.expect(key_of(&name), Some(before)))
+                .all
+                .edit(name.as_str(), batch, plan)
                 .await
+                .map(drop)
         })
         .await
     }
@@ -83,19 +85,24 @@ impl Accounts {
         let accounts = Arc::clone(self);
         let name = name.clone();
         run_to_completion(async move {
-            let _alone = accounts.changing.lock().await;
-            let account = accounts.find(&name).ok_or(Error::NotFound)?;
-            if account.administers() {
-                accounts.keep_an_administrator(&name)?;
-            }
-            let before = account.present.read().text.clone();
-            let key = key_of(&name);
+            let plan = |all: &AccountRegistry, present: Option<AccountRecord>| {
+                if !present.ok_or(Error::NotFound)?.administers() {
+                    return Ok(Edit::remove());
+                }
+                keep_an_administrator(all, &name)?;
+                Ok(Edit::remove().guarded())
+            };
+            let leaving = accounts.leaving.clone();
+            let left = name.clone();
+            let block = move || {
+                leaving.write().insert(left);
+            };
+            let along = CommitHook::new(along, block);
             accounts
-                .commit(&name, along.expect(&key, Some(before)).delete(&key))
-                .await?;
-            accounts.block_name(name.clone());
-            accounts.forget(&name);
-            Ok(())
+                .all
+                .edit(name.as_str(), along, plan)
+                .await
+                .map(drop)
         })
         .await
     }

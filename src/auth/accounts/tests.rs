@@ -4,6 +4,7 @@ use super::*;
 use crate::auth::Profile;
 use crate::model::Role;
 use crate::state::memory::MemoryStore;
+use crate::state::table;
 
 fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
@@ -71,39 +72,124 @@ async fn names_that_look_alike_are_refused() {
     }
 }
 
+/// Two nodes, of which neither has seen what the other did when it decides.
 #[tokio::test]
-async fn a_change_made_elsewhere_is_a_conflict_once_and_then_seen() {
+async fn a_change_made_elsewhere_is_seen_before_the_next_and_lost_by_none() {
+    let store = MemoryStore::new();
+    let here = Accounts::open(store.clone()).await.unwrap();
+    let there = Accounts::open(store.clone()).await.unwrap();
+    let insert = async |accounts: &Arc<Accounts>, text| {
+        accounts.insert(&name(text), record(), Batch::new()).await
+    };
+    insert(&here, "ana").await.unwrap();
+    assert!(matches!(insert(&there, "ana").await, Err(Error::Exists)));
+    there
+        .change(&name("ana"), |r| r.quota = Some(1))
+        .await
+        .unwrap();
+    here.change(&name("ana"), |r| r.disabled = true)
+        .await
+        .unwrap();
+    let view = here.view(&name("ana")).unwrap();
+    assert_eq!((view.quota, view.disabled), (Some(1), true));
+    here.remove(&name("ana"), Batch::new()).await.unwrap();
+    assert!(matches!(
+        there.remove(&name("ana"), Batch::new()).await,
+        Err(Error::NotFound)
+    ));
+    assert!(there.find(&name("ana")).is_none());
+}
+
+#[tokio::test]
+async fn two_handles_make_no_two_names_that_look_alike() {
+    for round in 0..20 {
+        let store = MemoryStore::new();
+        store.slow_down();
+        let here = Accounts::open(store.clone()).await.unwrap();
+        let there = Accounts::open(store.clone()).await.unwrap();
+        let (bill, alike) = (name("bill"), name("b1ll"));
+        let (one, two) = tokio::join!(
+            here.insert(&bill, record(), Batch::new()),
+            there.insert(&alike, record(), Batch::new())
+        );
+        assert_eq!(
+            usize::from(one.is_ok()) + usize::from(two.is_ok()),
+            1,
+            "{round}"
+        );
+        for outcome in [one, two] {
+            assert!(matches!(outcome, Ok(_) | Err(Error::BadName(_))));
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_handles_leave_an_administrator() {
+    let admin = || AccountRecord {
+        role: Role::Admin,
+        ..record()
+    };
+    for removes in [false, true] {
+        let store = MemoryStore::new();
+        store.slow_down();
+        let here = Accounts::open(store.clone()).await.unwrap();
+        for text in ["ana", "ben"] {
+            here.insert(&name(text), admin(), Batch::new())
+                .await
+                .unwrap();
+        }
+        let there = Accounts::open(store.clone()).await.unwrap();
+        let lose = async |accounts: &Arc<Accounts>, text| {
+            if removes {
+                accounts.remove(&name(text), Batch::new()).await
+            } else {
+                accounts.change(&name(text), |r| r.role = Role::User).await
+            }
+        };
+        let (one, two) = tokio::join!(lose(&here, "ana"), lose(&there, "ben"));
+        assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1);
+        assert!(matches!(one.and(two), Err(Error::Forbidden(_))));
+        let again = Accounts::open(store).await.unwrap();
+        let left = again
+            .list()
+            .into_iter()
+            .filter(|account| account.role == Role::Admin);
+        assert_eq!(left.count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_another_handle_changes_is_followed() {
     let store = MemoryStore::new();
     let here = Accounts::open(store.clone()).await.unwrap();
     let there = Accounts::open(store.clone()).await.unwrap();
     here.insert(&name("ana"), record(), Batch::new())
         .await
         .unwrap();
-    assert!(matches!(
-        there.insert(&name("ana"), record(), Batch::new()).await,
-        Err(Error::Conflict)
-    ));
-    there
-        .change(&name("ana"), |r| r.quota = Some(1))
+    let until = async |holds: &dyn Fn() -> bool| {
+        let seen = async {
+            while !holds() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), seen)
+            .await
+            .unwrap();
+    };
+    until(&|| there.find(&name("ana")).is_some()).await;
+    let account = there.find(&name("ana")).unwrap();
+    let identity = account.identity_by_password(account.generation().unwrap());
+    let access = identity.unwrap().access.clone();
+    access.check().unwrap();
+    let changes = there.changes();
+    here.change(&name("ana"), AccountRecord::end_generation)
         .await
         .unwrap();
-    assert!(matches!(
-        here.change(&name("ana"), |r| r.disabled = true).await,
-        Err(Error::Conflict)
-    ));
-    assert_eq!(here.view(&name("ana")).unwrap().quota, Some(1));
-    here.change(&name("ana"), |r| r.disabled = true)
-        .await
-        .unwrap();
+    until(&|| access.check().is_err()).await;
+    assert!(there.changes() > changes);
     here.remove(&name("ana"), Batch::new()).await.unwrap();
-    assert!(matches!(
-        there.remove(&name("ana"), Batch::new()).await,
-        Err(Error::Conflict)
-    ));
-    assert!(matches!(
-        there.remove(&name("ana"), Batch::new()).await,
-        Err(Error::NotFound)
-    ));
+    until(&|| there.find(&name("ana")).is_none()).await;
+    assert!(account.generation().is_none());
 }
 
 #[tokio::test]
@@ -179,6 +265,7 @@ async fn records_of_the_first_version_are_read_and_written_anew() {
 
 #[tokio::test]
 async fn more_accounts_than_a_page_are_all_read() {
+    const PAGE: usize = 1000;
     let store = MemoryStore::new();
     let text = table::encode(&record()).unwrap();
     let batch = (0..=PAGE).fold(Batch::new(), |batch, n| {

@@ -132,7 +132,7 @@ impl PasswordSignIn {
     async fn renew(&self, name: &AccountName, generation: u64, hash: String) {
         let outcome = self.accounts.change(name, move |record| {
             if record.generation == generation {
-                record.password = hash;
+                record.password.clone_from(&hash);
             }
         });
         if let Err(error) = outcome.await {

@@ -106,3 +106,44 @@ async fn two_handles_make_no_more_app_passwords_than_may_be() {
         assert!(matches!(one_more, Err(Error::LimitReached(_))));
     }
 }
+
+#[tokio::test]
+async fn a_new_password_ends_sessions_on_the_other_handle_but_for_the_one_that_asked() {
+    let (store, [here, there], _) = pair().await;
+    let client = SessionClient {
+        address: HERE,
+        agent: "",
+    };
+    let given = PasswordCredentials {
+        user: "ana",
+        password: GOOD,
+    };
+    let kept = here.begin_session(given, None, client).await.unwrap();
+    let given = PasswordCredentials {
+        user: "ana",
+        password: GOOD,
+    };
+    let ended = here.begin_session(given, None, client).await.unwrap();
+    until(|| there.by_session(&kept.secret).is_some() && there.by_session(&ended.secret).is_some())
+        .await;
+    let generation = there.accounts.find(&name("ana")).unwrap().generation();
+    // Between the two records of the change, too.
+    store.slow_down();
+    let asking = here.by_session(&kept.secret).unwrap();
+    let mut change =
+        std::pin::pin!(here.change_password(&asking, (GOOD, b"green kettle 88"), HERE));
+    let mut is_done = false;
+    while !is_done || there.accounts.find(&name("ana")).unwrap().generation() == generation {
+        tokio::select! {
+            biased;
+            changed = &mut change, if !is_done => {
+                changed.unwrap();
+                is_done = true;
+            }
+            () = tokio::task::yield_now() => {}
+        }
+        assert!(there.by_session(&kept.secret).is_some());
+    }
+    until(|| there.by_session(&ended.secret).is_none()).await;
+    assert!(there.by_session(&kept.secret).is_some());
+}
