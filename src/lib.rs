@@ -11,8 +11,8 @@
 //! - [`setup`]: the first administrator; [`links`], [`openid`]: the sign-in provider; [`uploads`], [`certs`]: certificates it gets for itself
 //! - [`app`]: everything shared
 //! - [`admin`]: what administrators do; [`backup`]; [`check`]: whether all of it agrees
-//! - [`control`]: administration from the command line; [`jobs`]: hourly work; [`observe`]: metrics; [`http`]: the protocol
-//! - [`server`]: connections; [`doctor`]: what clients meet on their way
+//! - [`jobs`]: hourly work; [`observe`]: metrics; [`http`]: the protocol
+//! - [`server`]: connections; [`control`]: the command line's way to the API; [`doctor`]: what clients meet on their way
 //! - [`cli`][]: commands
 //!
 //! ARCHITECTURE.md is the tour.

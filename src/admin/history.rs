@@ -4,7 +4,6 @@ use super::Administrator;
 use crate::audit::{AuditKind, Reporter};
 use crate::drive::{Drive, RequestPreconditions, RewindAction, RewindRequest, RewindSummary};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
-use crate::storage::history::{TrashedItem, Version};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,42 +11,6 @@ use utoipa::ToSchema;
 
 /// Paths in one call.
 const MAX_ITEMS: usize = 1000;
-
-/// What is asked of the past of a drive.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HistoryRequest {
-    /// What lies in the trash.
-    Trash,
-    /// Restore an item of the trash, to a path or where it lay.
-    Untrash {
-        /// Its id.
-        id: String,
-        /// The path.
-        to: Option<String>,
-    },
-    /// Delete an item of the trash for good.
-    Purge {
-        /// Its id.
-        id: String,
-    },
-    /// Delete all of the trash for good.
-    Empty,
-    /// The versions of a file.
-    Versions {
-        /// Its path.
-        path: String,
-    },
-    /// Give a file a former content again.
-    Revert {
-        /// Its path.
-        path: String,
-        /// The version.
-        id: String,
-    },
-    /// Make a folder, or some of what is in it, as it was.
-    Rewind(Rewinding),
-}
 
 /// What to make as it was.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -114,61 +77,9 @@ pub enum RewindAct {
     Made,
 }
 
-/// What is answered.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HistoryResponse {
-    /// What lies in the trash, newest first.
-    Trash(Vec<DriveTrashItem>),
-    /// The versions of a file, newest first.
-    Versions(Vec<DriveVersion>),
-    /// It was restored to this path.
-    Restored(String),
-    /// So many items were deleted for good.
-    Purged(u64),
-    /// It was rewound, or would be.
-    Rewound(RewindReport),
-}
-
-/// Something in the trash.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DriveTrashItem {
-    /// What it is called in the trash.
-    pub id: String,
-    /// Where it lay.
-    pub path: String,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// Its length in bytes; 0 for a folder.
-    pub size: u64,
-    /// When it was deleted or replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deleted: Option<String>,
-    /// By whom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<AccountName>,
-}
-
-/// A former content of a file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DriveVersion {
-    /// What it is called among the versions of the file.
-    pub id: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// When it was written.
-    pub modified: String,
-    /// When another content took its place.
-    pub replaced: String,
-}
-
 impl Administrator {
-    /// Looks at the past of an account's drive, or restores from it. `NotFound`.
-    pub async fn history(
-        &self,
-        name: &AccountName,
-        what: HistoryRequest,
-    ) -> Result<HistoryResponse> {
+    /// The drive of an account. `NotFound`.
+    pub async fn drive_of(&self, name: &AccountName) -> Result<Drive> {
         let account = self.app.auth.account(name).ok_or(Error::NotFound)?;
         let identity = Arc::new(Identity::whole(
             account.name,
@@ -176,41 +87,15 @@ impl Administrator {
             account.quota,
             self.access.clone(),
         ));
-        let drive = self.app.drive(&identity).await?;
-        match what {
-            HistoryRequest::Trash => {
-                let items = drive.list_trash(None, None, usize::MAX).await?;
-                Ok(HistoryResponse::Trash(
-                    items.into_iter().map(DriveTrashItem::from).collect(),
-                ))
-            }
-            HistoryRequest::Versions { path } => {
-                let versions = drive.versions(&VPath::parse(&path)?).await?;
-                Ok(HistoryResponse::Versions(
-                    versions.into_iter().map(DriveVersion::from).collect(),
-                ))
-            }
-            HistoryRequest::Purge { .. } | HistoryRequest::Empty => {
-                self.purge_history(name, &drive, what).await
-            }
-            HistoryRequest::Rewind(wish) => rewind(&drive, &self.reporter, wish)
-                .await
-                .map(HistoryResponse::Rewound),
-            HistoryRequest::Untrash { .. } | HistoryRequest::Revert { .. } => {
-                self.restore_history(name, &drive, what).await
-            }
-        }
+        self.app.drive(&identity).await
     }
 
-    async fn purge_history(
-        &self,
-        name: &AccountName,
-        drive: &Drive,
-        what: HistoryRequest,
-    ) -> Result<HistoryResponse> {
-        let (purged, note) = if let HistoryRequest::Purge { id } = what {
+    /// Deletes an item of the trash of an account for good, or all of it; how many items that were. `NotFound`.
+    pub async fn purge_trash(&self, name: &AccountName, id: Option<&str>) -> Result<u64> {
+        let drive = self.drive_of(name).await?;
+        let (purged, note) = if let Some(id) = id {
             (
-                drive.purge(&id).await.map(|()| 1),
+                drive.purge(id).await.map(|()| 1),
                 format!("{id:?} of the trash"),
             )
         } else {
@@ -230,42 +115,48 @@ impl Administrator {
                 (&purged, is_change),
             )
             .await;
-        purged.map(HistoryResponse::Purged)
+        purged
     }
 
-    async fn restore_history(
+    /// Restores an item of the trash of an account, to a path or where it lay; where it is now. `NotFound`.
+    pub async fn restore_from_trash(
         &self,
         name: &AccountName,
-        drive: &Drive,
-        what: HistoryRequest,
-    ) -> Result<HistoryResponse> {
-        let restored = match what {
-            HistoryRequest::Untrash { id, to } => {
-                let wish = to.map(|to| VPath::parse(&to)).transpose()?;
-                drive.restore_from_trash(None, &id, wish).await
-            }
-            HistoryRequest::Revert { path, id } => {
-                let path = VPath::parse(&path)?;
-                drive
-                    .restore_version(&path, &id, RequestPreconditions::default())
-                    .await
-                    .map(|()| path)
-            }
-            _ => return Err(Error::NotFound),
-        };
+        id: &str,
+        to: Option<&str>,
+    ) -> Result<VPath> {
+        let drive = self.drive_of(name).await?;
+        let wish = to.map(VPath::parse).transpose()?;
+        let restored = drive.restore_from_trash(None, id, wish).await;
+        self.report_restored(name, &restored).await;
+        restored
+    }
+
+    /// Gives a file of an account a former content again; its path. `NotFound`.
+    pub async fn restore_version(&self, name: &AccountName, path: &str, id: &str) -> Result<VPath> {
+        let drive = self.drive_of(name).await?;
+        let path = VPath::parse(path)?;
+        let restored = drive
+            .restore_version(&path, id, RequestPreconditions::default())
+            .await
+            .map(|()| path);
+        self.report_restored(name, &restored).await;
+        restored
+    }
+
+    /// Rewinds a folder or file of an account. As [`rewind`]; `NotFound`.
+    pub async fn rewind(&self, name: &AccountName, wish: Rewinding) -> Result<RewindReport> {
+        rewind(&self.drive_of(name).await?, &self.reporter, wish).await
+    }
+
+    async fn report_restored(&self, name: &AccountName, restored: &Result<VPath>) {
         let note = restored
             .as_ref()
             .map(|path| format!("/{path}"))
             .unwrap_or_default();
         self.reporter
-            .report(
-                AuditKind::HistoryRestored,
-                name.as_str(),
-                note.clone(),
-                &restored,
-            )
+            .report(AuditKind::HistoryRestored, name.as_str(), note, restored)
             .await;
-        restored.map(|_| HistoryResponse::Restored(note))
     }
 }
 
@@ -340,34 +231,6 @@ impl From<RewindSummary> for RewindReport {
             lost,
             lost_count: report.lost_count,
             since: report.since.map(time::iso_date),
-        }
-    }
-}
-
-impl From<TrashedItem> for DriveTrashItem {
-    fn from(item: TrashedItem) -> Self {
-        let path = format!("/{}", item.path);
-        let deleted = item.deleted_at.map(time::iso_date);
-        Self {
-            id: item.id,
-            path,
-            folder: item.node.folder,
-            size: item.node.len,
-            deleted,
-            by: item.deleted_by,
-        }
-    }
-}
-
-impl From<Version> for DriveVersion {
-    fn from(version: Version) -> Self {
-        let modified = time::iso_date(version.node.modified);
-        let replaced = time::iso_date(version.replaced_at);
-        Self {
-            id: version.id,
-            size: version.node.len,
-            modified,
-            replaced,
         }
     }
 }

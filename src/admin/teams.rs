@@ -2,52 +2,13 @@
 
 use super::{Administrator, FilesDisposal, check_quota};
 use crate::app::removal::{RemovalOutcome, note_of};
-use crate::app::{App, TreeKind};
 use crate::audit::AuditKind;
 use crate::model::Result;
-use crate::sharing::groups::Grantee;
 use crate::sharing::teams::{Team, TeamFolderMember};
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A team folder, as it is listed.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TeamSummary {
-    /// Its name.
-    pub name: String,
-    /// Its quota in bytes; `None` is unlimited.
-    pub quota: Option<u64>,
-    /// Who may use it.
-    pub members: Vec<TeamFolderMember>,
-    /// Where its files lie, if not in the data folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub folder: Option<String>,
-}
-
-/// Every team folder, by name.
-pub fn list(app: &App) -> Vec<TeamSummary> {
-    let summary = |(name, team): (String, Arc<Team>)| TeamSummary {
-        folder: app.existing_folder(TreeKind::Team, &name),
-        quota: team.quota,
-        members: team.members.clone(),
-        name,
-    };
-    app.sharing.teams.list().into_iter().map(summary).collect()
-}
-
-/// Binds a member to who has the name at present; `None` where nobody has.
-pub fn bind_member(app: &App, member: &TeamFolderMember) -> Option<TeamFolderMember> {
-    if let Grantee::Account(name) = &member.to.named {
-        app.auth.account(name)?;
-    }
-    Some(TeamFolderMember {
-        to: app.sharing.groups.bind(&member.to.named)?,
-        rights: member.rights,
-    })
-}
-
 impl Administrator {
-    /// Makes a team folder. As [`App::create_team`]; the members must be there.
+    /// Makes a team folder. As [`App::create_team`](crate::app::App::create_team); the members must be there.
     pub async fn create_team(
         &self,
         name: &str,
@@ -67,7 +28,7 @@ impl Administrator {
         made
     }
 
-    /// Removes a team folder. As [`App::remove_team`].
+    /// Removes a team folder. As [`App::remove_team`](crate::app::App::remove_team).
     pub async fn remove_team(&self, name: &str, files: FilesDisposal) -> Result<RemovalOutcome> {
         let kept = note_of(&files);
         let removed = self.app.remove_team(name, files).await;

@@ -159,6 +159,19 @@ impl Auth {
         Ok((id, secret))
     }
 
+    /// The identity of an administrator, for an invite that the command line makes in their name. `NotFound`; `Forbidden` for an account
+    /// that does not administer, or may not sign in.
+    pub fn administrator(&self, name: &AccountName) -> Result<Arc<Identity>> {
+        let account = self.accounts.find(name).ok_or(Error::NotFound)?;
+        let generation = account.generation();
+        let identity = generation.and_then(|generation| account.identity_at(generation));
+        identity
+            .filter(|identity| identity.role == Role::Admin)
+            .ok_or(Error::Forbidden(
+                "Invites are made in the name of an administrator who may sign in.",
+            ))
+    }
+
     /// The invites that are open.
     pub fn open_invites(&self) -> Vec<(String, Arc<Invite>)> {
         let now = now();

@@ -1,10 +1,12 @@
 //! `sarang backup` and `sarang restore`: everything into a folder, and back.
 
-use super::{print, process, size, user};
+use super::calls::with_client;
+use super::{print, process, size};
 use crate::app::FOR_BACKUP;
 use crate::backup::{self, BackupOptions, BackupRun, BackupStats, Summary};
 use crate::config::Config;
-use crate::control::{Request, Response};
+use crate::control::{ApiCall, Client};
+use crate::http::api::admin::local::StateExport;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::fmt::Write as _;
@@ -16,9 +18,6 @@ use std::time::{Duration, Instant};
 const ATTEMPTS: usize = 3;
 /// How many of the things that could not be read are told.
 const TOLD: usize = 20;
-
-pub(super) const OTHER_VERSION: &str =
-    "The running server is of another version: its answer does not belong to the question";
 
 /// What to back up, and where to.
 #[derive(Debug, Args)]
@@ -114,18 +113,21 @@ impl Drop for TemporaryExport {
 
 /// The state of the running server, or of the data folder when none runs.
 async fn export(config: &Config) -> Result<TemporaryExport> {
-    exported(user::ask(Request::Export, config.clone()).await?, config)
+    let folder = config.data_dir.join(FOR_BACKUP);
+    with_client(config.clone(), |client| async move {
+        exported(&client, folder).await
+    })
+    .await
 }
 
-/// The file that an answer tells of.
-pub(super) fn exported(answer: Response, config: &Config) -> Result<TemporaryExport> {
-    match answer {
-        Response::Exported(name) if !name.contains('/') => {
-            Ok(TemporaryExport(config.data_dir.join(FOR_BACKUP).join(name)))
-        }
-        Response::Refused(sentence) => bail!(sentence),
-        _ => bail!(OTHER_VERSION),
+/// Has the state exported to a file in this folder.
+pub(super) async fn exported(client: &Client, folder: PathBuf) -> Result<TemporaryExport> {
+    let call = ApiCall::post(&["local", "state-exports"]);
+    let StateExport { file } = client.ask(call).await?;
+    if file.contains('/') {
+        bail!("The server names a file of another folder");
     }
+    Ok(TemporaryExport(folder.join(file)))
 }
 
 /// Brings a backup back and says what was done.

@@ -1,11 +1,13 @@
 //! `sarang check`: says what in the data folder is not as it should be, and repairs what can be.
 
-use super::backup::{OTHER_VERSION, TemporaryExport, exported};
+use super::backup::{TemporaryExport, exported};
 use super::{print, process};
-use crate::app::App;
+use crate::app::{App, FOR_BACKUP};
 use crate::check::{CheckOptions, CheckReport, check};
 use crate::config::Config;
-use crate::control::{self, Request, Response};
+use crate::control::{ApiCall, Client};
+use crate::http::api::admin::local::UsageCorrection;
+use crate::http::api::page::Page;
 use crate::state::sled::SledStore;
 use crate::storage::local::LocalSettings;
 use anyhow::{Context, Result, bail};
@@ -31,11 +33,11 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
             config.data_dir.display()
         );
     }
-    let report = match control::call(&config.data_dir, &Request::Export).await {
+    let report = match Client::connect(&config.data_dir).await {
         Some(_) if args.repair => bail!(
             "Stop the server first, and the socket units that would start it again: repairs need the data folder to themselves"
         ),
-        Some(answer) => check_with_server(answer?, args, &config).await?,
+        Some(client) => check_with_server(&client?, args, &config).await?,
         None => {
             process::as_owner_of(&config.data_dir.clone(), move || {
                 check_offline(args, config)
@@ -58,11 +60,11 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
 
 /// Beside the server that runs on the folder.
 async fn check_with_server(
-    answer: Response,
+    client: &Client,
     args: CheckArgs,
     config: &Config,
 ) -> Result<CheckReport> {
-    let export = exported(answer, config)?;
+    let export = exported(client, config.data_dir.join(FOR_BACKUP)).await?;
     let order = CheckOptions {
         data_dir: config.data_dir.clone(),
         served: true,
@@ -70,15 +72,18 @@ async fn check_with_server(
         repair: None,
     };
     let mut report = look(order, export).await?;
-    let books = control::call(&config.data_dir, &Request::AuditBooks)
+    let corrected: Page<UsageCorrection> = client
+        .ask(ApiCall::post(&["local", "usage-corrections"]))
         .await
-        .context("The server has stopped meanwhile")??;
-    let Response::Books(books) = books else {
-        bail!(OTHER_VERSION)
-    };
-    for (root, said, counted) in books {
+        .context("The server has stopped meanwhile")?;
+    for corrected in corrected.items {
+        let UsageCorrection {
+            root,
+            stored,
+            counted,
+        } = corrected;
         report.notes.push(format!(
-            "The books of {root} said {said} bytes where {counted} are, as after changes beside the server: corrected."
+            "The books of {root} said {stored} bytes where {counted} are, as after changes beside the server: corrected."
         ));
     }
     report
@@ -109,7 +114,8 @@ async fn check_offline(args: CheckArgs, config: Config) -> Result<CheckReport> {
         scrub: args.scrub,
         repair,
     };
-    let report = match exported(control::execute(&app, Request::Export).await, &config) {
+    let folder = config.data_dir.join(FOR_BACKUP);
+    let report = match exported(&Client::in_process(&app), folder).await {
         Ok(export) => look(order, export).await,
         Err(error) => Err(error),
     };

@@ -1,36 +1,31 @@
 //! `sarang user failures`: why clients of an account failed lately, from the memory of the running server.
 
+use super::calls::{named, pretty};
 use super::print;
 use crate::config::Config;
-use crate::control::{self, Request, Response};
+use crate::control::{ApiCall, Client};
 use crate::failures::ClientFailure;
+use crate::http::api::page::Page;
 use crate::model::AccountName;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::fmt::Write as _;
 
 /// Asks the running server and prints what it remembers.
 pub(super) async fn run(name: AccountName, as_json: bool, config: &Config) -> Result<()> {
-    let answer = control::call(
-        &config.data_dir,
-        &Request::UserFailures { name: name.clone() },
-    )
-    .await;
-    let answer = answer.with_context(|| {
+    let client = Client::connect(&config.data_dir).await;
+    let client = client.with_context(|| {
         let folder = config.data_dir.display();
         format!(
             "No server runs on the data folder {folder}, and only a running one remembers failures: start it first."
         )
     })?;
-    match answer? {
-        Response::Refused(sentence) => bail!(sentence),
-        Response::Failures(failures) if as_json => {
-            print(&(serde_json::to_string_pretty(&failures)? + "\n"))
-        }
-        Response::Failures(failures) => print(&text(&name, &failures)),
-        _ => bail!(
-            "The running server is of another version: its answer does not belong to the question"
-        ),
-    }
+    let call = ApiCall::get(&["accounts", name.as_str(), "failures"]);
+    let failures: Page<ClientFailure> = client?.ask(call).await.map_err(named("account", &name))?;
+    print(&if as_json {
+        pretty(&failures.items)?
+    } else {
+        text(&name, &failures.items)
+    })
 }
 
 fn text(name: &AccountName, failures: &[ClientFailure]) -> String {

@@ -1,14 +1,21 @@
 //! `sarang trash`, `sarang versions`: the past of somebody's drive, seen and restored by an administrator.
 
-use super::{print, show, size, user};
+use super::calls::{named, pretty, with_client};
+use super::{print, size};
+use crate::admin::history::{RewindAct, RewindReport, Rewinding};
 use crate::config::Config;
-use crate::control::{
-    DriveTrashItem, DriveVersion, HistoryRequest, HistoryResponse, Request, Response, RewindAct,
-    RewindReport, Rewinding,
+use crate::control::{ApiCall, Client};
+use crate::http::api::files::ResourceKind;
+use crate::http::api::history::{
+    FileQuery, FileVersion, FileVersions, Purged, RestoredItem, Restoring, TrashItemView, VersionOf,
 };
+use crate::http::api::page::Page;
 use crate::model::AccountName;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
+use http::Method;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// What to do with a trash.
@@ -123,84 +130,134 @@ pub(super) async fn rewind(args: RewindArgs, config: Config) -> Result<()> {
         dry_run,
         json,
     } = args;
-    run_request(
-        name,
-        HistoryRequest::Rewind(Rewinding {
-            path,
-            to,
-            dry_run,
-            only,
-        }),
-        json,
-        config,
-    )
-    .await
+    let wish = Rewinding {
+        path,
+        to,
+        dry_run,
+        only,
+    };
+    let text = with_client(config, move |client| async move {
+        let report: RewindReport = ask(
+            &client,
+            &name,
+            call(Method::POST, &name, &["rewind"]).json(&wish),
+        )
+        .await?;
+        told(json, &json!({"rewound": report}), || report_of(&report))
+    });
+    print(&text.await?)
 }
 
 /// `sarang trash`.
 pub(super) async fn trash(command: TrashCommand, config: Config) -> Result<()> {
-    let (name, what, json) = match command {
-        TrashCommand::List { name, json } => (name, HistoryRequest::Trash, json),
-        TrashCommand::Restore { name, id, to, json } => {
-            (name, HistoryRequest::Untrash { id, to }, json)
+    let text = with_client(config, |client| async move {
+        match command {
+            TrashCommand::List { name, json } => {
+                let trash: Page<TrashItemView> =
+                    ask(&client, &name, call(Method::GET, &name, &["trash"])).await?;
+                told(json, &json!({"trash": trash.items}), || {
+                    trash_lines(&trash.items)
+                })
+            }
+            TrashCommand::Restore { name, id, to, json } => {
+                let asked = call(Method::POST, &name, &["trash", &id, "restore"]);
+                let wish = Restoring { to, folder: None };
+                let restored: RestoredItem = ask(&client, &name, asked.json(&wish)).await?;
+                told_restored(json, &restored.path)
+            }
+            TrashCommand::Purge { name, which, json } => {
+                let asked = match &which.id {
+                    Some(id) => call(Method::DELETE, &name, &["trash", id]),
+                    None => call(Method::DELETE, &name, &["trash"]),
+                };
+                let Purged { items } = ask(&client, &name, asked).await?;
+                told(json, &json!({"purged": items}), || match items {
+                    1 => "Deleted 1 item for good.\n".into(),
+                    items => format!("Deleted {items} items for good.\n"),
+                })
+            }
         }
-        TrashCommand::Purge {
-            name,
-            which: TrashSelection { id: Some(id), .. },
-            json,
-        } => (name, HistoryRequest::Purge { id }, json),
-        TrashCommand::Purge { name, json, .. } => (name, HistoryRequest::Empty, json),
-    };
-    run_request(name, what, json, config).await
+    });
+    print(&text.await?)
 }
 
 /// `sarang versions`.
 pub(super) async fn versions(command: VersionsCommand, config: Config) -> Result<()> {
-    let (name, what, json) = match command {
-        VersionsCommand::List { name, path, json } => {
-            (name, HistoryRequest::Versions { path }, json)
+    let text = with_client(config, |client| async move {
+        match command {
+            VersionsCommand::List { name, path, json } => {
+                let asked = call(Method::GET, &name, &["versions"]).query(&FileQuery { path });
+                let FileVersions { items } = ask(&client, &name, asked).await?;
+                told(json, &json!({"versions": items}), || version_lines(&items))
+            }
+            VersionsCommand::Restore {
+                name,
+                path,
+                id,
+                json,
+            } => {
+                let version = VersionOf { path, id };
+                let asked = call(Method::POST, &name, &["versions", "restore"]).json(&version);
+                let restored: RestoredItem = ask(&client, &name, asked).await?;
+                told_restored(json, &restored.path)
+            }
         }
-        VersionsCommand::Restore {
-            name,
-            path,
-            id,
-            json,
-        } => (name, HistoryRequest::Revert { path, id }, json),
-    };
-    run_request(name, what, json, config).await
+    });
+    print(&text.await?)
 }
 
-async fn run_request(
-    name: AccountName,
-    what: HistoryRequest,
-    json: bool,
-    config: Config,
-) -> Result<()> {
-    match user::ask(Request::Past { name, what }, config).await? {
-        Response::Past(recalled) if json => print(&show::pretty(&recalled)?),
-        Response::Past(recalled) => print(&text_of(&recalled)),
-        other => show::refused(other),
+/// A call about the past of an account's drive.
+fn call(method: Method, name: &AccountName, what: &[&str]) -> ApiCall {
+    ApiCall::new(
+        method,
+        &[&["local", "accounts", name.as_str()], what].concat(),
+    )
+}
+
+/// Asks about the past of a drive; says what is not there, the account or the thing.
+async fn ask<T: DeserializeOwned>(client: &Client, name: &AccountName, call: ApiCall) -> Result<T> {
+    match client.ask(call).await {
+        Err(error) if error.is_not_found() => {
+            if client.exists(&["accounts", name.as_str()]).await? {
+                bail!("There is no such thing in the past of {name}.");
+            }
+            Err(named("account", name)(error))
+        }
+        done => Ok(done?),
     }
 }
 
-fn text_of(recalled: &HistoryResponse) -> String {
-    match recalled {
-        HistoryResponse::Trash(items) if items.is_empty() => "The trash is empty.\n".into(),
-        HistoryResponse::Trash(items) => items.iter().map(line_of).collect(),
-        HistoryResponse::Versions(versions) if versions.is_empty() => {
-            "There are no versions of it.\n".into()
-        }
-        HistoryResponse::Versions(versions) => versions.iter().map(version_line).collect(),
-        HistoryResponse::Restored(path) => format!("Restored {}.\n", path.escape_debug()),
-        HistoryResponse::Rewound(report) => report_of(report),
-        HistoryResponse::Purged(1) => "Deleted 1 item for good.\n".into(),
-        HistoryResponse::Purged(items) => format!("Deleted {items} items for good.\n"),
+fn told(as_json: bool, document: &Value, text: impl FnOnce() -> String) -> Result<String> {
+    if as_json {
+        pretty(document)
+    } else {
+        Ok(text())
     }
+}
+
+fn told_restored(as_json: bool, path: &str) -> Result<String> {
+    told(as_json, &json!({"restored": path}), || {
+        format!("Restored {}.\n", path.escape_debug())
+    })
+}
+
+fn trash_lines(items: &[TrashItemView]) -> String {
+    if items.is_empty() {
+        return "The trash is empty.\n".into();
+    }
+    items.iter().map(line_of).collect()
+}
+
+fn version_lines(versions: &[FileVersion]) -> String {
+    if versions.is_empty() {
+        return "There are no versions of it.\n".into();
+    }
+    versions.iter().map(version_line).collect()
 }
 
 /// Names may hold what a terminal would act on.
-fn line_of(item: &DriveTrashItem) -> String {
-    let size = if item.folder {
+fn line_of(item: &TrashItemView) -> String {
+    let size = if item.kind == ResourceKind::Folder {
         "folder".into()
     } else {
         size::show(item.size)
@@ -261,8 +318,8 @@ fn report_of(report: &RewindReport) -> String {
     text + &format!("Every change is known since {since}.\n")
 }
 
-fn version_line(version: &DriveVersion) -> String {
-    let DriveVersion {
+fn version_line(version: &FileVersion) -> String {
+    let FileVersion {
         id,
         size,
         modified,

@@ -1,6 +1,7 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
 mod backup;
+mod calls;
 mod check;
 mod connect;
 mod doctor;

@@ -1,10 +1,14 @@
 //! `sarang removed`: the files of removed accounts and team folders that lie aside.
 
-use super::{print, user};
+use super::calls::{pretty, with_client};
+use super::print;
+use crate::app::{Destination, RemovedFiles};
 use crate::config::Config;
-use crate::control::{Destination, RemovedFiles, Request, Response};
+use crate::control::{ApiCall, CallError};
+use crate::http::api::admin::local::MissingTree;
+use crate::http::api::admin::removed_files::{BringBack, BroughtBack};
 use crate::model::AccountName;
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 
@@ -62,37 +66,51 @@ impl DestinationChoice {
 
 /// Carries out a command and prints what it brought.
 pub(super) async fn run(command: RemovedCommand, config: Config) -> Result<()> {
-    let as_json = matches!(command, RemovedCommand::List { json: true });
-    let (request, report) = match command {
-        RemovedCommand::List { .. } => (Request::RemovedList, String::new()),
-        RemovedCommand::Restore { which, to } => {
-            let report = format!("Brought {which} back.\n");
-            (
-                Request::RemovedRestore {
-                    which,
+    let text = with_client(config, |client| async move {
+        match command {
+            RemovedCommand::List { json } => {
+                let files: Vec<RemovedFiles> = client.list(&["removed-files"]).await?;
+                if json {
+                    pretty(&files)
+                } else {
+                    Ok(table(&files))
+                }
+            }
+            RemovedCommand::Restore { which, to } => {
+                let wish = BringBack {
                     to: to.into_destination()?,
-                },
-                report,
+                };
+                let call = ApiCall::post(&["removed-files", &which, "restore"]).json(&wish);
+                let back: BroughtBack = client.ask(call).await.map_err(of_removed(&which))?;
+                let folder = back
+                    .folder
+                    .map(|folder| format!("They are in the folder {folder:?} of its drive.\n"));
+                Ok(format!(
+                    "Brought {which} back.\n{}",
+                    folder.unwrap_or_default()
+                ))
+            }
+            RemovedCommand::Purge { which } => {
+                let call = ApiCall::delete(&["removed-files", &which]);
+                let () = client.ask(call).await.map_err(of_removed(&which))?;
+                Ok(format!("Deleted {which}.\n"))
+            }
+        }
+    });
+    print(&text.await?)
+}
+
+/// What is not there among the files that lie aside.
+fn of_removed(which: &str) -> impl Fn(CallError) -> anyhow::Error {
+    move |error| {
+        if error.is_not_found() {
+            anyhow!(
+                "There are no files {which:?} that lie aside, or no account or team folder to bring them to."
             )
+        } else {
+            error.into()
         }
-        RemovedCommand::Purge { which } => {
-            let report = format!("Deleted {which}.\n");
-            (Request::RemovedPurge { which }, report)
-        }
-    };
-    let text = match user::ask(request, config).await? {
-        Response::Refused(sentence) => bail!(sentence),
-        Response::Done => report,
-        Response::Moved(Some(folder)) => {
-            format!("{report}They are in the folder {folder:?} of its drive.\n")
-        }
-        Response::Removed(files) if as_json => serde_json::to_string_pretty(&files)? + "\n",
-        Response::Removed(files) => table(&files),
-        _ => bail!(
-            "The running server is of another version: its answer does not belong to the question"
-        ),
-    };
-    print(&text)
+    }
 }
 
 /// Gives up a home or team folder that is missing.
@@ -100,10 +118,21 @@ pub(super) async fn new_home(place: String, config: Config) -> Result<()> {
     let report = format!(
         "What lies in {place} is used from now on; where nothing lies, it is made at the next use.\n"
     );
-    match user::ask(Request::NewHome { place }, config).await? {
-        Response::Refused(sentence) => bail!(sentence),
-        _ => print(&report),
-    }
+    with_client(config, move |client| async move {
+        let call = ApiCall::post(&["local", "replaced-trees"]).json(&MissingTree {
+            place: place.clone(),
+        });
+        client.ask(call).await.map_err(|error| {
+            if error.is_not_found() {
+                anyhow!("There is no account or team folder with {place:?}.")
+            } else {
+                error.into()
+            }
+        })
+    })
+    .await
+    .map(|()| report)
+    .and_then(|report| print(&report))
 }
 
 fn table(files: &[RemovedFiles]) -> String {

@@ -1,14 +1,21 @@
 //! `sarang audit`, `sarang overview`, `sarang lock`: looks at the server, and ends locks.
 
-use super::{print, size, user};
+use super::calls::{named, pretty, with_client};
+use super::{print, size};
 use crate::admin::{OpenLock, Overview};
-use crate::audit::{ActorKind, AuditEntry, AuditFilter, AuditKind, AuditOutcome};
+use crate::audit::{ActorKind, AuditEntry, AuditKind, AuditOutcome};
 use crate::config::Config;
-use crate::control::{Request, Response};
+use crate::control::{ApiCall, Client};
+use crate::http::api::admin::audit::AuditQuery;
+use crate::http::api::page::Page;
 use crate::model::{AccountName, time};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
+
+/// Entries of the audit log in one answer, and on one page of the API.
+const MAX_ENTRIES: u32 = 100_000;
+const PAGE: u16 = 1000;
 
 /// Which entries of the audit log.
 #[derive(Debug, Args)]
@@ -59,57 +66,79 @@ pub(super) async fn audit(args: AuditArgs, config: Config) -> Result<()> {
         limit,
         json,
     } = args;
-    let filter = AuditFilter {
-        account: account.map(String::from),
+    let query = AuditQuery {
+        limit: None,
+        cursor: None,
+        account,
         kind,
         from,
         to,
     };
-    match user::ask(Request::Audit { filter, limit }, config).await? {
-        Response::Audit(entries) if json => print(&pretty(&entries)?),
-        Response::Audit(entries) => print(
-            &entries
-                .iter()
-                .fold(String::new(), |text, entry| text + &line_of(entry)),
-        ),
-        other => refused(other),
+    let entries = with_client(config, move |client| async move {
+        read_audit(&client, query, limit).await
+    })
+    .await?;
+    print(&if json {
+        pretty(&entries)?
+    } else {
+        entries
+            .iter()
+            .fold(String::new(), |text, entry| text + &line_of(entry))
+    })
+}
+
+/// The newest entries, page by page.
+async fn read_audit(client: &Client, mut query: AuditQuery, limit: u32) -> Result<Vec<AuditEntry>> {
+    let limit = usize::try_from(limit.min(MAX_ENTRIES))?;
+    let mut entries = Vec::new();
+    while entries.len() < limit {
+        query.limit =
+            Some(u16::try_from(limit - entries.len()).map_or(PAGE, |left| left.min(PAGE)));
+        let page: Page<AuditEntry> = client.ask(ApiCall::get(&["audit"]).query(&query)).await?;
+        entries.extend(page.items);
+        query.cursor = page.next;
+        if query.cursor.is_none() {
+            break;
+        }
     }
+    Ok(entries)
 }
 
 /// `sarang overview`.
 pub(super) async fn overview(json: bool, config: Config) -> Result<()> {
-    match user::ask(Request::Overview, config).await? {
-        Response::Overview(overview) if json => print(&pretty(&*overview)?),
-        Response::Overview(overview) => print(&text_of(&overview)),
-        other => refused(other),
-    }
+    let overview: Overview = with_client(config, |client| async move {
+        Ok(client.ask(ApiCall::get(&["overview"])).await?)
+    })
+    .await?;
+    print(&if json {
+        pretty(&overview)?
+    } else {
+        text_of(&overview)
+    })
 }
 
 /// `sarang lock`.
 pub(super) async fn lock(command: LockCommand, config: Config) -> Result<()> {
-    let (request, json) = match command {
-        LockCommand::List { json } => (Request::LockList, json),
-        LockCommand::Break { id } => (Request::LockBreak { id }, false),
-    };
-    match user::ask(request, config).await? {
-        Response::Locks(locks) if json => print(&pretty(&locks)?),
-        Response::Locks(locks) => print(&table(&locks)),
-        Response::Done => print("The lock is ended.\n"),
-        other => refused(other),
-    }
-}
-
-pub(super) fn refused(response: Response) -> Result<()> {
-    match response {
-        Response::Refused(sentence) => bail!(sentence),
-        _ => bail!(
-            "The running server is of another version: it gave an answer that does not belong to the question"
-        ),
-    }
-}
-
-pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
+    let text = with_client(config, |client| async move {
+        match command {
+            LockCommand::List { json } => {
+                let mut locks: Vec<OpenLock> = client.list(&["locks"]).await?;
+                locks.sort_by(|a, b| (&a.root, &a.path).cmp(&(&b.root, &b.path)));
+                if json {
+                    pretty(&locks)
+                } else {
+                    Ok(table(&locks))
+                }
+            }
+            LockCommand::Break { id } => {
+                let broken = client.ask(ApiCall::delete(&["locks", &id])).await;
+                broken
+                    .map(|()| "The lock is ended.\n".to_owned())
+                    .map_err(named("lock", &id))
+            }
+        }
+    });
+    print(&text.await?)
 }
 
 fn parse_kind(text: &str) -> Result<AuditKind> {

@@ -1,13 +1,16 @@
 //! `sarang team`: team folders, through the running server when there is one, else on the data folder itself.
 
+use super::calls::{named, pretty, with_client};
 use super::print;
-use super::user::{Limit, ask, parse_quota, show_quota, where_kept};
+use super::user::{Limit, parse_quota, show_quota, where_kept};
 use crate::config::Config;
-use crate::control::{FilesDisposal, Request, Response, TeamSummary};
+use crate::control::{ApiCall, CallError, Client};
+use crate::http::api::admin::local::RemovedTeam;
+use crate::http::api::shares::Granted;
+use crate::http::api::team_folders::{TeamMember, TeamRemovalQuery, TeamRequest, TeamView};
 use crate::model::{AccountName, Rights};
-use crate::sharing::groups::{Grantee, GranteeRef, GroupName};
-use crate::sharing::teams::TeamFolderMember;
-use anyhow::{Result, bail};
+use crate::sharing::groups::{Grantee, GroupName};
+use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
 
@@ -20,7 +23,7 @@ pub(super) enum TeamCommand {
         name: String,
         /// Who may use it: ana, ben=view, group:crew=edit; may be said several times
         #[arg(long = "member", value_name = "WHO", value_parser = parse_member)]
-        members: Vec<TeamFolderMember>,
+        members: Vec<TeamMember>,
         /// How much it may hold: 500M, 10G, 1.5T, bytes [default: no limit]
         #[arg(long, value_parser = parse_quota)]
         quota: Option<Limit>,
@@ -58,82 +61,95 @@ pub(super) struct TeamFilesChoice {
     purge: Option<String>,
 }
 
-impl From<TeamFilesChoice> for FilesDisposal {
+impl From<TeamFilesChoice> for TeamRemovalQuery {
     fn from(choice: TeamFilesChoice) -> Self {
-        match choice {
-            TeamFilesChoice {
-                purge: Some(path), ..
-            } => Self::PurgeAt(path),
-            TeamFilesChoice {
-                purge_files: true, ..
-            } => Self::Purge,
-            TeamFilesChoice { .. } => Self::Keep,
+        Self {
+            purge: choice.purge_files || choice.purge.is_some(),
+            path: choice.purge,
         }
     }
 }
 
 /// Carries out a command and prints what it brought.
 pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
-    let as_json = matches!(command, TeamCommand::List { json: true });
-    let (request, report) = match command {
-        TeamCommand::Add {
-            name,
-            members,
-            quota,
-            folder,
-        } => {
-            let report = format!("Added the team folder {name}.\n");
-            let quota = quota.and_then(|Limit(bytes)| bytes);
-            (
-                Request::TeamAdd {
+    let text = with_client(config, |client| async move {
+        match command {
+            TeamCommand::Add {
+                name,
+                members,
+                quota,
+                folder,
+            } => {
+                let wish = TeamRequest {
                     name,
                     members,
-                    quota,
+                    quota: quota.and_then(|Limit(bytes)| bytes),
                     folder,
-                },
-                report,
-            )
+                };
+                let call = ApiCall::post(&["team-folders"]).json(&wish);
+                let made = client.ask::<TeamView>(call).await;
+                made.map_err(|error| explain(error, &wish.name, &wish.members))?;
+                Ok(format!("Added the team folder {}.\n", wish.name))
+            }
+            TeamCommand::List { json } => {
+                let teams: Vec<TeamView> = client.list(&["team-folders"]).await?;
+                if json {
+                    pretty(&teams)
+                } else {
+                    Ok(table(&teams))
+                }
+            }
+            TeamCommand::Remove { name, files } => remove(&client, &name, files.into()).await,
         }
-        TeamCommand::List { .. } => (Request::TeamList, String::new()),
-        TeamCommand::Remove { name, files } => {
-            let report = format!("Removed the team folder {name}.\n");
-            let files = files.into();
-            (Request::TeamRemove { name, files }, report)
-        }
-    };
-    let text = match ask(request, config).await? {
-        Response::Refused(sentence) => bail!(sentence),
-        Response::Done => report,
-        Response::Aside(Some(place)) => format!("{report}{}", where_kept(&place)),
-        Response::Aside(None) => format!("{report}It had no files.\n"),
-        Response::Teams(teams) if as_json => serde_json::to_string_pretty(&teams)? + "\n",
-        Response::Teams(teams) => table(&teams),
-        _ => bail!(
-            "The running server is of another version: its answer does not belong to the question"
-        ),
-    };
-    print(&text)
+    });
+    print(&text.await?)
 }
 
-fn parse_member(text: &str) -> Result<TeamFolderMember> {
+async fn remove(client: &Client, name: &str, how: TeamRemovalQuery) -> Result<String> {
+    let is_kept = !how.purge;
+    let call = ApiCall::delete(&["local", "team-folders", name]).query(&how);
+    let removed: RemovedTeam = client.ask(call).await.map_err(named("team folder", name))?;
+    let place = match removed.kept {
+        Some(place) if is_kept => where_kept(&place),
+        None if is_kept => "It had no files.\n".into(),
+        _ => String::new(),
+    };
+    Ok(format!("Removed the team folder {name}.\n{place}"))
+}
+
+/// A failure as a sentence that names the team folder, or the member that is not there.
+fn explain(error: CallError, name: &str, members: &[TeamMember]) -> anyhow::Error {
+    let wrong = error
+        .pointer()
+        .and_then(|pointer| pointer.strip_prefix("/members/"))
+        .and_then(|rest| rest.split('/').next()?.parse::<usize>().ok())
+        .and_then(|index| members.get(index));
+    match wrong {
+        Some(member) => anyhow!("There is no {}.", member.to),
+        None => named("team folder", name)(error),
+    }
+}
+
+fn parse_member(text: &str) -> Result<TeamMember> {
     let (who, rights) = text.rsplit_once('=').unwrap_or((text, "edit"));
     let rights = match rights {
-        "view" => Rights::View,
-        "edit" => Rights::Edit,
+        "view" => Granted::View,
+        "edit" => Granted::Edit,
         _ => bail!("a member may view or edit: ben=view, group:crew=edit"),
     };
-    let to = match who.strip_prefix("group:") {
-        // Which group that is, the server looks up.
-        Some(group) => GranteeRef {
-            named: Grantee::Group(GroupName::parse(group)?),
-            group_id: None,
-        },
-        None => AccountName::parse(who)?.into(),
-    };
-    Ok(TeamFolderMember { to, rights })
+    let to = parse_grantee(who)?;
+    Ok(TeamMember { to, rights })
 }
 
-fn table(teams: &[TeamSummary]) -> String {
+/// An account, or `group:` and a group.
+fn parse_grantee(text: &str) -> Result<Grantee> {
+    Ok(match text.strip_prefix("group:") {
+        Some(group) => Grantee::Group(GroupName::parse(group)?),
+        None => Grantee::Account(AccountName::parse(text)?),
+    })
+}
+
+fn table(teams: &[TeamView]) -> String {
     if teams.is_empty() {
         return "There are no team folders yet; make one with `sarang team add NAME`.\n".into();
     }
@@ -144,16 +160,17 @@ fn table(teams: &[TeamSummary]) -> String {
         .unwrap_or(0)
         .max(4);
     let mut text = format!("{:width$}  {:>10}  MEMBERS\n", "NAME", "QUOTA");
-    for TeamSummary {
+    for TeamView {
         name,
         quota,
         members,
         folder,
+        ..
     } in teams
     {
         let members: Vec<String> = members
             .iter()
-            .map(|it| format!("{} ({})", it.to, it.rights))
+            .map(|it| format!("{} ({})", it.to, Rights::from(it.rights)))
             .collect();
         let place = folder
             .as_ref()
@@ -176,8 +193,10 @@ mod tests {
 
     #[test]
     fn members_are_read_as_they_are_written() {
-        let member =
-            |text| parse_member(text).map(|member| format!("{} {}", member.to, member.rights));
+        let member = |text| {
+            parse_member(text)
+                .map(|member| format!("{} {}", member.to, Rights::from(member.rights)))
+        };
         assert_eq!(member("ana").unwrap(), "ana edit");
         assert_eq!(member("ben=view").unwrap(), "ben view");
         assert_eq!(member("group:crew=edit").unwrap(), "group crew edit");

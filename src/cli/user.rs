@@ -1,15 +1,15 @@
 //! `sarang user`: accounts, through the running server when there is one, else on the data folder itself.
 
-use super::{failures, process, prompt, size};
-use crate::app::App;
-use crate::auth::AccountView;
+mod calls;
+
+use super::calls::{pretty, with_client};
+use super::{failures, print, size};
 use crate::config::Config;
-use crate::control::{self, FilesDisposal, Password, QuotaChoice, Request, Response};
-use crate::model::{AccountName, Role, time};
+use crate::http::api::admin::accounts::{AccountDocument, AccountRemovalQuery, FilesFate};
+use crate::model::{AccountName, Role};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
@@ -143,20 +143,19 @@ pub struct FilesChoice {
     transfer_to: Option<AccountName>,
 }
 
-impl From<FilesChoice> for FilesDisposal {
-    fn from(choice: FilesChoice) -> Self {
-        match choice {
-            FilesChoice {
-                transfer_to: Some(to),
-                ..
-            } => Self::Transfer(to),
-            FilesChoice {
-                purge_files: true, ..
-            } => Self::Purge,
-            FilesChoice {
-                purge: Some(path), ..
-            } => Self::PurgeAt(path),
-            FilesChoice { .. } => Self::Keep,
+impl FilesChoice {
+    fn query(&self) -> AccountRemovalQuery {
+        let files = if self.transfer_to.is_some() {
+            FilesFate::Transfer
+        } else if self.purge_files || self.purge.is_some() {
+            FilesFate::Purge
+        } else {
+            FilesFate::Keep
+        };
+        AccountRemovalQuery {
+            files,
+            to: self.transfer_to.clone(),
+            path: self.purge.clone(),
         }
     }
 }
@@ -186,25 +185,19 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
     if let UserCommand::Failures { name, json } = command {
         return failures::run(name, json, &config).await;
     }
-    let as_json = matches!(command, UserCommand::List { json: true });
-    let report = report_of(&command);
-    let text = match ask(command.into_request()?, config).await? {
-        Response::Refused(sentence) => bail!(sentence),
-        Response::Done => report,
-        Response::Moved(Some(folder)) => {
-            format!("{report}They are in the folder {folder:?} of its drive.\n")
+    let call = command.call()?;
+    let text = with_client(config, move |client| async move {
+        if let UserCommand::List { json } = command {
+            let accounts: Vec<AccountDocument> = client.list(&["accounts"]).await?;
+            return if json {
+                pretty(&accounts)
+            } else {
+                Ok(table(&accounts))
+            };
         }
-        Response::Moved(None) => format!("{report}There were none.\n"),
-        Response::Aside(Some(place)) => format!("{report}{}", where_kept(&place)),
-        Response::Aside(None) => format!("{report}It had no files.\n"),
-        Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
-        Response::Accounts(accounts) => table(&accounts),
-        _ => bail!(
-            "The running server is of another version: its answer does not belong to the question"
-        ),
-    };
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+        calls::change(&client, &command, call).await
+    });
+    print(&text.await?)
 }
 
 /// Where the files of what was removed are.
@@ -213,74 +206,6 @@ pub(super) fn where_kept(place: &str) -> String {
         return format!("Its files stay where they are, in {place}.\n");
     }
     format!("Its files are in {place}: `sarang removed` brings them back or deletes them.\n")
-}
-
-/// Through the running server, or else on the data folder.
-pub(super) async fn ask(request: Request, config: Config) -> Result<Response> {
-    if let Some(answer) = control::call(&config.data_dir, &request).await {
-        return Ok(answer?);
-    }
-    let data_dir = config.data_dir.clone();
-    process::as_owner_of(&data_dir, move || async move {
-        let app = App::open(config).await?;
-        let response = control::execute(&app, request).await;
-        app.close().await?;
-        Ok(response)
-    })
-    .await
-}
-
-impl UserCommand {
-    /// The request; asks for a password where one is needed.
-    fn into_request(self) -> Result<Request> {
-        let password = |from_stdin| prompt::new_password(from_stdin).map(Password::new);
-        Ok(match self {
-            Self::Add {
-                name,
-                admin,
-                quota,
-                password_stdin,
-                home,
-            } => Request::UserAdd {
-                name,
-                role: if admin { Role::Admin } else { Role::User },
-                quota: match quota {
-                    None => QuotaChoice::Default,
-                    Some(Limit(None)) => QuotaChoice::Unlimited,
-                    Some(Limit(Some(bytes))) => QuotaChoice::Bytes(bytes),
-                },
-                password: password(password_stdin)?,
-                home,
-            },
-            Self::List { .. } => Request::UserList,
-            Self::Passwd {
-                name,
-                password_stdin,
-            } => Request::UserPasswd {
-                name,
-                password: password(password_stdin)?,
-            },
-            Self::TwoFactorOff { name } => Request::UserTwoFactorOff { name },
-            Self::Disable { name } => Request::UserDisable { name },
-            Self::Enable { name } => Request::UserEnable { name },
-            Self::Remove { name, files } => Request::UserRemove {
-                name,
-                files: files.into(),
-            },
-            Self::Role { name, role } => Request::UserRole { name, role },
-            Self::Failures { name, .. } => Request::UserFailures { name },
-            Self::Quota {
-                name,
-                size: Limit(quota),
-            } => Request::UserQuota { name, quota },
-            Self::Email { name, address } => Request::UserEmail {
-                name,
-                email: Some(address).filter(|address| address != "none"),
-            },
-            Self::Link { name, subject } => Request::UserLink { name, subject },
-            Self::Unlink { name } => Request::UserUnlink { name },
-        })
-    }
 }
 
 /// What to print when it is done.
@@ -342,7 +267,7 @@ pub(super) fn show_quota(quota: Option<u64>) -> String {
     quota.map_or_else(|| "unlimited".into(), size::show)
 }
 
-fn table(accounts: &[AccountView]) -> String {
+fn table(accounts: &[AccountDocument]) -> String {
     if accounts.is_empty() {
         return "There are no accounts yet; make one with `sarang user add NAME`.\n".into();
     }
@@ -366,10 +291,9 @@ fn table(accounts: &[AccountView]) -> String {
         } else {
             "enabled"
         };
-        let created = time::iso_date(time::from_unix_seconds(account.created));
         let name = account.name.as_str();
         let quota = show_quota(account.quota);
-        let day = created.get(..10).unwrap_or_default();
+        let day = account.created.get(..10).unwrap_or_default();
         let _ = writeln!(
             text,
             "{name:width$}  {role:5}  {sign_in:8}  {quota:>10}  {day}"

@@ -1,112 +1,34 @@
-//! What an administrator can ask of a running server, or of the data folder when none runs: one enum of requests, one of
-//! answers, one function between them. [`ControlServer`] and [`call`] carry them over a Unix socket in the data folder.
+//! How the command line administers: it is a client of the API. A running server answers HTTP/1.1 on `control.sock` in the data folder
+//! ([`ControlServer`]); when none runs, the process that has opened the data folder answers itself. [`Client`] is the same for both.
 
-mod accounts;
-mod password;
-mod removed;
-mod request;
+mod api_call;
+mod call_error;
+mod client;
 mod socket;
-mod teams;
-#[cfg(test)]
-mod tests;
 
-pub use crate::admin::FilesDisposal;
-pub use crate::admin::history::{
-    DriveTrashItem, DriveVersion, HistoryRequest, HistoryResponse, RewindAct, RewindReport,
-    Rewinding,
-};
-pub use crate::admin::teams::TeamSummary;
-use crate::admin::{Administrator, open_locks, overview};
-use crate::app::App;
-pub use crate::app::{Destination, RemovedFiles};
-use crate::audit::{Actor, AuditFilter};
-use crate::failures::{ClientFailure, Language};
-use crate::model::{AccountName, Error, Irrevocable, Result};
-pub use password::{Password, QuotaChoice};
-pub use request::{Request, Response};
-pub use socket::{ControlServer, call};
-use std::sync::Arc;
+pub use api_call::ApiCall;
+pub use call_error::CallError;
+pub use client::Client;
+pub use socket::ControlServer;
 
-/// Entries of the audit log in one answer.
-const MAX_ENTRIES: u32 = 100_000;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use tokio::net::UnixStream;
 
-/// Carries out a request on an open data folder.
-pub async fn execute(app: &Arc<App>, request: Request) -> Response {
-    let answer = match request {
-        Request::UserList => Ok(Response::Accounts(app.auth.list())),
-        Request::Overview => overview(app)
-            .await
-            .map(|overview| Response::Overview(Box::new(overview))),
-        Request::Export => app.export_for_backup().await.map(Response::Exported),
-        Request::AuditBooks => app.recount_usage().await.map(Response::Books),
-        Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
-        Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
-        Request::UserFailures { name } => {
-            let told = |failure| ClientFailure::of(failure, Language::English);
-            let failures = app.auth.failures_of(&name, None);
-            return done(
-                &name,
-                failures.map(|all| Response::Failures(all.into_iter().map(told).collect())),
-            );
-        }
-        Request::Past { name, what } => {
-            let recalled = local_administrator(app).history(&name, what).await;
-            return done_there(&name, app, recalled);
-        }
-        Request::TeamAdd { .. } | Request::TeamList | Request::TeamRemove { .. } => {
-            return teams::execute(app, &local_administrator(app), request).await;
-        }
-        Request::RemovedList
-        | Request::RemovedRestore { .. }
-        | Request::RemovedPurge { .. }
-        | Request::NewHome { .. } => return removed::execute(app, request).await,
-        Request::LockBreak { id } => {
-            let work = local_administrator(app);
-            match work.break_lock(&id, |_| true).await {
-                Err(Error::NotFound) => {
-                    return Response::Refused(format!("There is no lock {id}."));
-                }
-                broken => broken.map(|()| Response::Done),
-            }
-        }
-        change => return accounts::change_account(app, change).await,
-    };
-    answer.unwrap_or_else(|error| Response::Refused(error.to_string()))
+const NAME: &str = "control.sock";
+const MAX_ADDRESS: usize = 107;
+
+async fn connect(data_dir: &Path) -> std::io::Result<UnixStream> {
+    let folder = File::open(data_dir)?;
+    UnixStream::connect(address(data_dir, &folder, NAME)).await
 }
 
-async fn read_audit(app: &App, filter: AuditFilter, limit: u32) -> Result<Response> {
-    app.audit.flush(false).await;
-    let limit = usize::try_from(limit.min(MAX_ENTRIES)).unwrap_or(usize::MAX);
-    app.audit
-        .read(filter, u64::MAX, limit)
-        .await
-        .map(Response::Audit)
-}
-
-/// Whoever is at the command line, at work.
-fn local_administrator(app: &Arc<App>) -> Administrator {
-    Administrator::new(
-        app,
-        app.audit.reporter(Actor::CommandLine, None),
-        Arc::new(Irrevocable),
-    )
-}
-
-/// What is not there in the drive of an account, and what there is.
-fn done_there(name: &AccountName, app: &App, recalled: Result<HistoryResponse>) -> Response {
-    match recalled {
-        Err(Error::NotFound) if app.auth.account(name).is_some() => {
-            Response::Refused(format!("There is no such thing in the past of {name}."))
-        }
-        other => done(name, other.map(Response::Past)),
+/// The path of a socket in the data folder. The system takes no more than 107 bytes; a longer one goes through the open folder.
+fn address(data_dir: &Path, folder: &File, name: &str) -> PathBuf {
+    let direct = data_dir.join(name);
+    if direct.as_os_str().len() <= MAX_ADDRESS {
+        return direct;
     }
-}
-
-fn done(name: &AccountName, outcome: Result<Response>) -> Response {
-    match outcome {
-        Ok(response) => response,
-        Err(Error::NotFound) => Response::Refused(format!("There is no account {name}.")),
-        Err(Error::Exists) => Response::Refused(format!("There is already an account {name}.")),
-        Err(error) => Response::Refused(error.to_string()),
-    }
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }

@@ -25,6 +25,11 @@ pub const ALLOWED: HeaderValue = HeaderValue::from_static(
 /// The content type of problem details (RFC 9457).
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// The code of a 405 that no [`Error`] says.
+pub const NO_METHOD: &str = "method_not_allowed";
+/// The code of a 404 for an address, told to the command line alone: elsewhere it is as for what is not there.
+pub const NO_ADDRESS: &str = "no_address";
+
 /// What clients see of failures whose details are for the log.
 const INTERNAL: &str = "Something went wrong in the server; its log says more.";
 
@@ -62,14 +67,25 @@ pub fn problem_with(error: &Error, detail: String) -> Response<Body> {
 
 /// The answer of an address of the API that has no such method; the router adds `Allow`.
 pub fn wrong_method() -> Response<Body> {
-    let status = StatusCode::METHOD_NOT_ALLOWED;
-    let text = "There is no such method at this address.".to_owned();
-    let mut response = Response::new(Body::full(written(&document(
-        status,
-        "method_not_allowed",
-        text,
-        Vec::new(),
-    ))));
+    unrouted(
+        StatusCode::METHOD_NOT_ALLOWED,
+        NO_METHOD,
+        "There is no such method at this address.",
+    )
+}
+
+/// The answer to the command line at an address that this version does not have.
+pub fn wrong_address() -> Response<Body> {
+    unrouted(
+        StatusCode::NOT_FOUND,
+        NO_ADDRESS,
+        "This version of the server has no such address.",
+    )
+}
+
+fn unrouted(status: StatusCode, code: &'static str, text: &'static str) -> Response<Body> {
+    let document = document(status, code, text.to_owned(), Vec::new());
+    let mut response = Response::new(Body::full(written(&document)));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
     response
@@ -95,16 +111,16 @@ fn document(
 ) -> ProblemDocument {
     let title = status.canonical_reason().unwrap_or("Error");
     ProblemDocument {
-        r#type: "about:blank",
-        title,
+        r#type: "about:blank".into(),
+        title: title.into(),
         status: status.as_u16(),
-        code,
+        code: code.into(),
         detail,
         errors,
     }
 }
 
-fn written(document: &ProblemDocument) -> String {
+pub(super) fn written(document: &ProblemDocument) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 

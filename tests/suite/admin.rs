@@ -1,11 +1,14 @@
 //! Administration over the real control socket, seen by clients over HTTP; and the set-up of the first administrator.
 
 use crate::harness::{Client, NAME, PASSWORD, Reply, TestServer};
-use sarang::control::{
-    self, ControlServer, FilesDisposal, Password, QuotaChoice, Request, Response,
-};
-use sarang::model::{AccountName, Role};
+use sarang::control::{ApiCall, CallError, Client as ControlClient, ControlServer};
+use sarang::http::api::admin::accounts::RemovedAccount;
+use sarang::model::Role;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,17 +38,19 @@ impl Office {
         }
     }
 
-    fn ask(&self, request: &Request) -> Response {
-        self.server
-            .block_on(control::call(self.server.data(), request))
-            .expect("a server")
-            .expect("an answer")
+    fn ask<T: DeserializeOwned>(&self, call: ApiCall) -> Result<T, CallError> {
+        let data = self.server.data().to_owned();
+        self.server.block_on(async move {
+            let client = ControlClient::connect(&data).await.expect("a server");
+            client.expect("an answer").ask(call).await
+        })
     }
 
     #[track_caller]
-    fn order(&self, request: &Request) {
-        let answer = self.ask(request);
-        assert!(matches!(answer, Response::Done), "{request:?}: {answer:?}");
+    fn order(&self, call: ApiCall) {
+        let what = format!("{call:?}");
+        let answer = self.ask::<Value>(call);
+        assert!(answer.is_ok(), "{what}: {answer:?}");
     }
 
     fn as_ana(&self, password: &str) -> Client {
@@ -62,8 +67,9 @@ impl Drop for Office {
     }
 }
 
-fn name(text: &str) -> AccountName {
-    AccountName::parse(text).unwrap()
+/// A change to an account.
+fn change(name: &str, patch: &Value) -> ApiCall {
+    ApiCall::patch(&["accounts", name]).json(patch)
 }
 
 #[test]
@@ -76,30 +82,102 @@ fn an_account_added_through_the_socket_signs_in_at_once() {
     assert_eq!(mode & 0o777, 0o600);
     let eva = office.server.stranger().signed_in("eva", OTHER);
     eva.propfind("/", "0").is(401);
-    let (quota, password) = (QuotaChoice::Bytes(1000), Password::new(OTHER.into()));
-    office.order(&Request::UserAdd {
-        name: name("eva"),
-        role: Role::User,
-        quota,
-        password,
-        home: None,
-    });
+    let new = json!({"name": "eva", "password": OTHER, "quota": 1000});
+    office.order(ApiCall::post(&["accounts"]).json(&new));
     eva.store(NAME, "x");
     eva.put("/large", vec![b'x'; 1001]).is(507);
-    let Response::Accounts(accounts) = office.ask(&Request::UserList) else {
-        panic!()
-    };
+    let accounts: Value = office.ask(ApiCall::get(&["accounts"])).unwrap();
+    let accounts = accounts["items"].as_array().unwrap();
     assert_eq!(
-        accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(),
+        accounts
+            .iter()
+            .map(|account| account["name"].as_str().unwrap())
+            .collect::<Vec<_>>(),
         ["ana", "ben", "eva"]
     );
-    let refused = office.ask(&Request::UserEnable {
-        name: name("nobody"),
-    });
+    let refused = office.ask::<Value>(change("nobody", &json!({"disabled": false})));
     assert!(
-        matches!(&refused, Response::Refused(why) if why == "There is no account nobody."),
+        matches!(&refused, Err(error) if error.is_not_found()),
         "{refused:?}"
     );
+}
+
+/// The routes of the command line alone, with bodies that they take.
+const LOCAL: [(&str, &str, &str); 12] = [
+    ("POST", "state-exports", ""),
+    ("POST", "usage-corrections", ""),
+    ("POST", "replaced-trees", r#"{"place":"homes/x"}"#),
+    ("DELETE", "team-folders/x", ""),
+    ("POST", "accounts/ana/invites", "{}"),
+    ("GET", "accounts/ana/trash", ""),
+    ("DELETE", "accounts/ana/trash", ""),
+    ("DELETE", "accounts/ana/trash/x", ""),
+    ("POST", "accounts/ana/trash/x/restore", "{}"),
+    ("GET", "accounts/ana/versions", ""),
+    (
+        "POST",
+        "accounts/ana/versions/restore",
+        r#"{"path":"/x","id":"x"}"#,
+    ),
+    (
+        "POST",
+        "accounts/ana/rewind",
+        r#"{"path":"/","to":"2001-01-01T00:00:00Z"}"#,
+    ),
+];
+
+#[test]
+fn what_is_for_the_command_line_alone_no_listener_answers() {
+    let office = Office::open();
+    office.order(change("ana", &json!({"role": "admin"})));
+    let ana = office.as_ana(PASSWORD);
+    ana.raw("GET", "/api/v1/accounts").send().is(200);
+    for (method, path, body) in LOCAL {
+        for client in [&ana, &office.server.stranger()] {
+            let request = client.raw(method, &format!("/api/v1/local/{path}"));
+            let request = request.header("Content-Type", "application/json");
+            let refused = request.body(body).send().is(404);
+            assert_eq!(refused.json()["code"], "not_found", "{method} {path}");
+        }
+        let segments: Vec<&str> = ["local"].into_iter().chain(path.split('/')).collect();
+        let call = ApiCall::new(method.parse().unwrap(), &segments);
+        let call = match serde_json::from_str::<Value>(body) {
+            Ok(body) => call.json(&body),
+            Err(_) => call,
+        };
+        let answer = office.ask::<Value>(call);
+        assert!(
+            !matches!(
+                answer,
+                Err(CallError::OtherVersion | CallError::Unanswered(_))
+            ),
+            "{method} {path}: {answer:?}"
+        );
+    }
+    let document = ana.raw("GET", "/api/v1/openapi.json").send().is(200).text();
+    assert!(document.contains("/api/v1/accounts") && !document.contains("/api/v1/local"));
+}
+
+#[test]
+fn the_command_line_has_no_account_and_no_files() {
+    let office = Office::open();
+    for call in [
+        ApiCall::get(&["me"]),
+        ApiCall::get(&["trash"]),
+        ApiCall::get(&["files"]).query(&json!({"path": "/"})),
+        ApiCall::get(&["app-passwords"]),
+    ] {
+        let what = format!("{call:?}");
+        let refused = office.ask::<Value>(call).unwrap_err();
+        assert_eq!(refused.code(), Some("forbidden"), "{what}: {refused:?}");
+    }
+    // A credential that comes along changes nothing.
+    let mut stream = UnixStream::connect(office.server.data().join("control.sock")).unwrap();
+    let asked = "GET /api/v1/accounts HTTP/1.1\r\nhost: x\r\nauthorization: Basic eDp5\r\n\r\n";
+    stream.write_all(asked.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]
@@ -125,10 +203,8 @@ fn after_a_new_password_the_old_one_is_refused_100_times_of_100() {
             .collect();
         signed_in.wait();
         std::thread::sleep(Duration::from_millis(50));
-        office.order(&Request::UserPasswd {
-            name: name("ana"),
-            password: Password::new(OTHER.into()),
-        });
+        let call = ApiCall::put(&["accounts", "ana", "password"]);
+        office.order(call.json(&json!({"password": OTHER})));
         changed.store(true, Ordering::SeqCst);
         let accepted: usize = guests.into_iter().map(|guest| guest.join().unwrap()).sum();
         assert_eq!(accepted, 0, "of 100 requests after the change");
@@ -141,55 +217,41 @@ fn disabling_and_a_new_quota_reach_open_connections() {
     let office = Office::open();
     let ana = office.as_ana(PASSWORD);
     ana.store(NAME, "12345");
-    office.order(&Request::UserDisable { name: name("ana") });
+    office.order(change("ana", &json!({"disabled": true})));
     ana.get(NAME).is(401);
-    office.order(&Request::UserEnable { name: name("ana") });
+    office.order(change("ana", &json!({"disabled": false})));
     ana.holds(NAME, "12345");
-    office.order(&Request::UserQuota {
-        name: name("ana"),
-        quota: Some(100),
-    });
+    office.order(change("ana", &json!({"quota": 100})));
     let answer = ana
         .props("/", "0", "<D:quota-available-bytes/><D:quota-used-bytes/>")
         .multistatus();
     assert_eq!(answer.only().value("quota-available-bytes"), "95");
     assert_eq!(answer.only().value("quota-used-bytes"), "5");
     ana.put("/large", vec![b'x'; 96]).is(507);
-    office.order(&Request::UserQuota {
-        name: name("ana"),
-        quota: None,
-    });
+    office.order(change("ana", &json!({"quota": null})));
     ana.put("/large", vec![b'x'; 96]).is(201);
 }
 
 #[test]
 fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
     let office = Office::open();
-    for (who, files) in [("ana", FilesDisposal::Keep), ("ben", FilesDisposal::Purge)] {
+    for (who, files) in [("ana", "keep"), ("ben", "purge")] {
         let client = office.server.stranger().signed_in(who, PASSWORD);
         client.store(NAME, who);
         client.lock(NAME).send().is(200);
-        let answer = office.ask(&Request::UserRemove {
-            name: name(who),
-            files: files.clone(),
-        });
+        let call = ApiCall::delete(&["accounts", who]).query(&json!({"files": files}));
+        let removed: RemovedAccount = office.ask(call).unwrap();
         client.get(NAME).is(401);
         assert!(!office.server.home(who).exists(), "{who}");
-        match (files, answer) {
-            (FilesDisposal::Keep, Response::Aside(Some(place))) => {
+        match (files, removed.kept) {
+            ("keep", Some(place)) => {
                 assert!(office.server.data().join(place).join(&NAME[1..]).exists());
             }
-            (FilesDisposal::Purge, Response::Done) => {}
-            (_, answer) => panic!("{who}: {answer:?}"),
+            ("purge", None) => {}
+            (_, kept) => panic!("{who}: {kept:?}"),
         }
-        let password = Password::new(PASSWORD.into());
-        office.order(&Request::UserAdd {
-            name: name(who),
-            role: Role::User,
-            quota: QuotaChoice::Default,
-            password,
-            home: None,
-        });
+        let new = json!({"name": who, "password": PASSWORD});
+        office.order(ApiCall::post(&["accounts"]).json(&new));
         // No lock of the old account is left either.
         client.lacks(NAME);
         client.store(NAME, "again");
@@ -217,12 +279,13 @@ fn purging_wins_against_uploads_under_way() {
             });
         }
         std::thread::sleep(Duration::from_millis(500));
-        let answer = office.ask(&Request::UserRemove {
-            name: name("ana"),
-            files: FilesDisposal::Purge,
-        });
+        let call = ApiCall::delete(&["accounts", "ana"]).query(&json!({"files": "purge"}));
+        let answer = office.ask::<RemovedAccount>(call);
         ended.store(true, Ordering::SeqCst);
-        assert!(matches!(answer, Response::Done), "{answer:?}");
+        assert!(
+            matches!(&answer, Ok(removed) if removed.kept.is_none()),
+            "{answer:?}"
+        );
     });
     assert!(!office.server.home("ana").exists());
 }

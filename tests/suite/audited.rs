@@ -4,7 +4,7 @@ use crate::api_sessions::{LoggedIn, json};
 use crate::api_two_factor::turn_on;
 use crate::harness::{Client, PASSWORD, Reply, TestServer, poll};
 use sarang::config::OpenIdConfig;
-use sarang::control::{self, Request, Response};
+use sarang::control::ApiCall;
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -435,23 +435,11 @@ fn the_past(server: &TestServer, root: &Client) {
         ana.store("/past", "x");
         ana.delete("/past").is(204);
     }
-    let ask = |what| {
-        let request = Request::Past {
-            name: AccountName::parse("ana").unwrap(),
-            what,
-        };
-        let app = server.app();
-        server.block_on(async move { control::execute(&app, request).await })
-    };
-    let Response::Past(control::HistoryResponse::Trash(items)) =
-        ask(control::HistoryRequest::Trash)
-    else {
-        panic!()
-    };
-    ask(control::HistoryRequest::Untrash {
-        id: items[0].id.clone(),
-        to: None,
-    });
+    let trash = ["local", "accounts", "ana", "trash"];
+    let listed: Value = server.ask_locally(ApiCall::get(&trash)).unwrap();
+    let item = [&trash[..], &[text(&listed["items"][0], "id"), "restore"]].concat();
+    let restore = ApiCall::post(&item).json(&json!({}));
+    server.ask_locally::<Value>(restore).unwrap();
     let newest = entries(root, "history-restored")[0].clone();
     assert_eq!(
         (
@@ -465,7 +453,8 @@ fn the_past(server: &TestServer, root: &Client) {
     told(root, "history-purged", "ana", "ana", "all of the trash: ");
     ana.store("/gone", "x");
     ana.delete("/gone").is(204);
-    ask(control::HistoryRequest::Empty);
+    let emptied: Value = server.ask_locally(ApiCall::delete(&trash)).unwrap();
+    assert_eq!(emptied["items"], 1);
     let newest = entries(root, "history-purged")[0].clone();
     assert_eq!(
         (text(&newest, "by"), text(&newest, "target")),
@@ -595,14 +584,9 @@ fn an_administrator_turns_two_factor_off_and_the_sessions_end() {
     // The same by command.
     let again = LoggedIn::new(&server, "ana");
     turn_on(&again);
-    let ask = |name: &str| {
-        let request = Request::UserTwoFactorOff {
-            name: AccountName::parse(name).unwrap(),
-        };
-        let app = server.app();
-        server.block_on(async move { control::execute(&app, request).await })
-    };
-    assert!(matches!(ask("ana"), Response::Done));
+    let ask =
+        |name: &str| server.ask_locally::<()>(ApiCall::delete(&["accounts", name, "two-factor"]));
+    ask("ana").unwrap();
     again.own("GET", "/api/v1/me").send().is(401);
     let newest = entries(&root, "two-factor-changed")[0].clone();
     assert_eq!(
@@ -610,12 +594,8 @@ fn an_administrator_turns_two_factor_off_and_the_sessions_end() {
         ("command-line", "ana"),
         "{newest}"
     );
-    let refused = |name: &str| match ask(name) {
-        Response::Refused(sentence) => sentence,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(refused("ana"), "The sign-in of ana asks for no code.");
-    assert_eq!(refused("zoe"), "There is no account zoe.");
+    assert!(ask("ana").unwrap_err().is_not_found());
+    assert!(ask("zoe").unwrap_err().is_not_found());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! The trash and versions through the API: seen, restored, purged, by their owner only.
 
 use crate::harness::{Client, NAME, Reply, TestServer, url};
-use sarang::control::{self, HistoryRequest, HistoryResponse, Request, Response};
+use sarang::control::ApiCall;
+use sarang::http::api::history::{FileVersions, Purged, RestoredItem, TrashItemView};
+use sarang::http::api::page::Page;
 use sarang::model::AccountName;
 use serde_json::{Value, json};
 
@@ -415,6 +417,11 @@ fn the_trash_is_emptied_and_a_version_purged_by_the_owner_only() {
     ana.holds("/d/x", "third!!");
 }
 
+/// Where the command line finds the past of an account.
+fn at<'a>(name: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+    [&["local", "accounts", name], rest].concat()
+}
+
 #[test]
 fn administrators_recall_the_past_of_a_drive() {
     let server = TestServer::start();
@@ -426,21 +433,9 @@ fn administrators_recall_the_past_of_a_drive() {
         ana.store(name, name);
         ana.delete(name).is(204);
     }
-    let ask = |name: &str, what: HistoryRequest| {
-        let request = Request::Past {
-            name: AccountName::parse(name).unwrap(),
-            what,
-        };
-        let app = server.app();
-        server.block_on(async move { control::execute(&app, request).await })
-    };
-    let recall = |what| match ask("ana", what) {
-        Response::Past(recalled) => recalled,
-        other => panic!("{other:?}"),
-    };
-    let HistoryResponse::Trash(items) = recall(HistoryRequest::Trash) else {
-        panic!()
-    };
+    let trash = at("ana", &["trash"]);
+    let listed: Page<TrashItemView> = server.ask_locally(ApiCall::get(&trash)).unwrap();
+    let items = listed.items;
     assert_eq!(
         items
             .iter()
@@ -448,36 +443,33 @@ fn administrators_recall_the_past_of_a_drive() {
             .collect::<Vec<_>>(),
         ["/z", "/y"]
     );
-    let back = recall(HistoryRequest::Untrash {
-        id: items[1].id.clone(),
-        to: None,
-    });
-    assert!(matches!(back, HistoryResponse::Restored(path) if path == "/y"));
+    let restore = ApiCall::post(&at("ana", &["trash", &items[1].id, "restore"]));
+    let back: RestoredItem = server.ask_locally(restore.json(&json!({}))).unwrap();
+    assert_eq!(back.path, "/y");
     ana.holds("/y", "/y");
-    let HistoryResponse::Versions(versions) =
-        recall(HistoryRequest::Versions { path: "/x".into() })
-    else {
-        panic!()
+    let versions = |name, path: &str| {
+        let call = ApiCall::get(&at(name, &["versions"])).query(&json!({"path": path}));
+        server.ask_locally::<FileVersions>(call)
     };
-    recall(HistoryRequest::Revert {
-        path: "/x".into(),
-        id: versions[0].id.clone(),
-    });
+    let id = versions("ana", "/x").unwrap().items[0].id.clone();
+    let revert = ApiCall::post(&at("ana", &["versions", "restore"]));
+    let back: RestoredItem = server
+        .ask_locally(revert.json(&json!({"path": "/x", "id": id})))
+        .unwrap();
+    assert_eq!(back.path, "/x");
     ana.holds("/x", "one");
-    assert!(matches!(
-        recall(HistoryRequest::Empty),
-        HistoryResponse::Purged(1)
-    ));
+    let emptied: Purged = server.ask_locally(ApiCall::delete(&trash)).unwrap();
+    assert_eq!(emptied.items, 1);
+    let purge = ApiCall::delete(&at("ana", &["trash", &items[0].id]));
     assert!(
-        matches!(ask("ana", HistoryRequest::Purge { id: items[0].id.clone() }), Response::Refused(why) if why.contains("no such"))
+        server
+            .ask_locally::<Purged>(purge)
+            .unwrap_err()
+            .is_not_found()
     );
-    assert!(
-        matches!(ask("zoe", HistoryRequest::Trash), Response::Refused(why) if why == "There is no account zoe.")
-    );
-    assert!(matches!(
-        ask("ana", HistoryRequest::Versions { path: "/no".into() }),
-        Response::Refused(_)
-    ));
+    let none = server.ask_locally::<Page<TrashItemView>>(ApiCall::get(&at("zoe", &["trash"])));
+    assert!(none.unwrap_err().is_not_found());
+    assert!(versions("ana", "/no").unwrap_err().is_not_found());
 }
 
 #[test]

@@ -6,7 +6,8 @@ use sarang::app::removal::{FilesDisposal, RemovalStep};
 use sarang::audit::{AuditFilter, AuditKind};
 use sarang::auth::AccountUpdate;
 use sarang::config::Registration;
-use sarang::control::{self, Request, Response};
+use sarang::control::ApiCall;
+use sarang::http::api::admin::accounts::RemovedAccount;
 use sarang::model::{AccountName, Error, Role};
 use sarang::sharing::groups::GroupName;
 use sarang::storage::local::check::{TreeCheckOptions, check_tree};
@@ -637,34 +638,24 @@ fn files_whose_receiver_went_are_kept() {
 }
 
 #[test]
-fn the_control_socket_lists_brings_back_and_purges() {
+fn the_command_line_lists_and_purges() {
     let server = start();
     settle_in(&server);
-    let app = server.app();
-    let ask = |request: Request| server.block_on(control::execute(&app, request));
-    let Response::Aside(Some(place)) = ask(Request::UserRemove {
-        name: name("ana"),
-        files: FilesDisposal::Keep,
-    }) else {
-        panic!()
-    };
-    let Response::Removed(listed) = ask(Request::RemovedList) else {
-        panic!()
-    };
-    assert_eq!((listed.len(), &listed[0].place), (1, &place));
-    let refused = ask(Request::RemovedPurge {
-        which: "homes/ben".into(),
-    });
+    let remove = ApiCall::delete(&["accounts", "ana"]).query(&json!({"files": "keep"}));
+    let done: RemovedAccount = server.ask_locally(remove).unwrap();
+    let place = done.kept.unwrap();
+    let listed: Value = server
+        .ask_locally(ApiCall::get(&["removed-files"]))
+        .unwrap();
+    let listed = listed["items"].as_array().unwrap();
+    assert_eq!((listed.len(), &listed[0]["place"]), (1, &json!(place)));
+    let purge = |which: &str| server.ask_locally::<()>(ApiCall::delete(&["removed-files", which]));
+    let refused = purge("homes/ben");
     assert!(
-        matches!(refused, Response::Refused(_)) && server.home("ben").exists(),
+        refused.is_err() && server.home("ben").exists(),
         "{refused:?}"
     );
-    assert!(matches!(
-        ask(Request::RemovedPurge {
-            which: place.clone()
-        }),
-        Response::Done
-    ));
+    purge(&place).unwrap();
     assert!(!server.data().join(&place).exists() && removed(&server).is_empty());
 }
 

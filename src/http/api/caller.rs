@@ -6,10 +6,10 @@ use crate::audit::{Actor, Reporter};
 use crate::auth::RequestOrigin;
 use crate::drive::Drive;
 use crate::http::login;
-use crate::model::{Error, Identity, Role};
+use crate::model::{AccessCheck, Error, Identity, Irrevocable, Role};
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 /// What comes with each request; only the extractors below look into it.
@@ -18,6 +18,8 @@ pub(in crate::http) struct ApiRequest {
     app: Arc<App>,
     origin: RequestOrigin,
     identity: Arc<OnceLock<Arc<Identity>>>,
+    /// Whether whoever may open the data folder asks: over the control socket, or in the process that has it open.
+    is_local: bool,
 }
 
 impl ApiRequest {
@@ -27,6 +29,15 @@ impl ApiRequest {
             app,
             origin,
             identity: Arc::default(),
+            is_local: false,
+        }
+    }
+
+    /// A request of the administrator at the command line.
+    pub(in crate::http) fn local(app: Arc<App>) -> Self {
+        Self {
+            is_local: true,
+            ..Self::new(app, IpAddr::V4(Ipv4Addr::LOCALHOST).into())
         }
     }
 
@@ -45,6 +56,11 @@ impl ApiRequest {
     }
 
     async fn sign_in(&self, parts: &Parts) -> Result<Arc<Identity>, Error> {
+        if self.is_local {
+            return Err(Error::Forbidden(
+                "The command line has no account of its own.",
+            ));
+        }
         let identity = login::authenticate(&self.app, parts, &self.origin).await?;
         let _ = self.identity.set(identity.clone());
         Ok(identity)
@@ -82,15 +98,33 @@ pub struct AccountCaller {
     pub client: IpAddr,
 }
 
-/// A whole account that administers.
+/// A whole account, or the administrator at the command line, who has none.
+#[derive(Debug)]
+pub struct AccountOrLocalCaller {
+    /// The program.
+    pub app: Arc<App>,
+    /// Who asks; `None` for the command line.
+    pub identity: Option<Arc<Identity>>,
+    /// Where the request comes from.
+    pub client: IpAddr,
+}
+
+/// A whole account that administers, or the administrator at the command line.
 #[derive(Debug)]
 pub struct AdminCaller {
     /// The program.
     pub app: Arc<App>,
-    /// Who asks.
-    pub identity: Arc<Identity>,
+    /// Who asks; `None` for the command line.
+    pub identity: Option<Arc<Identity>>,
     /// Where the request comes from.
     pub client: IpAddr,
+}
+
+/// The administrator at the command line; for anybody else there is nothing at the address.
+#[derive(Debug)]
+pub struct LocalCaller {
+    /// The program.
+    pub app: Arc<App>,
 }
 
 impl MemberCaller {
@@ -116,12 +150,51 @@ impl AccountCaller {
     }
 }
 
+impl AccountOrLocalCaller {
+    /// What tells the audit log of whoever asks.
+    pub fn reporter(&self) -> Reporter {
+        match &self.identity {
+            Some(identity) => self
+                .app
+                .audit
+                .reporter(Actor::from(&**identity), Some(self.client)),
+            None => self.app.audit.reporter(Actor::CommandLine, None),
+        }
+    }
+
+    /// Whether what the request was let in by still holds.
+    pub fn access(&self) -> Arc<dyn AccessCheck> {
+        match &self.identity {
+            Some(identity) => identity.access.clone(),
+            None => Arc::new(Irrevocable),
+        }
+    }
+}
+
 impl AdminCaller {
     /// What tells the audit log of this administrator.
     pub fn reporter(&self) -> Reporter {
-        self.app
-            .audit
-            .reporter(Actor::from(&*self.identity), Some(self.client))
+        self.somebody().reporter()
+    }
+
+    /// As [`AccountOrLocalCaller::access`].
+    pub fn access(&self) -> Arc<dyn AccessCheck> {
+        self.somebody().access()
+    }
+
+    fn somebody(&self) -> AccountOrLocalCaller {
+        AccountOrLocalCaller {
+            app: self.app.clone(),
+            identity: self.identity.clone(),
+            client: self.client,
+        }
+    }
+}
+
+impl LocalCaller {
+    /// What tells the audit log of the command line.
+    pub fn reporter(&self) -> Reporter {
+        self.app.audit.reporter(Actor::CommandLine, None)
     }
 }
 
@@ -182,16 +255,59 @@ impl<S: Sync> FromRequestParts<S> for AccountCaller {
     }
 }
 
+impl<S: Sync> FromRequestParts<S> for AccountOrLocalCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let ApiRequest {
+            app,
+            origin,
+            is_local,
+            ..
+        } = api_request(parts)?;
+        let identity = if is_local {
+            None
+        } else {
+            Some(
+                AccountCaller::from_request_parts(parts, state)
+                    .await?
+                    .identity,
+            )
+        };
+        Ok(Self {
+            app,
+            identity,
+            client: origin.address,
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for LocalCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let ApiRequest { app, is_local, .. } = api_request(parts)?;
+        if is_local {
+            Ok(Self { app })
+        } else {
+            Err(Problem(Error::NotFound))
+        }
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for AdminCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let AccountCaller {
+        let AccountOrLocalCaller {
             app,
             identity,
             client,
-        } = AccountCaller::from_request_parts(parts, state).await?;
-        if identity.role != Role::Admin {
+        } = AccountOrLocalCaller::from_request_parts(parts, state).await?;
+        if identity
+            .as_ref()
+            .is_some_and(|identity| identity.role != Role::Admin)
+        {
             return Err(Problem(Error::Forbidden(
                 "Only administrators may do this.",
             )));

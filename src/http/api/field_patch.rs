@@ -1,6 +1,6 @@
 //! A field of a JSON merge patch (RFC 7396): absent, null and a value are three things.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A field of a change: left out it stays, `null` clears it.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,11 @@ pub enum FieldPatch<T> {
 }
 
 impl<T> FieldPatch<T> {
+    /// Whether it is left out.
+    pub fn is_keep(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
     /// What becomes of the present value.
     pub fn apply(self, present: Option<T>) -> Option<T> {
         match self {
@@ -31,6 +36,16 @@ impl<T> FieldPatch<T> {
             Self::Set(None) => FieldPatch::Set(None),
             Self::Set(Some(value)) => FieldPatch::Set(Some(make(value).await?)),
         })
+    }
+}
+
+/// With `#[serde(skip_serializing_if = "FieldPatch::is_keep")]`.
+impl<T: Serialize> Serialize for FieldPatch<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Set(Some(value)) => value.serialize(to),
+            Self::Keep | Self::Set(None) => to.serialize_none(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ const SHOWN: usize = 100_000;
 const TOLD: usize = 100;
 
 /// A group to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupRequest {
     /// Its name.
@@ -36,7 +36,7 @@ pub struct GroupRequest {
 }
 
 /// A change to a group.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupChange {
     /// All its members from now on.
@@ -44,7 +44,7 @@ pub struct GroupChange {
 }
 
 /// A group.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct GroupView {
     /// Its name.
     pub name: GroupName,

@@ -17,23 +17,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// Something in the trash.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = TrashItem)]
 pub struct TrashItemView {
     /// What it is called in the trash.
-    id: String,
+    pub id: String,
     /// Where it lay.
-    path: String,
+    pub path: String,
     /// What it is.
-    kind: ResourceKind,
+    pub kind: ResourceKind,
     /// Its length in bytes; 0 for a folder.
-    size: u64,
+    pub size: u64,
     /// When it was deleted or replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
-    deleted: Option<String>,
+    pub deleted: Option<String>,
     /// By whom.
     #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<AccountName>,
+    pub by: Option<AccountName>,
 }
 
 /// Which page of whose trash.
@@ -52,68 +52,68 @@ pub struct TrashQuery {
 }
 
 /// Where to restore to.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restoring {
     /// The path; where it lay if not said, or beside it under a free name.
-    to: Option<String>,
+    pub to: Option<String>,
     /// The folder whose trash it is in, as for the list.
-    folder: Option<String>,
+    pub folder: Option<String>,
 }
 
 /// Where something is now.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Restored)]
 pub struct RestoredItem {
     /// The path.
-    path: String,
+    pub path: String,
 }
 
 /// How much was deleted for good.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Purged {
     /// Items of the trash.
-    items: u64,
+    pub items: u64,
 }
 
 /// A former content of a file.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct FileVersion {
     /// What it is called among the versions of the file.
-    id: String,
+    pub id: String,
     /// Its length in bytes.
-    size: u64,
+    pub size: u64,
     /// When it was written.
-    modified: String,
+    pub modified: String,
     /// When another content took its place.
-    replaced: String,
+    pub replaced: String,
 }
 
 /// The versions of a file, newest first.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct FileVersions {
     /// The versions.
-    items: Vec<FileVersion>,
+    pub items: Vec<FileVersion>,
 }
 
 /// Which file.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FileQuery {
     /// The path.
-    path: String,
+    pub path: String,
 }
 
 /// Which version of which file.
-#[derive(Debug, Deserialize, ToSchema, IntoParams)]
+#[derive(Debug, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct VersionOf {
     /// The path of the file.
-    path: String,
+    pub path: String,
     /// The version's id.
-    id: String,
+    pub id: String,
 }
 
 /// What lies in the trash, newest first.

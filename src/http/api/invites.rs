@@ -8,38 +8,39 @@ use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem, invalid};
 use crate::admin::check_quota;
 use crate::app::App;
-use crate::audit::AuditKind;
+use crate::audit::{AuditKind, Reporter};
 use crate::auth::{Invite, NewInvite};
-use crate::model::{AccountName, Error};
+use crate::model::{AccountName, Error, Identity};
 use crate::sharing::groups::GroupName;
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 const MAX_GROUPS: usize = 20;
 
 /// What an invite shall be.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InviteWish {
     /// Whom or what it is for; only administrators see it.
     #[schema(max_length = 1000)]
-    note: Option<String>,
+    pub note: Option<String>,
     /// Quota of the account in bytes; what new accounts get if not said.
-    quota: Option<u64>,
+    pub quota: Option<u64>,
     /// Groups that the account will be in.
     #[serde(default)]
     #[schema(max_items = 20)]
-    groups: Vec<GroupName>,
+    pub groups: Vec<GroupName>,
     /// When it ends; in a week if not said.
-    expires: Option<String>,
+    pub expires: Option<String>,
 }
 
 /// An invite that was just made.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 pub struct NewInviteSecret {
     /// Its id.
     pub id: String,
@@ -57,7 +58,7 @@ impl std::fmt::Debug for NewInviteSecret {
 }
 
 /// An open invite, as administrators see it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct InviteView {
     /// Its id; not what lets anybody register.
     pub id: String,
@@ -107,6 +108,21 @@ pub async fn add(
     caller: AdminCaller,
     Json(wish): Json<InviteWish>,
 ) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
+    let reporter = caller.reporter();
+    let by = caller.identity.ok_or(Error::Forbidden(
+        "An invite is made by an account that administers.",
+    ))?;
+    let made = make(&caller.app, by, reporter, wish).await?;
+    Ok((StatusCode::CREATED, axum::Json(made)))
+}
+
+/// Makes an invite in the name of an administrator.
+pub(super) async fn make(
+    app: &Arc<App>,
+    by: Arc<Identity>,
+    reporter: Reporter,
+    wish: InviteWish,
+) -> Result<NewInviteSecret, Problem> {
     if let Some(note) = &wish.note {
         check_note(note)?;
         if note.chars().any(char::is_control) {
@@ -118,7 +134,7 @@ pub async fn add(
     }
     let expires = expiry(wish.expires.as_deref())?;
     check_quota(wish.quota)?;
-    let (groups, group_ids) = check_groups(&caller.app, wish.groups)?;
+    let (groups, group_ids) = check_groups(app, wish.groups)?;
     let new = NewInvite {
         note: wish.note,
         quota: wish.quota,
@@ -126,23 +142,18 @@ pub async fn add(
         group_ids,
         expires,
     };
-    let reporter = caller.reporter();
-    let AdminCaller { app, identity, .. } = caller;
     let work = app.clone();
     let made = async move {
         let mut note = new.note.clone().unwrap_or_default();
         if !new.groups.is_empty() {
             note = format!("into {}; {note}", new.groups.join(", "));
         }
-        let made = work.auth.invite(&identity, new).await?;
+        let made = work.auth.invite(&by, new).await?;
         reporter.done(AuditKind::InviteCreated, &made.0, note).await;
         Ok(made)
     };
     let (id, invite) = app.run_to_completion(made).await?;
-    Ok((
-        StatusCode::CREATED,
-        axum::Json(NewInviteSecret { id, invite }),
-    ))
+    Ok(NewInviteSecret { id, invite })
 }
 
 /// The names of the groups, each once, and the ids that they have.

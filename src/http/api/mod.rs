@@ -158,6 +158,19 @@ pub(super) fn routes() -> Router {
     .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
+/// The routes for the administrator at the command line: those of the API, and some that nobody else has.
+pub(super) fn local_routes() -> Router {
+    let (api, _) = documented();
+    api.merge(admin::local::routes())
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(wrong_address)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+async fn wrong_address() -> Response {
+    reply::wrong_address().map(axum::body::Body::new)
+}
+
 async fn nothing() -> Problem {
     Problem(Error::NotFound)
 }

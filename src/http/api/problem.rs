@@ -1,5 +1,6 @@
 //! Failures of the API as `application/problem+json` (RFC 9457), and what the API's document says of them.
 
+use crate::http::problem_document::ProblemDocument;
 use crate::http::reply;
 use crate::model::Error;
 use axum::response::{IntoResponse, Response};
@@ -20,9 +21,22 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         reply::log(&self.0);
-        reply::problem(&self.0).map(axum::body::Body::new)
+        let mut response = reply::problem(&self.0).map(axum::body::Body::new);
+        if matches!(self.0, Error::Corrupt(_) | Error::Io { .. }) {
+            let detail = self.0.to_string();
+            let document = ProblemDocument {
+                detail,
+                ..reply::problem_document(&self.0)
+            };
+            response.extensions_mut().insert(WholeProblem(document));
+        }
+        response
     }
 }
+
+/// Beside an answer that leaves details to the log, those with them: for the administrator at the command line alone.
+#[derive(Clone, Debug)]
+pub struct WholeProblem(pub ProblemDocument);
 
 /// A failure of one field of a request, told by its JSON pointer.
 pub fn invalid(pointer: &str, why: impl Into<String>) -> Error {

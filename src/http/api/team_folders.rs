@@ -32,7 +32,7 @@ pub struct TeamMember {
 }
 
 /// A team folder to be made.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamRequest {
     /// Its name, the same for all.
@@ -44,25 +44,29 @@ pub struct TeamRequest {
     pub quota: Option<u64>,
     /// A folder on the server's disk, by its whole path, that its files lie in from now on, with all that is there already; it must lie in one
     /// that the settings name (`[storage] allowed`). One of the data folder if not said.
-    #[serde(default, deserialize_with = "stated")]
+    #[serde(
+        default,
+        deserialize_with = "stated",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false, min_length = 1)]
     pub folder: Option<String>,
 }
 
 /// A change to a team folder.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamChange {
     /// All who may use it from now on.
     pub members: Option<Vec<TeamMember>>,
     /// Its quota in bytes; `null` for unlimited.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "FieldPatch::is_keep")]
     #[schema(value_type = Option<u64>)]
     pub quota: FieldPatch<u64>,
 }
 
 /// How a team folder is removed.
-#[derive(Debug, Default, Deserialize, IntoParams)]
+#[derive(Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct TeamRemovalQuery {
@@ -74,8 +78,23 @@ pub struct TeamRemovalQuery {
     pub path: Option<String>,
 }
 
+impl TeamRemovalQuery {
+    /// What becomes of the files.
+    pub(super) fn disposal(self) -> Result<FilesDisposal, Error> {
+        match (self.purge, self.path) {
+            (true, None) => Ok(FilesDisposal::Purge),
+            (true, Some(path)) => Ok(FilesDisposal::PurgeAt(path)),
+            (false, None) => Ok(FilesDisposal::Keep),
+            (false, Some(_)) => Err(invalid(
+                "/path",
+                "Only files that are deleted are named by their path.",
+            )),
+        }
+    }
+}
+
 /// A team folder.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TeamView {
     /// Its name.
     pub name: String,
@@ -227,30 +246,7 @@ pub async fn remove(
     Path(name): Path<String>,
     Query(how): Query<TeamRemovalQuery>,
 ) -> Result<StatusCode, Problem> {
-    let files = match how {
-        TeamRemovalQuery {
-            purge: true,
-            path: None,
-        } => FilesDisposal::Purge,
-        TeamRemovalQuery {
-            purge: true,
-            path: Some(path),
-        } => FilesDisposal::PurgeAt(path),
-        TeamRemovalQuery {
-            purge: false,
-            path: None,
-        } => FilesDisposal::Keep,
-        TeamRemovalQuery {
-            purge: false,
-            path: Some(_),
-        } => {
-            return Err(invalid(
-                "/path",
-                "Only files that are deleted are named by their path.",
-            )
-            .into());
-        }
-    };
+    let files = how.disposal()?;
     let work = caller.at_work();
     caller
         .app

@@ -14,6 +14,7 @@ pub use wire::{Connection, Reply};
 use parking_lot::Mutex;
 use sarang::app::App;
 use sarang::config::{Config, Durability, HashCost};
+use sarang::control::{ApiCall, CallError, Client as ControlClient};
 use sarang::model::{AccountName, Role};
 use sarang::server::{Server, WorkerPool};
 use std::net::SocketAddr;
@@ -192,6 +193,14 @@ impl TestServer {
     /// Runs a future on the server's runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.running.as_ref().unwrap().runtime.block_on(future)
+    }
+
+    /// Calls the API as the command line does when no server runs.
+    pub fn ask_locally<T: serde::de::DeserializeOwned>(
+        &self,
+        call: ApiCall,
+    ) -> Result<T, CallError> {
+        self.block_on(ControlClient::in_process(&self.app()).ask(call))
     }
 
     /// Runs a future beside the server; it must end before the server is dropped.

@@ -20,8 +20,8 @@ const LAYERS: &[&[&str]] = &[
     &["setup", "links", "openid", "uploads", "certs"],
     &["app"],
     &["admin", "backup", "check"],
-    &["control", "jobs", "observe", "http"],
-    &["server", "doctor"],
+    &["jobs", "observe", "http"],
+    &["server", "control", "doctor"],
     &["cli"],
     &["main"],
 ];
@@ -31,12 +31,12 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("dav_server", &["http"], "one place speaks WebDAV"),
     (
         "hyper",
-        &["http", "server", "doctor"],
-        "one place speaks HTTP; the server accepts connections for it",
+        &["http", "server", "control", "doctor"],
+        "one place speaks HTTP; the server accepts connections for it, and the control socket its own",
     ),
     (
         "hyper_util",
-        &["http", "server", "http_client", "doctor"],
+        &["http", "server", "control", "http_client", "doctor"],
         "as hyper; others are asked with its client",
     ),
     (
@@ -66,7 +66,14 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("headers", &["http", "server"], "one place speaks HTTP"),
     (
         "http_body_util",
-        &["http", "server", "http_client", "doctor", "certs/acme"],
+        &[
+            "http",
+            "server",
+            "control",
+            "http_client",
+            "doctor",
+            "certs/acme",
+        ],
         "one place speaks HTTP; answers to what we ask are bounded",
     ),
     (

@@ -8,30 +8,30 @@ use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
 use crate::model::{AccountName, Error, time};
 use axum::Json;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
 /// Which entries of the audit log.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// The most items wanted, 100 if not said.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u16>,
+    pub limit: Option<u16>,
     /// `next` of the page before.
-    cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Only what this account did, or what was done to it.
     #[param(value_type = Option<AccountName>)]
-    account: Option<AccountName>,
+    pub account: Option<AccountName>,
     /// Only acts of this kind.
-    kind: Option<AuditKind>,
+    pub kind: Option<AuditKind>,
     /// Only what happened then or later (RFC 3339).
     #[param(format = DateTime)]
-    from: Option<String>,
+    pub from: Option<String>,
     /// Only what happened before then (RFC 3339).
     #[param(format = DateTime)]
-    to: Option<String>,
+    pub to: Option<String>,
 }
 
 /// Entries of the audit log, newest first.

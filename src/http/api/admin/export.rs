@@ -56,12 +56,12 @@ pub struct ExportQuery {
     responses((status = 200, description = "The entries, newest first.",
         content((String = "application/jsonl"), (String = "text/csv"))), Failures))]
 pub async fn export(
-    AdminCaller { app, identity, .. }: AdminCaller,
+    admin: AdminCaller,
     Query(asked): Query<ExportQuery>,
 ) -> Result<(AppendHeaders<[(HeaderName, &'static str); 2]>, Body), Problem> {
     let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
     let format = asked.format.unwrap_or(ExportFormat::Jsonl);
-    app.audit.flush(false).await;
+    admin.app.audit.flush(false).await;
     let (kind, name) = match format {
         ExportFormat::Jsonl => ("application/jsonl", "attachment; filename=\"audit.jsonl\""),
         ExportFormat::Csv => (
@@ -73,8 +73,8 @@ pub async fn export(
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_DISPOSITION, name),
     ]);
-    let audit = app.audit.clone();
-    let access = identity.access.clone();
+    let audit = admin.app.audit.clone();
+    let access = admin.access();
     let begin = AuditExport {
         audit,
         access,

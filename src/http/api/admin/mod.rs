@@ -3,13 +3,16 @@
 pub mod accounts;
 pub mod audit;
 pub mod export;
+pub mod local;
 pub mod openid;
 pub mod overview;
 pub mod removed_files;
 pub mod sharing;
 
-use super::caller::AdminCaller;
+use super::caller::{AdminCaller, LocalCaller};
 use crate::admin::Administrator;
+use crate::model::Irrevocable;
+use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,6 +42,13 @@ pub(super) fn routes() -> OpenApiRouter {
 impl AdminCaller {
     /// This administrator at work, for the audit log.
     pub fn at_work(&self) -> Administrator {
-        Administrator::new(&self.app, self.reporter(), self.identity.access.clone())
+        Administrator::new(&self.app, self.reporter(), self.access())
+    }
+}
+
+impl LocalCaller {
+    /// Whoever is at the command line at work, for the audit log.
+    pub fn at_work(&self) -> Administrator {
+        Administrator::new(&self.app, self.reporter(), Arc::new(Irrevocable))
     }
 }

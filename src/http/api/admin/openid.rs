@@ -8,16 +8,16 @@ use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
 use crate::model::{AccountName, Error};
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Who it is at the provider.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectWish {
     /// The provider's own id of them, `sub`.
     #[schema(min_length = 1, max_length = 255)]
-    subject: String,
+    pub subject: String,
 }
 
 /// Whom of the provider an account belongs to.

@@ -1,7 +1,7 @@
 //! The state of the server, for administrators; and the locks, for them and for the owner of what is locked.
 
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
-use crate::http::api::caller::{AccountCaller, AdminCaller};
+use crate::http::api::caller::{AccountOrLocalCaller, AdminCaller};
 use crate::http::api::document::ApiTag;
 use crate::http::api::json::{Path, Query};
 use crate::http::api::page::{Page, PageQuery};
@@ -23,7 +23,7 @@ pub async fn show(AdminCaller { app, .. }: AdminCaller) -> Result<Json<Overview>
 #[utoipa::path(get, path = "/api/v1/locks", tag = ApiTag::LOCKS, operation_id = "listLocks", params(PageQuery),
     responses((status = 200, body = Page<OpenLock>), Failures))]
 pub async fn locks(
-    AccountCaller { app, identity, .. }: AccountCaller,
+    AccountOrLocalCaller { app, identity, .. }: AccountOrLocalCaller,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<OpenLock>>, Problem> {
     let mut locks = open_locks(&app, may_break(identity));
@@ -35,21 +35,24 @@ pub async fn locks(
 #[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = ApiTag::LOCKS, operation_id = "breakLock",
     params(("id" = String, Path)), responses((status = 204, description = "The lock is ended."), Failures))]
 pub async fn break_lock(
-    caller: AccountCaller,
+    caller: AccountOrLocalCaller,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let work = Administrator::new(
-        &caller.app,
-        caller.reporter(),
-        caller.identity.access.clone(),
-    );
-    let AccountCaller { app, identity, .. } = caller;
+    let work = Administrator::new(&caller.app, caller.reporter(), caller.access());
+    let AccountOrLocalCaller { app, identity, .. } = caller;
     app.run_to_completion(async move { work.break_lock(&id, may_break(identity)).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn may_break(identity: Arc<Identity>) -> impl Fn(&Lock) -> bool {
-    let own = format!("home/{}", identity.account);
-    move |lock| identity.role == Role::Admin || *lock.resource.root == *own
+/// Of the command line all, as of an administrator.
+fn may_break(identity: Option<Arc<Identity>>) -> impl Fn(&Lock) -> bool {
+    let only_in = identity
+        .filter(|identity| identity.role != Role::Admin)
+        .map(|identity| format!("home/{}", identity.account));
+    move |lock| {
+        only_in
+            .as_ref()
+            .is_none_or(|own| *lock.resource.root == **own)
+    }
 }

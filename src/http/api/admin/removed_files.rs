@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// Where files are brought back to.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BringBack {
     /// The home of an account, a folder in its drive, or a team folder.
-    to: Destination,
+    pub to: Destination,
 }
 
 /// What files that were brought back have become.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct BroughtBack {
     /// The folder in the drive of the account, with `folder`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,25 +10,27 @@ use crate::http::api::shares::OutgoingShare;
 use crate::model::AccountName;
 use axum::Json;
 use axum::http::StatusCode;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A share and whose it is.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SomebodysShare {
     /// Who made it; paths are in this account's drive.
-    owner: AccountName,
+    pub owner: AccountName,
+    /// The share.
     #[serde(flatten)]
-    share: OutgoingShare,
+    pub share: OutgoingShare,
 }
 
 /// A public link and whose it is; its token is told to nobody.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SomebodysLink {
     /// Who made it; paths are in this account's drive.
-    owner: AccountName,
+    pub owner: AccountName,
+    /// The link.
     #[serde(flatten)]
-    link: LinkView,
+    pub link: LinkView,
 }
 
 /// The shares of all accounts, oldest first.

@@ -53,24 +53,33 @@ pub struct LinkChange {
 }
 
 /// A link, as its owner sees it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LinkView {
-    pub(super) id: String,
+    /// The id.
+    pub id: String,
     /// What it shows.
-    pub(super) path: String,
-    pub(super) kind: ResourceKind,
-    pub(super) rights: Rights,
+    pub path: String,
+    /// What that is.
+    pub kind: ResourceKind,
+    /// What may be done with it.
+    pub rights: Rights,
     /// Whether visitors must give a password.
-    pub(super) has_password: bool,
+    pub has_password: bool,
+    /// When it ends; absent for never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) expires: Option<String>,
+    pub expires: Option<String>,
+    /// How many downloads it allows; absent for any number.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_downloads: Option<u64>,
-    pub(super) downloads: u64,
-    pub(super) created: String,
+    pub max_downloads: Option<u64>,
+    /// How many downloads there were.
+    pub downloads: u64,
+    /// When it was made.
+    pub created: String,
+    /// When it was used last; absent for never.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) last_used: Option<String>,
-    pub(super) note: String,
+    pub last_used: Option<String>,
+    /// What its owner says about it.
+    pub note: String,
 }
 
 /// A new link, with what is never told again.

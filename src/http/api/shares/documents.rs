@@ -70,7 +70,7 @@ pub struct ShareChange {
 }
 
 /// A share, as the account that made it sees it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Outgoing)]
 pub struct OutgoingShare {
     /// The id.

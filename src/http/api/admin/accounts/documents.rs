@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 /// An account, as administrators see it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct AccountDocument {
     /// The name.
     pub name: AccountName,
@@ -68,79 +68,97 @@ impl AccountDocument {
 pub struct AccountsQuery {
     /// The most items wanted, 100 if not said.
     #[param(minimum = 1, maximum = 1000)]
-    pub(super) limit: Option<u16>,
+    pub limit: Option<u16>,
     /// `next` of the page before.
-    pub(super) cursor: Option<String>,
+    pub cursor: Option<String>,
     /// Only names that contain this.
-    pub(super) query: Option<String>,
+    pub query: Option<String>,
     /// Whether the bytes in each drive are wanted.
-    pub(super) usage: Option<bool>,
+    pub usage: Option<bool>,
 }
 
 /// A new account.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null and absent are two things")]
 pub struct NewAccount {
     /// The name.
-    pub(super) name: AccountName,
+    pub name: AccountName,
     /// The password; its holder can change it.
     #[schema(value_type = String, min_length = 1)]
-    pub(super) password: Zeroizing<String>,
+    pub password: Zeroizing<String>,
     /// The role; `user` if not said.
     #[serde(default = "user")]
-    pub(super) role: Role,
+    pub role: Role,
     /// The quota in bytes, null for unlimited; that of the settings if not said.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<u64>)]
-    pub(super) quota: Option<Option<u64>>,
+    pub quota: Option<Option<u64>>,
     /// A folder on the server's disk, by its whole path, that its files lie in from now on, with all that is there already; it must lie in one
     /// that the settings name (`[storage] allowed`). One of the data folder if not said.
-    #[serde(default, deserialize_with = "stated")]
+    #[serde(
+        default,
+        deserialize_with = "stated",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false, min_length = 1)]
-    pub(super) home: Option<String>,
+    pub home: Option<String>,
 }
 
 /// What changes of an account; what is not said stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null and absent are two things")]
 pub struct AccountPatch {
     /// The role.
-    #[serde(default, deserialize_with = "stated")]
+    #[serde(
+        default,
+        deserialize_with = "stated",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false)]
-    pub(super) role: Option<Role>,
+    pub role: Option<Role>,
     /// The quota in bytes; null is unlimited.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(value_type = Option<u64>)]
-    pub(super) quota: Option<Option<u64>>,
+    pub quota: Option<Option<u64>>,
     /// Whether sign-in is refused.
-    #[serde(default, deserialize_with = "stated")]
+    #[serde(
+        default,
+        deserialize_with = "stated",
+        skip_serializing_if = "Option::is_none"
+    )]
     #[schema(nullable = false)]
-    pub(super) disabled: Option<bool>,
+    pub disabled: Option<bool>,
 }
 
 /// A new password.
-#[derive(Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPassword {
     /// The new password.
     #[schema(value_type = String, min_length = 1)]
-    pub(super) password: Zeroizing<String>,
+    pub password: Zeroizing<String>,
 }
 
 /// An e-mail address.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewEmail {
     /// The address; null for none.
     #[serde(deserialize_with = "Option::deserialize")]
     #[schema(required, max_length = 254)]
-    pub(super) email: Option<String>,
+    pub email: Option<String>,
 }
 
 /// What becomes of the files.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FilesFate {
     /// They stay on the server's disk, aside, until an administrator brings them back or deletes them.
@@ -152,23 +170,23 @@ pub enum FilesFate {
 }
 
 /// How to remove an account.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AccountRemovalQuery {
     /// What becomes of its files.
     #[param(inline)]
-    pub(super) files: FilesFate,
+    pub files: FilesFate,
     /// To which account they go, with `transfer`.
     #[param(value_type = Option<AccountName>)]
-    pub(super) to: Option<AccountName>,
+    pub to: Option<AccountName>,
     /// With `purge`, the folder that its files lie in, if that was there before (`home`): such a folder is deleted from only for whoever
     /// names it, and stays where it is with `keep`.
-    pub(super) path: Option<String>,
+    pub path: Option<String>,
 }
 
 /// What became of a removed account's files.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Removed)]
 pub struct RemovedAccount {
     /// Where in the other account's drive they are now.
