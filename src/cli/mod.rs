@@ -6,8 +6,10 @@ mod check;
 mod connect;
 mod doctor;
 mod failures;
+mod group;
 mod health;
 mod history;
+mod invite;
 mod manual;
 mod process;
 mod prompt;
@@ -15,9 +17,11 @@ mod removed;
 mod sandbox;
 mod serve;
 mod service_manager;
+mod shared;
 mod show;
 mod size;
 mod store;
+mod table;
 mod team;
 mod trust;
 pub mod user;
@@ -54,7 +58,27 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
-    /// Add, list and remove team folders.
+    /// Add, list, change and remove groups of accounts.
+    Group {
+        #[command(subcommand)]
+        command: group::GroupCommand,
+    },
+    /// Make, list and withdraw invites, each of which lets somebody make an account.
+    Invite {
+        #[command(subcommand)]
+        command: invite::InviteCommand,
+    },
+    /// List and end shares of any account.
+    Share {
+        #[command(subcommand)]
+        command: shared::ShareCommand,
+    },
+    /// List and end public links of any account.
+    Link {
+        #[command(subcommand)]
+        command: shared::LinkCommand,
+    },
+    /// Add, list, change and remove team folders.
     Team {
         #[command(subcommand)]
         command: team::TeamCommand,
@@ -192,6 +216,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
             .await
         }
         Command::User { command } => user::run(command, config).await,
+        Command::Group { command } => group::run(command, config).await,
+        Command::Invite { command } => invite::run(command, config).await,
+        Command::Share { command } => shared::shares(command, config).await,
+        Command::Link { command } => shared::links(command, config).await,
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
         Command::Health => health::run(&config).await,

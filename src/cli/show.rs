@@ -145,7 +145,7 @@ fn parse_kind(text: &str) -> Result<AuditKind> {
     serde_json::from_value(text.into()).with_context(|| format!("{text:?} is no kind of act"))
 }
 
-fn parse_moment(text: &str) -> Result<String> {
+pub(super) fn parse_moment(text: &str) -> Result<String> {
     let moment =
         time::parse_iso_date(text).or_else(|| time::parse_iso_date(&format!("{text}T00:00:00Z")));
     moment

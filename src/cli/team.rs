@@ -5,9 +5,12 @@ use super::print;
 use super::user::{Limit, parse_quota, show_quota, where_kept};
 use crate::config::Config;
 use crate::control::{ApiCall, CallError, Client};
-use crate::http::api::admin::local::RemovedTeam;
+use crate::http::api::admin::local::{MembersChange, RemovedTeam};
+use crate::http::api::field_patch::FieldPatch;
 use crate::http::api::shares::Granted;
-use crate::http::api::team_folders::{TeamMember, TeamRemovalQuery, TeamRequest, TeamView};
+use crate::http::api::team_folders::{
+    TeamChange, TeamMember, TeamRemovalQuery, TeamRequest, TeamView,
+};
 use crate::model::{AccountName, Rights};
 use crate::sharing::groups::{Grantee, GroupName};
 use anyhow::{Result, anyhow, bail};
@@ -36,6 +39,30 @@ pub(super) enum TeamCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Let accounts and groups use a team folder, or change what they may do
+    MemberAdd {
+        /// Which
+        name: String,
+        /// Who: ana, ben=view, group:crew=edit
+        #[arg(required = true, value_name = "WHO", value_parser = parse_member)]
+        members: Vec<TeamMember>,
+    },
+    /// Take accounts and groups out of a team folder
+    MemberRemove {
+        /// Which
+        name: String,
+        /// Who: ana, group:crew
+        #[arg(required = true, value_name = "WHO", value_parser = parse_grantee)]
+        members: Vec<Grantee>,
+    },
+    /// Limit how much a team folder may hold
+    Quota {
+        /// Which
+        name: String,
+        /// 500M, 10G, 1.5T, bytes, or none for no limit
+        #[arg(value_parser = parse_quota)]
+        size: Limit,
     },
     /// Remove a team folder; say what becomes of its files
     Remove {
@@ -99,10 +126,58 @@ pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
                     Ok(table(&teams))
                 }
             }
+            TeamCommand::MemberAdd { name, members } => {
+                let change = MembersChange {
+                    add: members,
+                    remove: Vec::new(),
+                };
+                change_members(&client, &name, &change).await
+            }
+            TeamCommand::MemberRemove { name, members } => {
+                let change = MembersChange {
+                    add: Vec::new(),
+                    remove: members,
+                };
+                change_members(&client, &name, &change).await
+            }
+            TeamCommand::Quota { name, size } => {
+                let change = TeamChange {
+                    members: None,
+                    quota: FieldPatch::Set(size.0),
+                };
+                let call = ApiCall::patch(&["team-folders", &name]).json(&change);
+                let changed = client.ask::<TeamView>(call).await;
+                changed.map_err(named("team folder", &name))?;
+                Ok(format!(
+                    "Set the quota of {name}: {}.\n",
+                    show_quota(size.0)
+                ))
+            }
             TeamCommand::Remove { name, files } => remove(&client, &name, files.into()).await,
         }
     });
     print(&text.await?)
+}
+
+async fn change_members(
+    client: &Client,
+    name: &str,
+    change: &MembersChange<TeamMember, Grantee>,
+) -> Result<String> {
+    let call = ApiCall::patch(&["local", "team-folders", name, "members"]).json(change);
+    let team: TeamView = client.ask(call).await.map_err(named("team folder", name))?;
+    let members = members_of(&team.members);
+    let members = if members.is_empty() { "none" } else { &members };
+    Ok(format!("Members of the team folder {name}: {members}.\n"))
+}
+
+/// `ana (edit), group crew (view)`
+fn members_of(members: &[TeamMember]) -> String {
+    let members: Vec<String> = members
+        .iter()
+        .map(|member| format!("{} ({})", member.to, Rights::from(member.rights)))
+        .collect();
+    members.join(", ")
 }
 
 async fn remove(client: &Client, name: &str, how: TeamRemovalQuery) -> Result<String> {
@@ -119,11 +194,7 @@ async fn remove(client: &Client, name: &str, how: TeamRemovalQuery) -> Result<St
 
 /// A failure as a sentence that names the team folder, or the member that is not there.
 fn explain(error: CallError, name: &str, members: &[TeamMember]) -> anyhow::Error {
-    let wrong = error
-        .pointer()
-        .and_then(|pointer| pointer.strip_prefix("/members/"))
-        .and_then(|rest| rest.split('/').next()?.parse::<usize>().ok())
-        .and_then(|index| members.get(index));
+    let wrong = error.wrong_item("/members/").and_then(|at| members.get(at));
     match wrong {
         Some(member) => anyhow!("There is no {}.", member.to),
         None => named("team folder", name)(error),
@@ -168,10 +239,7 @@ fn table(teams: &[TeamView]) -> String {
         ..
     } in teams
     {
-        let members: Vec<String> = members
-            .iter()
-            .map(|it| format!("{} ({})", it.to, Rights::from(it.rights)))
-            .collect();
+        let members = members_of(members);
         let place = folder
             .as_ref()
             .map(|folder| format!("  in {folder}"))
@@ -181,7 +249,7 @@ fn table(teams: &[TeamView]) -> String {
             text,
             "{name:width$}  {:>10}  {}{place}",
             show_quota(*quota),
-            members.join(", ")
+            members
         );
     }
     text

@@ -46,11 +46,17 @@ impl CallError {
     }
 
     /// Where the first wrong field of the request is, as a JSON pointer (RFC 6901).
-    pub fn pointer(&self) -> Option<&str> {
+    fn pointer(&self) -> Option<&str> {
         match self {
             Self::Refused(problem) => problem.errors.first().map(|field| field.pointer.as_str()),
             Self::OtherVersion | Self::Unanswered(_) => None,
         }
+    }
+
+    /// Which item of the list below this pointer is the first that is wrong.
+    pub fn wrong_item(&self, list: &str) -> Option<usize> {
+        let rest = self.pointer()?.strip_prefix(list)?;
+        rest.split('/').next()?.parse().ok()
     }
 
     /// Whether there is nothing of that name or id.

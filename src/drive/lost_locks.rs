@@ -56,13 +56,13 @@ impl Sharing {
     }
 
     /// Changes who is in a group, and ends the locks of those who lose by it. `NotFound`.
-    pub async fn set_members(
+    pub async fn change_members(
         &self,
         locks: &dyn LockStore,
         name: &GroupName,
-        members: BTreeSet<AccountName>,
+        edit: impl Fn(&mut BTreeSet<AccountName>),
     ) -> Result<Arc<Group>> {
-        let group = self.groups.set_members(name, members).await?;
+        let group = self.groups.change_members(name, edit).await?;
         self.release_lost_in_group(locks, &GranteeRef::to_group(name, group.id.as_deref()))
             .await?;
         Ok(group)

@@ -44,3 +44,35 @@ pub async fn answer(app: &Arc<App>, request: Request<RequestBody>) -> Response<B
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use http::StatusCode;
+    use http_body_util::BodyExt;
+
+    #[tokio::test]
+    async fn the_command_line_is_told_what_the_log_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
+        let app = App::open(config).await.unwrap();
+        // A file where the folder of exports would be.
+        let _ = std::fs::remove_dir_all(dir.path().join(crate::app::FOR_BACKUP));
+        std::fs::write(dir.path().join(crate::app::FOR_BACKUP), "x").unwrap();
+        let request = Request::post("/api/v1/local/state-exports")
+            .body(RequestBody::from(b""))
+            .unwrap();
+        let response = answer(&app, request).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let text = response.into_body().collect().await.unwrap().to_bytes();
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        let detail = document["detail"].as_str().unwrap();
+        assert_eq!(document["code"], "io");
+        assert!(detail.starts_with("The server could not "), "{detail}");
+        app.close().await.unwrap();
+    }
+}

@@ -31,6 +31,7 @@ mod beside;
 mod bursts;
 mod carried;
 mod check;
+mod commands;
 mod dav_conditions;
 mod dav_cut;
 mod dav_listing;

@@ -7,7 +7,7 @@ use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem, invalid};
 use crate::app::App;
-use crate::audit::AuditKind;
+use crate::audit::{AuditKind, Reporter};
 use crate::model::{AccountName, Error};
 use crate::sharing::groups::{Group, GroupName};
 use axum::Json;
@@ -15,6 +15,7 @@ use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// How large the body of a request may be that names the members of a group: 100,000 of the longest names.
@@ -164,26 +165,39 @@ pub async fn change(
 ) -> Result<Json<GroupView>, Problem> {
     let name = named(&name)?;
     let members = check_members(&caller.app, asked.members)?;
-    let app = caller.app.clone();
+    let edit = move |present: &mut BTreeSet<AccountName>| present.clone_from(&members);
+    change_members(&caller.app, caller.reporter(), name, edit)
+        .await
+        .map(Json)
+}
+
+/// Changes who is in a group, in one step.
+pub(super) async fn change_members(
+    app: &Arc<App>,
+    reporter: Reporter,
+    name: GroupName,
+    edit: impl Fn(&mut BTreeSet<AccountName>) + Send + Sync + 'static,
+) -> Result<GroupView, Problem> {
+    let work = app.clone();
     let of = name.clone();
-    let reporter = caller.reporter();
-    let work = async move {
-        let note = named_in(&members);
-        let before = app.sharing.groups.find(&of);
-        let changed = app.sharing.set_members(&*app.locks, &of, members).await;
-        let is_change = app.sharing.groups.find(&of) != before;
+    let changed = async move {
+        let before = work.sharing.groups.find(&of);
+        let changed = work.sharing.change_members(&*work.locks, &of, edit).await;
+        let group = changed.as_ref().ok();
+        let note = group.map(|group| named_in(&group.members));
+        let is_change = work.sharing.groups.find(&of) != before;
         reporter
             .report_change(
                 AuditKind::GroupChanged,
                 of.as_str(),
-                note,
+                note.unwrap_or_default(),
                 (&changed, is_change),
             )
             .await;
         changed
     };
-    let group = caller.app.run_to_completion(work).await?;
-    Ok(Json(GroupView::of(name, &group)))
+    let group = app.run_to_completion(changed).await?;
+    Ok(GroupView::of(name, &group))
 }
 
 /// Removes a group, and ends the shares with it.

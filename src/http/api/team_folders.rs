@@ -11,7 +11,7 @@ use super::shares::{Granted, bind_grantee};
 use crate::admin::teams::describe_team;
 use crate::admin::{FilesDisposal, check_quota};
 use crate::app::{App, TreeKind};
-use crate::audit::AuditKind;
+use crate::audit::{AuditKind, Reporter};
 use crate::model::{Error, RelPath};
 use crate::sharing::groups::Grantee;
 use crate::sharing::teams::{Team, TeamFolderMember};
@@ -19,6 +19,7 @@ use axum::Json;
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// Who may use a team folder, and how.
@@ -209,20 +210,31 @@ pub async fn change(
         .members
         .map(|members| check_members(&caller.app, members))
         .transpose()?;
-    let app = caller.app.clone();
+    let change = move |team: &mut Team| {
+        if let Some(members) = &members {
+            team.members.clone_from(members);
+        }
+        team.quota = asked.quota.clone().apply(team.quota);
+    };
+    edit(&caller.app, caller.reporter(), name, change)
+        .await
+        .map(Json)
+}
+
+/// Changes a team folder, in one step.
+pub(super) async fn edit(
+    app: &Arc<App>,
+    reporter: Reporter,
+    name: String,
+    change: impl Fn(&mut Team) + Send + Sync + 'static,
+) -> Result<TeamView, Problem> {
+    let work = app.clone();
     let of = name.clone();
-    let reporter = caller.reporter();
-    let work = async move {
-        let edit = |team: &mut Team| {
-            if let Some(members) = &members {
-                team.members.clone_from(members);
-            }
-            team.quota = asked.quota.clone().apply(team.quota);
-        };
-        let before = app.sharing.teams.find(&of);
-        let changed = app.sharing.teams.change(&of, edit).await;
+    let changed = async move {
+        let before = work.sharing.teams.find(&of);
+        let changed = work.sharing.teams.change(&of, change).await;
         let note = changed.as_deref().map(describe_team).unwrap_or_default();
-        let is_change = app.sharing.teams.find(&of) != before;
+        let is_change = work.sharing.teams.find(&of) != before;
         reporter
             .report_change(
                 AuditKind::TeamFolderChanged,
@@ -231,11 +243,12 @@ pub async fn change(
                 (&changed, is_change),
             )
             .await;
-        app.sharing.release_lost_in_team(&*app.locks, &of).await?;
+        let sharing = &work.sharing;
+        sharing.release_lost_in_team(&*work.locks, &of).await?;
         changed
     };
-    let team = caller.app.run_to_completion(work).await?;
-    Ok(Json(TeamView::of(&caller.app, name, &team)))
+    let team = app.run_to_completion(changed).await?;
+    Ok(TeamView::of(app, name, &team))
 }
 
 /// Removes a team folder from every drive.

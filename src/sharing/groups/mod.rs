@@ -119,12 +119,12 @@ impl Groups {
     }
 
     /// Changes who is in a group, from the next request on; `NotFound`.
-    pub async fn set_members(
+    pub async fn change_members(
         &self,
         name: &GroupName,
-        members: BTreeSet<AccountName>,
+        edit: impl Fn(&mut BTreeSet<AccountName>),
     ) -> Result<Arc<Group>> {
-        let edit = |group: &mut Group| group.members.clone_from(&members);
+        let edit = |group: &mut Group| edit(&mut group.members);
         self.change(name, |_| true, edit).await
     }
 

@@ -2,6 +2,7 @@
 //! of the process that has the data folder open itself. They are not in openapi.json.
 
 mod history;
+mod members;
 
 use crate::http::api::caller::LocalCaller;
 use crate::http::api::invites::{self, InviteWish, NewInviteSecret};
@@ -13,6 +14,7 @@ use crate::model::AccountName;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::{delete, post};
+pub use members::MembersChange;
 use serde::{Deserialize, Serialize};
 
 /// An export of the state.
@@ -57,6 +59,7 @@ pub(in crate::http::api) fn routes() -> Router {
         .route("/api/v1/local/team-folders/{name}", delete(remove_team))
         .route("/api/v1/local/accounts/{name}/invites", post(invite))
         .merge(history::routes())
+        .merge(members::routes())
 }
 
 /// Writes all state to a file, for a backup or a check.

@@ -68,13 +68,19 @@ async fn a_hundred_thousand_belong_to_a_group_in_records_of_bounded_size() {
     groups.remove_account(&joined).await.unwrap();
     assert!(read().await == all);
     groups
-        .set_members(&crew(), named(50_000..150_000))
+        .change_members(&crew(), |members| *members = named(50_000..150_000))
         .await
         .unwrap();
     assert!(read().await == named(50_000..150_000));
-    groups.set_members(&crew(), named(0..3)).await.unwrap();
+    groups
+        .change_members(&crew(), |members| *members = named(0..3))
+        .await
+        .unwrap();
     assert!(read().await == named(0..3) && records(&store).await.0 == 1);
-    groups.set_members(&crew(), named(0..5000)).await.unwrap();
+    groups
+        .change_members(&crew(), |members| *members = named(0..5000))
+        .await
+        .unwrap();
     groups.remove(&crew()).await.unwrap();
     assert_eq!(records(&store).await.0, 0);
 }
@@ -87,7 +93,10 @@ async fn a_part_that_grows_is_divided() {
         let all = named(0..step * 1000);
         match step {
             1 => groups.create(&crew(), all.clone()).await.unwrap(),
-            _ => groups.set_members(&crew(), all.clone()).await.unwrap(),
+            _ => groups
+                .change_members(&crew(), |members| *members = all.clone())
+                .await
+                .unwrap(),
         };
         let (_, largest) = records(&store).await;
         assert!(largest < 32 << 10, "{largest}");
@@ -113,7 +122,10 @@ async fn a_group_of_before_there_were_parts_is_read_and_grows() {
         .unwrap();
     let groups = Groups::open(store.clone()).await.unwrap();
     assert_eq!(groups.find(&crew()).unwrap().members.len(), 2);
-    groups.set_members(&crew(), named(0..5000)).await.unwrap();
+    groups
+        .change_members(&crew(), |members| *members = named(0..5000))
+        .await
+        .unwrap();
     let again = Groups::open(store.clone())
         .await
         .unwrap()
