@@ -8,10 +8,7 @@ use std::time::SystemTime;
 /// Under which conditions, and by whom, a name changes. The preconditions hold for the path the call names first
 /// (for rename and copy: the source), inside the step that changes the name.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a choice of its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct WriteOptions {
     /// Who does it; kept with what lands in the trash.
     pub actor: AccountName,
