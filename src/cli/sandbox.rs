@@ -34,7 +34,9 @@ pub(super) fn confine(config: &Config, file: &Path) -> String {
     let written = written(config);
     let read = read(config, file);
     match enforce(&written, &read) {
-        Ok(RulesetStatus::NotEnforced) => "no sandbox: this kernel has no Landlock".into(),
+        Ok(RulesetStatus::NotEnforced) => {
+            "no sandbox: this kernel has no Landlock, or a container's engine withholds it".into()
+        }
         Ok(RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced) => {
             let written: Vec<_> = written
                 .iter()

@@ -144,7 +144,8 @@ impl LocalTree {
             Err(Errno::NOSYS | Errno::PERM) => Err(Error::Forbidden(
                 "The system forbids the call openat2, without which no file is served safely. In a systemd unit, remove \
                  RestrictSUIDSGID= and DynamicUser= (systemd/sarang.service is a unit that works) or allow the call in \
-                 SystemCallFilter=; in a container, update its seccomp profile; the kernel must be Linux 5.6 or later.",
+                 SystemCallFilter=; in a container, update its engine (Docker 20.10 and later allow it); the kernel must be Linux 5.6 or \
+                 later.",
             )),
             Err(e) => Err(Error::io("look up a path confined (openat2)", e)),
         }
