@@ -79,6 +79,7 @@ mod program;
 mod promised;
 mod proxied;
 mod quota;
+mod read_only_files;
 mod removal;
 mod resumable;
 mod revoked;

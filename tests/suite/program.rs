@@ -662,7 +662,7 @@ fn a_data_folder_of_another_user_is_not_served() {
 }
 
 /// Gives a folder and all below it to a user; false where only root may.
-fn give(folder: &Path, user: u32) -> bool {
+pub fn give(folder: &Path, user: u32) -> bool {
     let given = Command::new("chown")
         .args(["-R", &format!("{user}:{user}")])
         .arg(folder)

@@ -419,3 +419,23 @@ fn a_save_that_changed_nothing_is_nothing_to_take_back() {
     assert_eq!(changes(ask(&ana, "", &then, &json!({}))).len(), 1);
     ana.holds("/x", "one");
 }
+
+#[test]
+fn what_a_rewind_replaces_is_kept_with_versions_off_too() {
+    let server = TestServer::with(|config| config.history.versions = false);
+    let ana = server.ana();
+    ana.store("/new.docx", "");
+    let before = now();
+    ana.put("/new.docx", "a day of work").is(204);
+    let after = now();
+    assert_eq!(
+        changes(ask(&ana, "/", &before, &json!({}))),
+        ["reverted /new.docx"]
+    );
+    ana.holds("/new.docx", "");
+    assert_eq!(
+        changes(ask(&ana, "/", &after, &json!({}))),
+        ["reverted /new.docx"]
+    );
+    ana.holds("/new.docx", "a day of work");
+}

@@ -193,7 +193,9 @@ async fn two_handles_lose_no_member_of_a_small_or_a_large_group() {
         ));
         let more = named(100_000..100_000 + more);
         let all: BTreeSet<_> = made.members.union(&more).cloned().collect();
-        here.set_members(&crew(), all.clone()).await.unwrap();
+        here.change_members(&crew(), |members| members.clone_from(&all))
+            .await
+            .unwrap();
         let zoe = AccountName::parse("zoe").unwrap();
         there.add(&crew(), made.id.as_deref(), &zoe).await.unwrap();
         let ben = AccountName::parse("ben").unwrap();

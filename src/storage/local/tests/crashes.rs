@@ -27,6 +27,28 @@ async fn leftovers_are_swept() {
 }
 
 #[tokio::test]
+async fn what_a_copy_replaced_is_not_cleared_with_its_staging_folder() {
+    let (tree, dir) = relaxed();
+    let home = dir.path().join("home");
+    let staging = tree.create_staging_dir().await.unwrap();
+    let replaced = home.join(staging.as_str()).join("copy");
+    fs::create_dir(&replaced).unwrap();
+    fs::write(replaced.join("precious"), "x").unwrap();
+    // A swap that could be neither finished nor taken back.
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&replaced).unwrap());
+    let marker = format!(
+        r#"{{"from":"{}/copy","inode":{inode},"tomb":"to.1"}}"#,
+        staging.as_str()
+    );
+    fs::write(home.join(".sarang/tmp/swap-1"), marker).unwrap();
+    assert!(tree.remove_staging_dir(&staging).await.is_err());
+    assert!(replaced.join("precious").exists());
+    drop(tree);
+    let _tree = restart(&dir);
+    assert!(home.join(".sarang/trash/files/to.1/precious").exists());
+}
+
+#[tokio::test]
 async fn a_swap_cut_by_a_crash_is_finished() {
     for happened in [true, false] {
         let (tree, dir) = relaxed();
