@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
+/// Where the answer is more than the system keeps for who does not read it.
+const LARGE: &str = "/large";
+
 /// A server that answers with what it was asked, until `stop` is sent.
 async fn serve(data_dir: &Path) -> (oneshot::Sender<()>, tokio::task::JoinHandle<()>) {
     let socket = Socket::bind(data_dir).await.unwrap();
@@ -15,6 +18,9 @@ async fn serve(data_dir: &Path) -> (oneshot::Sender<()>, tokio::task::JoinHandle
     let answer = |request: Request<RequestBody>| async move {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
+        if parts.uri.path() == LARGE {
+            return Response::new(Body::full(vec![b'x'; 32 << 20]));
+        }
         let seen = json!([parts.method.as_str(), parts.uri.to_string(), body.len()]);
         Response::new(Body::full(seen.to_string()))
     };
@@ -103,11 +109,17 @@ async fn who_sends_no_whole_request_or_takes_no_answer_is_cut_off() {
     assert!(began.elapsed() >= TIMEOUT * 2);
     // At the end of the server nothing of this is waited for any longer.
     let silent = UnixStream::connect(dir.path().join(NAME)).await.unwrap();
+    let mut unread = UnixStream::connect(dir.path().join(NAME)).await.unwrap();
+    let large = format!("GET {LARGE} HTTP/1.1\r\n\r\n");
+    unread.write_all(large.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     stop.send(()).unwrap();
     let began = tokio::time::Instant::now();
     server.await.unwrap();
     assert!(began.elapsed() <= TIMEOUT * 2);
+    let mut taken = Vec::new();
+    let _ = unread.read_to_end(&mut taken).await;
+    assert!(taken.len() < 32 << 20, "{} bytes", taken.len());
     drop(silent);
 }
 
