@@ -2,7 +2,6 @@
 //! Nothing is refused, but the history of that drive gets a retention hold, and the audit log says so.
 
 use super::Drive;
-use super::context::DriveContext;
 use super::named_tree::NamedTree;
 use crate::audit::{Actor, AuditKind};
 use crate::config::HistoryConfig;
@@ -184,11 +183,8 @@ impl Drive {
         key: MassChangeKey,
         window: MassChangeWindow,
     ) -> Result<()> {
-        let Some(context) = &self.context else {
-            return Ok(());
-        };
-        let checked = self.hold_if_burst(context, root, (&key, window)).await;
-        if checked.is_err() {
+        let checked = self.hold_if_burst(root, &key, window).await;
+        if let Some(context) = self.context.as_ref().filter(|_| checked.is_err()) {
             let due = window.changed.saturating_add(RETRY_AFTER);
             context.mass_changes.recheck_at(&key, due);
         }
@@ -197,10 +193,13 @@ impl Drive {
 
     async fn hold_if_burst(
         &self,
-        context: &DriveContext,
         root: &NamedTree,
-        (key, window): (&MassChangeKey, MassChangeWindow),
+        key: &MassChangeKey,
+        window: MassChangeWindow,
     ) -> Result<()> {
+        let Some(context) = &self.context else {
+            return Ok(());
+        };
         let files = root
             .tree
             .count_files(None)

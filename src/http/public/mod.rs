@@ -266,7 +266,7 @@ mod tests {
         for (path, logged) in [
             (format!("/S/{token}/dav/a"), "/S/-/dav/a"),
             (format!("//s/{token}"), "//s/-"),
-            (format!("/s%2F{token}"), "/s%2F-"),
+            (format!("/s%2F{token}"), "/s%-"),
             (format!("/nest/s/{token}"), "/nest/s/-"),
         ] {
             assert_eq!(without_token(&path), logged);
