@@ -8,7 +8,7 @@ use super::resolved_path::{ResolvedPath, authorize};
 use super::resolved_preconditions::scopes_to_create;
 use crate::model::{Error, Result, VPath, Via};
 use crate::storage::{
-    Expect, InitialContent, Lock, LockHolder, LockRequest, LockScope, SpaceRequest, WriteOptions,
+    Expect, InitialContent, Lock, LockHolder, LockRequest, LocksSeen, SpaceRequest, WriteOptions,
     without_holder,
 };
 use std::cmp::Reverse;
@@ -165,24 +165,13 @@ impl Drive {
             .await
     }
 
-    /// The locks that cover a path, as this identity may see them.
-    pub async fn locks_on(&self, path: &VPath) -> Result<Vec<LockView>> {
-        let mut views = self.lock_views(&[Some(path.clone())]).await?;
-        Ok(views.pop().unwrap_or_default())
-    }
-
-    /// The locks that cover each of these members of a folder, by one look at all of them.
+    /// The locks that cover each of these members of a folder, by one look at all of them. Where they lead is asked of memory only.
     pub async fn locks_on_members(
         &self,
         folder: &VPath,
         names: &[String],
     ) -> Result<Vec<Vec<LockView>>> {
         let paths: Vec<_> = names.iter().map(|name| folder.join(name).ok()).collect();
-        self.lock_views(&paths).await
-    }
-
-    /// The locks that cover each of these paths. Where they lead is asked of memory only.
-    async fn lock_views(&self, paths: &[Option<VPath>]) -> Result<Vec<Vec<LockView>>> {
         let visible = |path| match self.resolve_cached(path) {
             Ok(Resolved::Storage(place)) if authorize(&place, Access::Read).is_ok() => {
                 Some((path, place))
@@ -193,36 +182,36 @@ impl Drive {
             .iter()
             .map(|path| path.as_ref().and_then(visible))
             .collect();
-        let named: Vec<_> = places
+        let resources: Vec<_> = places
             .iter()
             .flatten()
             .map(|(_, place)| place.resource_id())
             .collect();
-        let seen = self.locks.look(&[], &named).await?;
+        let seen = self.locks.look(&[], &resources).await?;
         let view_all = |on: &Option<(&VPath, ResolvedPath<'_>)>| {
-            let Some((path, place)) = on.as_ref().filter(|_| !seen.is_empty()) else {
-                return Vec::new();
-            };
-            let mut locks: Vec<_> = seen.covering(&place.resource_id()).collect();
-            // Inner ones first.
-            locks.sort_by_key(|lock| Reverse(lock.resource.path.as_str().len()));
-            locks
-                .into_iter()
-                .map(|lock| self.view(lock, path, place))
-                .collect()
+            on.as_ref().map_or_else(Vec::new, |(path, place)| {
+                self.lock_views(&seen, path, place)
+            })
         };
         Ok(places.iter().map(view_all).collect())
     }
 
-    /// Whether no lock stands on a folder or on anything below it: its listing need not ask for each entry.
-    pub async fn has_no_locks(&self, folder: &VPath) -> Result<bool> {
-        let Ok(Resolved::Storage(place)) = self.resolve_cached(folder) else {
-            return Ok(false);
-        };
-        let resource = place.resource_id();
-        let scopes = [LockScope::Subtree(resource.clone())];
-        let seen = self.locks.look(&scopes, &[resource]).await?;
-        Ok(seen.is_empty())
+    /// The locks seen that cover what is at `path`, inner ones first.
+    pub(super) fn lock_views(
+        &self,
+        seen: &LocksSeen,
+        path: &VPath,
+        place: &ResolvedPath<'_>,
+    ) -> Vec<LockView> {
+        if seen.is_empty() {
+            return Vec::new();
+        }
+        let mut locks: Vec<_> = seen.covering(&place.resource_id()).collect();
+        locks.sort_by_key(|lock| Reverse(lock.resource.path.as_str().len()));
+        locks
+            .into_iter()
+            .map(|lock| self.view(lock, path, place))
+            .collect()
     }
 
     /// Who its locks are taken, and used, as.

@@ -9,6 +9,7 @@ pub mod context;
 mod cross_storage;
 mod drop_upload;
 mod history;
+mod located_path;
 mod locking;
 pub mod locks;
 mod lost_locks;
@@ -29,18 +30,16 @@ mod upload;
 
 use crate::model::{Error, Identity, Result, VPath};
 use crate::sharing::shares::Share;
-use crate::storage::{
-    CopyDepth, DeadProp, DirEntry, FileId, Listing, LockStore, Node, Reader, Usage,
-};
+use crate::storage::{CopyDepth, DirEntry, FileId, Listing, LockStore, Node, Reader};
 use access::Access;
 pub use checksum::Checksum;
 use context::DriveContext;
+pub use located_path::LocatedPath;
 pub use locking::LockView;
-use mounts::{ExtendedListing, FixedListing, Mount, MountLookup, Mounts};
+use mounts::{FixedListing, Mount, MountLookup, Mounts};
 use named_tree::NamedTree;
 pub use preconditions::RequestPreconditions;
-use resolve::Resolved;
-use resolved_path::{ResolvedPath, authorize};
+use resolved_path::ResolvedPath;
 pub use resumable_upload::{CreatedUpload, Publication};
 use revocable::ReadAccess;
 pub use rewind::{RewindAction, RewindRequest, RewindSummary, RewoundPath};
@@ -143,17 +142,9 @@ impl Drive {
         }
     }
 
-    /// What stands at a path, and which file or folder that is; `NotFound` for a folder of mounts.
+    /// As [`LocatedPath::identify`].
     pub async fn identify(&self, path: &VPath) -> Result<(Node, FileId)> {
-        match self.resolve(path).await? {
-            Resolved::Storage(place) => {
-                authorize(&place, Access::Stat)?;
-                place.root.tree.identify(&place.path).await
-            }
-            Resolved::MountFolder(_) | Resolved::SingleFileRoot | Resolved::Missing => {
-                Err(Error::NotFound)
-            }
-        }
+        self.at(path).await?.identify().await
     }
 
     /// As [`identify`](Self::identify), and keeps the id with the file or folder, for what will be bound to it.
@@ -162,35 +153,9 @@ impl Drive {
         place.root.tree.keep_id(&place.path).await
     }
 
-    /// What stands at a path.
+    /// As [`LocatedPath::node`].
     pub async fn stat(&self, path: &VPath) -> Result<Node> {
-        match self.resolve(path).await? {
-            Resolved::Storage(place) => {
-                authorize(&place, Access::Stat)?;
-                place.root.tree.stat(&place.path).await
-            }
-            Resolved::MountFolder(folder) => Ok(folder.node()),
-            Resolved::SingleFileRoot => {
-                let Node {
-                    modified,
-                    created,
-                    etag,
-                    ..
-                } = self
-                    .home
-                    .tree
-                    .stat(&self.identity.scope)
-                    .await
-                    .map_err(gone)?;
-                Ok(Node {
-                    modified,
-                    created,
-                    etag,
-                    ..Node::unseen(true)
-                })
-            }
-            Resolved::Missing => Err(Error::NotFound),
-        }
+        self.at(path).await?.node().await
     }
 
     /// What stands at a path, `None` for nothing.
@@ -198,32 +163,14 @@ impl Drive {
         absent_is_none(self.stat(path).await)
     }
 
-    /// Begins to read a folder, with dead properties if asked. Those who may only add to it see nothing in it.
+    /// As [`LocatedPath::list`].
     pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
-        let place = match self.resolve(path).await? {
-            Resolved::Storage(place) => place,
-            Resolved::MountFolder(folder) => {
-                return Ok(self.fixed_listing(folder.entries(with_props).await?));
-            }
-            Resolved::SingleFileRoot => {
-                return Ok(self.fixed_listing(vec![self.single_file_entry(with_props).await?]));
-            }
-            Resolved::Missing => return Err(Error::NotFound),
-        };
-        authorize(&place, Access::Stat)?;
-        if authorize(&place, Access::Read).is_err() {
-            return Ok(self.fixed_listing(Vec::new()));
-        }
-        let inner = place.root.tree.list(&place.path, with_props).await?;
-        let listing = match (&self.mounts, &place.mount) {
-            (_, Some(mount)) => mount.listing(&place.path, inner),
-            (Some(mounts), None) if place.path.is_root() => Box::new(ExtendedListing {
-                inner,
-                extra: mounts.entries().await,
-            }),
-            _ => inner,
-        };
-        Ok(self.read_access(place.mount).revocable_listing(listing))
+        self.at(path).await?.list(with_props).await
+    }
+
+    /// As [`LocatedPath::open`].
+    pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
+        self.at(path).await?.open().await
     }
 
     /// A listing of what is in memory.
@@ -248,49 +195,21 @@ impl Drive {
         })
     }
 
-    /// Opens a file.
-    pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
-        let place = match self.resolve(path).await? {
-            Resolved::Storage(place) => place,
-            Resolved::MountFolder(_) | Resolved::SingleFileRoot => return Err(Error::IsFolder),
-            Resolved::Missing => return Err(Error::NotFound),
-        };
-        authorize(&place, Access::Read)?;
-        let reader = place.root.tree.open(&place.path).await?;
-        Ok(self.read_access(place.mount).revocable_reader(reader))
-    }
-
-    /// The dead properties of a file or folder.
-    pub async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
-        let Resolved::Storage(place) = self.resolve(path).await? else {
-            return Ok(Vec::new());
-        };
-        authorize(&place, Access::Stat)?;
-        if authorize(&place, Access::Read).is_err() {
-            return Ok(Vec::new());
-        }
-        place.root.tree.props(&place.path).await
-    }
-
-    /// Bytes used and left where `path` lies.
-    pub async fn quota(&self, path: &VPath) -> Result<Quota> {
-        let place = match self.resolve(path).await? {
-            Resolved::Storage(place) => place,
-            Resolved::MountFolder(_) | Resolved::SingleFileRoot => self.top(),
-            Resolved::Missing => return Err(Error::NotFound),
-        };
-        authorize(&place, Access::Stat)?;
-        let Usage { used, free } = place.root.tree.usage().await?;
-        let available = place
-            .quota
-            .map_or(u64::MAX, |quota| quota.saturating_sub(used))
-            .min(free);
-        let used = if authorize(&place, Access::Read).is_ok() {
-            used
-        } else {
-            0
-        };
-        Ok(Quota { used, available })
+    /// The folder in which a drive shows its one file.
+    async fn single_file_root(&self) -> Result<Node> {
+        let file = self.home.tree.stat(&self.identity.scope).await;
+        let Node {
+            modified,
+            created,
+            etag,
+            ..
+        } = file.map_err(gone)?;
+        Ok(Node {
+            modified,
+            created,
+            etag,
+            ..Node::unseen(true)
+        })
     }
 }
 

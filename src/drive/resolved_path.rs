@@ -27,11 +27,16 @@ pub struct ResolvedPath<'a> {
 
 /// The one answer to whether something may be done at a place. What may not be seen is not there.
 pub fn authorize(place: &ResolvedPath<'_>, access: Access) -> Result<()> {
-    match (place.rights, access) {
+    authorize_rights(place.rights, place.depth, access)
+}
+
+/// The same, by these rights so many names below the top of the drive or mount.
+pub fn authorize_rights(rights: Rights, depth: usize, access: Access) -> Result<()> {
+    match (rights, access) {
         (Rights::Edit, _) | (Rights::View, Access::Stat | Access::Read) => Ok(()),
         (Rights::View, _) => Err(Error::Forbidden(VIEW_ONLY)),
-        (Rights::Drop, Access::Stat) if place.depth == 0 => Ok(()),
-        (Rights::Drop, Access::Create) if place.depth == 1 => Ok(()),
+        (Rights::Drop, Access::Stat) if depth == 0 => Ok(()),
+        (Rights::Drop, Access::Create) if depth == 1 => Ok(()),
         (Rights::Drop, Access::Stat | Access::Read) => Err(Error::NotFound),
         (Rights::Drop, _) => Err(Error::Forbidden(
             "You may add new files here, and nothing else.",

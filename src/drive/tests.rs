@@ -8,6 +8,7 @@ use crate::drive::context::{DriveContext, MountFolderNames, TreeProvider};
 use crate::drive::locks::Locks;
 use crate::drive::mass_change::MassChangeDetector;
 use crate::drive::preconditions::ResourceTag;
+use crate::drive::resolved_path::authorize;
 use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
 use crate::sharing::Sharing;
 use crate::sharing::groups::{Grantee, GroupName, Groups};
@@ -16,7 +17,7 @@ use crate::sharing::teams::Teams;
 use crate::state::memory::MemoryStore;
 use crate::storage::LockRequest;
 use crate::storage::local::{LocalSettings, LocalTree};
-use crate::storage::{Expect, InitialContent, PropChange};
+use crate::storage::{DeadProp, Expect, InitialContent, PropChange};
 use crate::storage::{IfCondition, IfList, StateMatch};
 use proptest::prelude::*;
 use std::time::SystemTime;
@@ -67,6 +68,21 @@ impl TestHome {
             ..whole
         };
         Drive::new(Arc::new(identity), self.root.clone(), self.locks.clone())
+    }
+}
+
+impl Drive {
+    /// The locks that a PROPFIND of a path shows.
+    pub(super) async fn locks_on(&self, path: &VPath) -> Result<Vec<LockView>> {
+        self.at(path).await?.locks().await
+    }
+
+    async fn quota(&self, path: &VPath) -> Result<Quota> {
+        self.at(path).await?.quota().await
+    }
+
+    async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
+        self.at(path).await?.props().await
     }
 }
 
@@ -578,6 +594,30 @@ async fn who_looks_for_a_share_that_moves_waits_for_it() {
     shares.follow(&name("ana"), &path("docs"), &path("moved"));
     drop(moving);
     assert_eq!(looks.await.unwrap(), 1);
+}
+
+/// That a path was resolved once is no right that was granted once.
+#[tokio::test]
+async fn each_question_about_a_path_asks_for_rights_again() {
+    let (_ana, _ben, context, drive) = shared(Rights::View, Rights::Edit).await;
+    let (file, folder) = (path("Shared with me/docs/a"), path("Shared with me/docs"));
+    let file = drive.at(&file).await.unwrap();
+    let folder = drive.at(&folder).await.unwrap();
+    assert!(file.node().await.is_ok() && folder.list(false).await.is_ok());
+    let shares = &context.sharing.shares;
+    let share = shares.of(&name("ana")).remove(0);
+    shares.revoke(&name("ana"), &share.id).await.unwrap();
+    for refused in [
+        file.node().await.map(drop),
+        file.identify().await.map(drop),
+        file.open().await.map(drop),
+        file.props().await.map(drop),
+        file.quota().await.map(drop),
+        folder.list(false).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(Error::NotFound)), "{refused:?}");
+    }
+    assert!(file.locks().await.unwrap().is_empty());
 }
 
 #[tokio::test]

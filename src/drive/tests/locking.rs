@@ -91,7 +91,13 @@ async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
     });
     let looks = home.drive("", Rights::Edit);
     let looks = tokio::spawn(async move {
-        looks.has_no_locks(&path("")).await.unwrap()
+        looks
+            .at(&path(""))
+            .await
+            .unwrap()
+            .has_no_locks()
+            .await
+            .unwrap()
             && looks.locks_on(&path("top")).await.unwrap().is_empty()
     });
     let both = async { (others.await.unwrap(), looks.await.unwrap()) };

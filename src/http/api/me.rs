@@ -217,7 +217,13 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         .auth
         .profile(&identity.account)
         .ok_or(Error::Unauthenticated)?;
-    let quota = app.drive(identity).await?.quota(&VPath::root()).await?;
+    let quota = app
+        .drive(identity)
+        .await?
+        .at(&VPath::root())
+        .await?
+        .quota()
+        .await?;
     // What is confined to a part of the drive is told of that part.
     let is_whole = identity.scope.is_root();
     Ok(Me {

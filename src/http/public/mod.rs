@@ -153,10 +153,14 @@ async fn thumbnail(
         let path = below.path()?;
         visitor.reads()?;
         // It would show what is limited, and use up nothing.
-        if visitor.is_limited() || visitor.drive.stat(&path).await?.folder {
+        if visitor.is_limited() {
             return Err(Error::NotFound);
         }
-        let reader = visitor.drive.open(&path).await?;
+        let at = visitor.drive.at(&path).await?;
+        if at.node().await?.folder {
+            return Err(Error::NotFound);
+        }
+        let reader = at.open().await?;
         thumbnails::answer(
             reader,
             thumbnails::USUAL,

@@ -41,9 +41,11 @@ pub(super) async fn authorize(app: &App, link: &Link) -> Result<(Arc<Identity>, 
         error => error,
     };
     let drive = app.drive(&identity).await.map_err(gone)?;
-    let (node, id) = drive.identify(&VPath::root()).await.map_err(gone)?;
+    let top = VPath::root();
+    let at = drive.at(&top).await.map_err(gone)?;
+    let (node, id) = at.identify().await.map_err(gone)?;
     let props = if record.target.has_link_tag() {
-        drive.props(&VPath::root()).await?
+        at.props().await?
     } else {
         Vec::new()
     };

@@ -20,17 +20,18 @@ pub async fn answer(
     head: bool,
     headers: &HeaderMap,
 ) -> Result<Response<Body>> {
+    let at = drive.at(path).await?;
     if head {
-        let node = drive.stat(path).await?;
+        let node = at.node().await?;
         return if node.folder {
             folder(&node, true, headers)
         } else {
             describe(&node, path.name(), headers)
         };
     }
-    match drive.open(path).await {
+    match at.open().await {
         Ok(reader) => serve(reader, path.name(), headers).await,
-        Err(Error::IsFolder) => folder(&drive.stat(path).await?, false, headers),
+        Err(Error::IsFolder) => folder(&at.node().await?, false, headers),
         Err(error) => Err(error),
     }
 }

@@ -1,6 +1,6 @@
 //! Answers PROPFIND, streaming: memory does not grow with the folder, and a listing that fails is cut off, never short.
 
-use crate::drive::{Drive, LockView};
+use crate::drive::{Drive, LocatedPath, LockView};
 use crate::http::body::Body;
 use crate::http::dav::headers::Depth;
 use crate::http::dav::multistatus::{HEAD, MultistatusWriter, ResponseHref, TAIL};
@@ -44,15 +44,16 @@ pub async fn answer(
     path: &VPath,
     request: PropfindRequest<'_>,
 ) -> Result<Response<Body>> {
-    let node = drive.stat(path).await?;
+    let at = drive.at(path).await?;
+    let node = at.node().await?;
     let plan = PropfindPlan::new(request.find, request.hide_quota, request.user_agent);
     let list = node.folder && request.depth != Depth::Zero;
     let listing = if list {
-        Some(drive.list(path, plan.needs_props()).await?)
+        Some(at.list(plan.needs_props()).await?)
     } else {
         None
     };
-    let locked = list && plan.needs_locks() && !drive.has_no_locks(path).await?;
+    let locked = list && plan.needs_locks() && !at.has_no_locks().await?;
     let mut pages = PropfindBody {
         base: href::encode(request.prefix, path, node.folder),
         account: shown_account(drive.identity()).to_owned(),
@@ -66,7 +67,7 @@ pub async fn answer(
         done: false,
     };
     if !list || request.depth != Depth::OneNoRoot {
-        pages.write_self(drive, path, &node).await?;
+        pages.write_self(&at, &node).await?;
     }
     Ok(multistatus(pages.into_body().await?))
 }
@@ -122,25 +123,25 @@ struct PropfindBody {
 
 impl PropfindBody {
     /// Writes what was asked for itself.
-    async fn write_self(&mut self, drive: &Drive, path: &VPath, node: &Node) -> Result<()> {
+    async fn write_self(&mut self, at: &LocatedPath<'_>, node: &Node) -> Result<()> {
         let plan = self.writer.plan();
         let props = if plan.needs_props() {
-            drive.props(path).await?
+            at.props().await?
         } else {
             Vec::new()
         };
         let quota = if plan.needs_quota() {
-            Some(drive.quota(path).await?)
+            Some(at.quota().await?)
         } else {
             None
         };
         let locks = if plan.needs_locks() {
-            drive.locks_on(path).await?
+            at.locks().await?
         } else {
             Vec::new()
         };
         let subject = PropertySource {
-            name: path.name(),
+            name: at.path().name(),
             node,
             props: &props,
             locks: &locks,
