@@ -83,6 +83,42 @@ fn set_quota(server: &TestServer, bytes: Option<u64>) {
         .unwrap();
 }
 
+/// A header that changes what the file becomes, and that means nothing here, is refused before a part replaces a whole file.
+#[test]
+fn headers_that_mean_nothing_here_are_refused() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/f", "whole");
+    for (name, value) in [
+        ("Upload-Concat", "partial"),
+        ("Upload-Concat", "final;/api/v1/uploads/a"),
+        ("If-Match", "\"other\""),
+        ("If-None-Match", "*"),
+        ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:01 GMT"),
+        ("If", "([\"other\"])"),
+    ] {
+        let reply = ana
+            .raw("POST", ALL)
+            .header("Tus-Resumable", "1.0.0")
+            .header("Upload-Length", "4")
+            .header("Upload-Metadata", metadata(&[("path", "f")]))
+            .header("Content-Type", "application/offset+octet-stream")
+            .header(name, value)
+            .body("part")
+            .send()
+            .is(400);
+        let detail = reply.json()["detail"].to_string();
+        let said = if name == "Upload-Concat" {
+            name
+        } else {
+            "Upload-Metadata"
+        };
+        assert!(detail.contains(said), "{name}: {detail}");
+        ana.holds("/f", "whole");
+    }
+    assert_eq!(aside(&server, "ana"), 0);
+}
+
 /// What clients say of their files is kept in memory for as long as the upload: a few words, and no more.
 #[test]
 fn metadata_has_a_limit_that_any_path_fits_in() {

@@ -6,7 +6,7 @@ use crate::model::{Error, Result, VPath, time};
 use crate::uploads::UploadSpec;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, header};
 
 pub(super) const VERSION: &str = "1.0.0";
 pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
@@ -18,6 +18,7 @@ const MAX_METADATA: usize = 8 << 10;
 
 pub(super) const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 pub(super) const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const UPLOAD_CONCAT: HeaderName = HeaderName::from_static("upload-concat");
 const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
 
 pub(super) fn check_version(headers: &HeaderMap) -> Result<()> {
@@ -56,8 +57,30 @@ pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
     Checksum::new(name, expected).map(Some).ok_or(wrong)
 }
 
+/// Refuses headers that would change what a new upload becomes and mean nothing here: the file would be another than was asked for.
+fn refuse_unsupported(headers: &HeaderMap) -> Result<()> {
+    if headers.contains_key(UPLOAD_CONCAT) {
+        return Err(Error::BadRequest(
+            "Upload-Concat is not supported: each file is one upload.",
+        ));
+    }
+    let conditions = [
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_UNMODIFIED_SINCE,
+        HeaderName::from_static("if"),
+    ];
+    if conditions.iter().any(|name| headers.contains_key(name)) {
+        return Err(Error::BadRequest(
+            "Say conditions in Upload-Metadata: if_match with an entity tag, or overwrite with false; and tokens of locks in Lock-Token.",
+        ));
+    }
+    Ok(())
+}
+
 /// What the headers of a new upload say of it.
 pub(super) fn plan(headers: &HeaderMap) -> Result<UploadSpec> {
+    refuse_unsupported(headers)?;
     let len = number(headers, &UPLOAD_LENGTH)?;
     if i64::try_from(len).is_err() {
         return Err(Error::TooLarge);
