@@ -45,9 +45,13 @@ impl Drive {
             .map(drop)
     }
 
-    /// Makes a folder.
+    /// Makes a folder; `Exists` where anything is (RFC 4918 section 9.3.1), also a mount or a folder of mounts.
     pub async fn mkdir(&self, path: &VPath, preconditions: RequestPreconditions) -> Result<()> {
-        let place = self.resolve_authorized(path, Access::Change).await?;
+        let landing = self.resolve(path).await?;
+        if landing.is_mount() {
+            return Err(Error::Exists);
+        }
+        let place = landing.authorized(Access::Change)?;
         let commit = self
             .write_options(
                 &place,

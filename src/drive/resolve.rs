@@ -21,6 +21,31 @@ pub(super) enum Resolved<'a> {
     Missing,
 }
 
+impl<'a> Resolved<'a> {
+    /// Whether it is what a mount shows itself, or a folder of mounts.
+    pub(super) fn is_mount(&self) -> bool {
+        match self {
+            Self::MountFolder(_) => true,
+            Self::Storage(place) => place.depth == 0 && place.mount.is_some(),
+            Self::SingleFileRoot | Self::Missing => false,
+        }
+    }
+
+    /// The place in a root, if `access` is allowed there.
+    pub(super) fn authorized(self, access: Access) -> Result<ResolvedPath<'a>> {
+        match self {
+            Self::Storage(place) => {
+                authorize(&place, access)?;
+                Ok(place)
+            }
+            Self::Missing if matches!(access, Access::Stat | Access::Read) => Err(Error::NotFound),
+            Self::MountFolder(_) | Self::Missing | Self::SingleFileRoot => Err(Error::Forbidden(
+                "This folder shows what was shared, and nothing else can be in it.",
+            )),
+        }
+    }
+}
+
 impl Drive {
     /// Where a path lands, by what is in memory. In a mount only after [`resolve`](Self::resolve) has found and opened it.
     pub(super) fn resolve_cached<'a>(&self, path: &'a VPath) -> Result<Resolved<'a>> {
@@ -155,19 +180,6 @@ impl Drive {
         path: &'a VPath,
         access: Access,
     ) -> Result<ResolvedPath<'a>> {
-        match self.resolve(path).await? {
-            Resolved::Storage(place) => {
-                authorize(&place, access)?;
-                Ok(place)
-            }
-            Resolved::Missing if matches!(access, Access::Stat | Access::Read) => {
-                Err(Error::NotFound)
-            }
-            Resolved::MountFolder(_) | Resolved::Missing | Resolved::SingleFileRoot => {
-                Err(Error::Forbidden(
-                    "This folder shows what was shared, and nothing else can be in it.",
-                ))
-            }
-        }
+        self.resolve(path).await?.authorized(access)
     }
 }

@@ -544,6 +544,36 @@ fn the_folder_of_shares_is_nobodys_to_change() {
 }
 
 #[test]
+fn a_folder_is_not_made_where_a_mount_is() {
+    let server = TestServer::with(|config| {
+        config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap());
+    });
+    let (ana, ben, root) = (server.ana(), server.ben(), admin(&server));
+    for (folder, rights) in [("/docs", "edit"), ("/seen", "view")] {
+        ana.mkcol(folder).is(201);
+        share(&ana, folder, rights);
+    }
+    let members = json!([{"to": {"account": "ben"}, "rights": "edit"}]);
+    let team = json!({"name": "Plans", "members": members});
+    api(&root, "POST", "/team-folders", &team).is(201);
+    for there in [
+        "/Shared with me",
+        MOUNT,
+        "/Shared with me/seen",
+        "/Team folders",
+        "/Team folders/Plans",
+        "/Trash",
+    ] {
+        ben.mkcol(there).is(405);
+        api(&ben, "POST", "/files/folder", &json!({"path": there})).is(409);
+        ben.propfind(there, "0").is(207);
+    }
+    for nowhere in ["/Shared with me/new", "/Team folders/new", "/Trash/new"] {
+        ben.mkcol(nowhere).is(403);
+    }
+}
+
+#[test]
 fn names_that_clash_are_told_apart_and_nothing_is_hidden() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());
