@@ -127,7 +127,9 @@ impl Administrator {
     ) -> Result<VPath> {
         let drive = self.drive_of(name).await?;
         let wish = to.map(VPath::parse).transpose()?;
-        let restored = drive.restore_from_trash(None, id, wish).await;
+        let restored = drive
+            .restore_from_trash(None, id, wish, RequestPreconditions::default())
+            .await;
         self.report_restored(name, &restored).await;
         restored
     }
@@ -146,7 +148,8 @@ impl Administrator {
 
     /// Rewinds a folder or file of an account. As [`rewind`]; `NotFound`.
     pub async fn rewind(&self, name: &AccountName, wish: Rewinding) -> Result<RewindReport> {
-        rewind(&self.drive_of(name).await?, &self.reporter, wish).await
+        let no_tokens = RequestPreconditions::default();
+        rewind(&self.drive_of(name).await?, &self.reporter, wish, no_tokens).await
     }
 
     async fn report_restored(&self, name: &AccountName, restored: &Result<VPath>) {
@@ -160,8 +163,13 @@ impl Administrator {
     }
 }
 
-/// Rewinds what a drive shows, with its entry in the audit log.
-pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Result<RewindReport> {
+/// Rewinds what a drive shows, with its entry in the audit log; `submitted` has the tokens of the locks that may be passed.
+pub async fn rewind(
+    drive: &Drive,
+    reporter: &Reporter,
+    wish: Rewinding,
+    submitted: RequestPreconditions,
+) -> Result<RewindReport> {
     let wrong = |pointer: &str, why: &str| Error::Invalid {
         pointer: pointer.into(),
         why: why.into(),
@@ -191,6 +199,7 @@ pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Resu
                 moment,
                 only,
                 dry_run: wish.dry_run,
+                submitted,
             },
         )
         .await;

@@ -63,19 +63,21 @@ impl Drive {
     }
 
     /// Restores an item of the trash of `folder`, or of the home, to `wish`, or else to where it lay, or else beside that; says where it
-    /// is now. The folders that should hold it are made. `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the wish lies in another drive.
+    /// is now. The folders that should hold it are made; `submitted` has the tokens of the locks that may be passed. `Exists`, `NotFound`,
+    /// `NoSpace`; `Forbidden` where the wish lies in another drive.
     pub async fn restore_from_trash(
         &self,
         folder: Option<&VPath>,
         id: &str,
         wish: Option<VPath>,
+        submitted: RequestPreconditions,
     ) -> Result<VPath> {
         let bin = self.trash_view(folder).await?;
         let item = bin
             .show(bin.root.tree.trash_item(id).await?)
             .ok_or(Error::NotFound)?;
         if let Some(path) = wish {
-            self.restore_item(&bin, id, &path).await?;
+            self.restore_item(&bin, id, &path, &submitted).await?;
             return Ok(path);
         }
         let origin = self.restore_target(&bin, &item.path).await?;
@@ -85,7 +87,7 @@ impl Drive {
             if self.find(&path).await?.is_some() {
                 continue;
             }
-            match self.restore_item(&bin, id, &path).await {
+            match self.restore_item(&bin, id, &path, &submitted).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| path),
             }
@@ -116,7 +118,13 @@ impl Drive {
         Ok(false)
     }
 
-    async fn restore_item(&self, bin: &TrashView, id: &str, to: &VPath) -> Result<()> {
+    async fn restore_item(
+        &self,
+        bin: &TrashView,
+        id: &str,
+        to: &VPath,
+        submitted: &RequestPreconditions,
+    ) -> Result<()> {
         let place = self.resolve_authorized(to, Access::Change).await?;
         if place.root.id != bin.root.id {
             return Err(Error::Forbidden(
@@ -124,12 +132,12 @@ impl Drive {
             ));
         }
         place.path.remaining()?;
-        self.create_parents(&to.parent().unwrap_or_default())
+        self.create_parents(&to.parent().unwrap_or_default(), submitted)
             .await?;
         let commit = self
             .write_options(
                 &place,
-                RequestPreconditions::default(),
+                submitted.clone(),
                 resolved_preconditions::scopes_to_create(&place),
             )
             .await?;
@@ -286,7 +294,7 @@ impl Drive {
     }
 
     /// Makes the folders on the way to something, where there are none.
-    async fn create_parents(&self, folder: &VPath) -> Result<()> {
+    async fn create_parents(&self, folder: &VPath, submitted: &RequestPreconditions) -> Result<()> {
         let mut way = VPath::root();
         for name in folder.names() {
             way = way.join(name)?;
@@ -294,7 +302,7 @@ impl Drive {
             if self.find(&way).await?.is_some() {
                 continue;
             }
-            match self.mkdir(&way, RequestPreconditions::default()).await {
+            match self.mkdir(&way, submitted.clone()).await {
                 Ok(()) | Err(Error::Exists) => {}
                 Err(error) => return Err(error),
             }

@@ -39,6 +39,8 @@ pub struct RewindRequest {
     pub only: Vec<VPath>,
     /// Whether it is only said what would change.
     pub dry_run: bool,
+    /// The tokens of the locks that may be passed, and no condition.
+    pub submitted: RequestPreconditions,
 }
 
 impl Drive {
@@ -64,8 +66,8 @@ impl Drive {
             .plan_rewind(&place.path, wish.moment, &only)
             .await?;
         if !wish.dry_run {
-            self.check_rewind(&place, &rewind).await?;
-            self.apply_rewind(&place, &rewind).await?;
+            self.check_rewind(&place, &rewind, &wish.submitted).await?;
+            self.apply_rewind(&place, &rewind, &wish.submitted).await?;
         }
         let top = top_of(path, &place);
         let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
@@ -93,7 +95,12 @@ impl Drive {
     }
 
     /// Refuses a rewind that would not go through.
-    async fn check_rewind(&self, place: &ResolvedPath<'_>, rewind: &RewindPlan) -> Result<()> {
+    async fn check_rewind(
+        &self,
+        place: &ResolvedPath<'_>,
+        rewind: &RewindPlan,
+        submitted: &RequestPreconditions,
+    ) -> Result<()> {
         let mut next = 0;
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
@@ -102,11 +109,7 @@ impl Drive {
             }
             next = end;
             let commit = self
-                .write_options(
-                    place,
-                    RequestPreconditions::default(),
-                    lock_scopes_of(place, &steps),
-                )
+                .write_options(place, submitted.clone(), lock_scopes_of(place, &steps))
                 .await?;
             self.check_early(place, &commit).await?;
         }
@@ -125,7 +128,12 @@ impl Drive {
     }
 
     /// Takes the steps, without a limit on the room of each: what they come to was admitted.
-    async fn apply_rewind(&self, place: &ResolvedPath<'_>, rewind: &RewindPlan) -> Result<()> {
+    async fn apply_rewind(
+        &self,
+        place: &ResolvedPath<'_>,
+        rewind: &RewindPlan,
+        submitted: &RequestPreconditions,
+    ) -> Result<()> {
         let place = &ResolvedPath {
             quota: None,
             ..place.clone()
@@ -135,6 +143,7 @@ impl Drive {
         // The records of shares that follow a step must not reach the disk before it.
         let way = StepOptions {
             needed: &rewind.needed,
+            submitted,
             is_synced_later: !self.has_shares_in(place),
         };
         loop {
@@ -165,7 +174,7 @@ impl Drive {
         let later = || RequestPreconditions {
             is_synced_later: way.is_synced_later,
             fits: true,
-            ..RequestPreconditions::default()
+            ..way.submitted.clone()
         };
         match step {
             RewindStep::Discard { path } => {
@@ -183,13 +192,13 @@ impl Drive {
             RewindStep::Move {
                 from: RewindSource::Trash { id, inner },
                 to,
-            } => self.fetch(place, (id, inner), to).await,
+            } => self.fetch(place, (id, inner), to, way).await,
             RewindStep::Move {
                 from: RewindSource::Discarded { index, inner },
                 to,
             } => {
                 let id = discarded.ids.get(index).ok_or(Error::Conflict)?;
-                self.fetch(place, (id, inner), to).await
+                self.fetch(place, (id, inner), to, way).await
             }
             RewindStep::Make { path } => {
                 let place = at(place, path);
@@ -203,10 +212,10 @@ impl Drive {
                 place.root.tree.mkdir(&place.path, commit).await.map(drop)
             }
             RewindStep::Revert { path, version } => {
-                self.restore_version_at(&at(place, path), version, RequestPreconditions::default())
+                self.restore_version_at(&at(place, path), version, way.submitted.clone())
                     .await
             }
-            RewindStep::Blank { path } => self.blank(&at(place, path)).await,
+            RewindStep::Blank { path } => self.blank(&at(place, path), way).await,
         }
     }
 
@@ -229,12 +238,13 @@ impl Drive {
         place: &ResolvedPath<'_>,
         (id, inner): (&str, &RelPath),
         to: &RelPath,
+        way: &StepOptions<'_>,
     ) -> Result<()> {
         let to = at(place, to);
         let commit = self
             .write_options(
                 &to,
-                RequestPreconditions::default(),
+                way.submitted.clone(),
                 resolved_preconditions::scopes_to_create(&to),
             )
             .await?;
@@ -249,11 +259,11 @@ impl Drive {
             .map(drop)
     }
 
-    async fn blank(&self, place: &ResolvedPath<'_>) -> Result<()> {
+    async fn blank(&self, place: &ResolvedPath<'_>, way: &StepOptions<'_>) -> Result<()> {
         let commit = self
             .write_options(
                 place,
-                RequestPreconditions::default(),
+                way.submitted.clone(),
                 resolved_preconditions::scopes_to_create(place),
             )
             .await?;
@@ -274,6 +284,8 @@ impl Drive {
 struct StepOptions<'a> {
     /// Which of the discarded are needed by later steps.
     needed: &'a HashSet<usize>,
+    /// The tokens of the locks that may be passed.
+    submitted: &'a RequestPreconditions,
     is_synced_later: bool,
 }
 

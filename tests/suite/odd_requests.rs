@@ -3,6 +3,7 @@
 
 use crate::harness::client::Request;
 use crate::harness::{LOCK_BODY, NAME, Reply, TestServer, propfind_body};
+use sarang::model::time;
 use serde_json::json;
 
 fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -510,4 +511,62 @@ fn lock_token_alone_submits_a_token_to_every_changing_method() {
         .header("Lock-Token", format!("<{shallow}>"))
         .send()
         .is(201);
+}
+
+/// What restores a file, a version or a whole folder is a change as others are: it needs the token, and takes it.
+#[test]
+fn what_is_locked_is_restored_with_its_token() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    ana.store("/d/x", "one");
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    let moment = precise_now();
+    ana.store("/d/x", "second");
+    ana.store("/d/new", "new");
+    ana.store("/d/gone", "gone");
+    ana.delete("/d/gone").is(204);
+    let trash = ana.api("GET", "/trash", &json!(null)).is(200).json();
+    let gone = trash["items"][0]["id"].as_str().unwrap().to_owned();
+    let token = ana
+        .request("LOCK", "/d")
+        .header("Depth", "infinity")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200)
+        .token();
+    let post = |target: String, body: serde_json::Value| {
+        takes(&token, |headers| {
+            let request = ana.raw("POST", &target);
+            let json = [("Content-Type", "application/json")];
+            send(request, &[&json[..], headers].concat(), &body.to_string())
+        })
+    };
+    let versions = ana.raw("GET", "/api/v1/versions?path=/d/x").send().is(200);
+    let former = versions.json()["items"][0]["id"].clone();
+    post(
+        "/api/v1/versions/restore".to_owned(),
+        json!({"path": "/d/x", "id": former}),
+    )
+    .is(204);
+    ana.holds("/d/x", "one");
+    let target = format!("/api/v1/trash/{gone}/restore");
+    post(target, json!({"to": "/d/more/gone"})).is(200);
+    ana.holds("/d/more/gone", "gone");
+    let rewound = post(
+        "/api/v1/rewind".to_owned(),
+        json!({"path": "/d", "to": moment}),
+    );
+    assert_eq!(rewound.is(200).json()["lost"], json!([]));
+    ana.holds("/d/x", "one");
+    ana.lacks("/d/new");
+    ana.lacks("/d/more");
+    ana.put("/d/x", "x").is(423);
+}
+
+/// The time with all its digits.
+fn precise_now() -> String {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap();
+    time::iso_date(now).replace('Z', &format!(".{:09}Z", since.subsec_nanos()))
 }

@@ -276,6 +276,14 @@ fn a_lock_or_the_quota_refuses_before_anything_changes() {
     let token = ana.lock("/d/x").send().is(200).token();
     ask(&ana, "/", &moment, &json!({})).is(423);
     assert_eq!(tree(&home), changed);
+    // Another's token, or none that is, opens nothing.
+    ana.raw("POST", "/api/v1/rewind")
+        .header("Content-Type", "application/json")
+        .header("Lock-Token", "<urn:uuid:0>")
+        .body(json!({"path": "/", "to": moment}).to_string())
+        .send()
+        .is(423);
+    assert_eq!(tree(&home), changed);
     ana.unlock("/d/x", &token).is(204);
     let app = server.app();
     server

@@ -56,6 +56,7 @@ async fn many_steps_wait_for_the_disk_together() {
         moment,
         only: Vec::new(),
         dry_run: false,
+        submitted: RequestPreconditions::default(),
     };
     let report = drive.rewind(&VPath::root(), wish).await.unwrap();
     let waited = tree.sync_count() - before;

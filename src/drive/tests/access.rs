@@ -301,7 +301,7 @@ async fn done(world: &AccessFixture, drive: &Drive, doing: Operation) -> Result<
                 .await
         }
         Operation::PutBack => drive
-            .restore_from_trash(None, &world.trashed, Some(path("docs/back")))
+            .restore_from_trash(None, &world.trashed, Some(path("docs/back")), none)
             .await
             .map(drop),
         Operation::Purge => drive.purge(&world.trashed).await,

@@ -1,13 +1,13 @@
 //! The trash and the versions of files: seen, put back, deleted for good.
 
 use super::ApiTag;
+use super::bulk::submitted;
 use super::caller::{AccountCaller, MemberCaller};
 use super::files::ResourceKind;
 use super::json::{Json, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::AuditKind as Act;
-use crate::drive::RequestPreconditions;
 use crate::http::api::files;
 use crate::model::{AccountName, VPath, time};
 use crate::storage::history::{TrashedItem, Version};
@@ -145,17 +145,21 @@ pub async fn list(
 pub async fn restore(
     account: AccountCaller,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Json(restoring): Json<Restoring>,
 ) -> Result<axum::Json<RestoredItem>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
+    let tokens = submitted(&headers)?;
     let path = |text: Option<String>| text.map(|path| VPath::parse(&path)).transpose();
     let wish = path(restoring.to)?;
     let folder = path(restoring.folder)?;
     let path = account
         .app
-        .run_to_completion(
-            async move { drive.restore_from_trash(folder.as_ref(), &id, wish).await },
-        )
+        .run_to_completion(async move {
+            drive
+                .restore_from_trash(folder.as_ref(), &id, wish, tokens)
+                .await
+        })
         .await?;
     Ok(axum::Json(RestoredItem {
         path: format!("/{path}"),
@@ -274,17 +278,15 @@ pub async fn download(
     request_body = VersionOf, responses((status = 204, description = "The file has that content again."), Failures))]
 pub async fn revert(
     member: MemberCaller,
+    headers: HeaderMap,
     Json(version): Json<VersionOf>,
 ) -> Result<StatusCode, Problem> {
+    let tokens = submitted(&headers)?;
     let path = VPath::parse(&version.path)?;
     let drive = member.drive().await?;
     member
         .app
-        .run_to_completion(async move {
-            drive
-                .restore_version(&path, &version.id, RequestPreconditions::default())
-                .await
-        })
+        .run_to_completion(async move { drive.restore_version(&path, &version.id, tokens).await })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
