@@ -65,6 +65,7 @@ impl Drive {
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
     pub async fn delete(&self, path: &VPath, preconditions: RequestPreconditions) -> Result<()> {
         if let Some(mount) = self.mount_at(path).await? {
+            self.check_mount_change(path, preconditions).await?;
             return mount.leave(&*self.locks).await;
         }
         let place = self.resolve_authorized(path, Access::Change).await?;
@@ -123,6 +124,7 @@ impl Drive {
         preconditions: RequestPreconditions,
     ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
+            self.check_mount_change(from, preconditions).await?;
             return self.rename_mount(&mount, to).await;
         }
         let (source, target) = self.authorized_pair(from, to, Access::Change).await?;

@@ -7,7 +7,8 @@ use super::resolved_path::ResolvedPath;
 use super::{Drive, absent_is_none, present};
 use crate::model::{Error, Result, VPath};
 use crate::storage::{
-    IfList, IfResource, IfTag, LockScope, LocksSeen, Preconditions, ResourceId, Seen, WriteOptions,
+    Etag, Expect, IfList, IfResource, IfTag, LockScope, LocksSeen, Preconditions, ResourceId, Seen,
+    WriteOptions,
 };
 use std::sync::Arc;
 
@@ -155,16 +156,50 @@ impl Drive {
         locks: &LocksSeen,
     ) -> Result<()> {
         let present = present(place).await?;
-        let mut tags = Vec::new();
-        for path in commit.preconditions.iter().flat_map(|asked| &asked.tagged) {
-            let found = absent_is_none(place.root.tree.stat(path).await)?;
-            tags.push(found.map(|node| node.etag));
-        }
+        let tags = match &commit.preconditions {
+            Some(asked) => tags_of(place, &asked.tagged).await?,
+            None => Vec::new(),
+        };
         commit.check(&Seen {
             present: present.as_ref(),
             tags: &tags,
             locks,
             is_closed: place.root.is_closed(),
+        })
+    }
+
+    /// Checks the preconditions of a request that takes the mount at `path` out of the drive or gives it another name: that changes nothing of
+    /// what it shows, which need not be changeable. Of the locks only those of the account that asks are in the way: another's must not
+    /// keep anybody from leaving. Where the mount cannot be looked into it can be left still, if there is no condition.
+    pub(super) async fn check_mount_change(
+        &self,
+        path: &VPath,
+        asked: RequestPreconditions,
+    ) -> Result<()> {
+        let is_conditional = asked.expect != Expect::Any || !asked.if_lists.is_empty();
+        let place = match self.resolve_authorized(path, Access::Stat).await {
+            Ok(place) => place,
+            Err(Error::NotFound | Error::Missing(_) | Error::Busy { .. } | Error::Io { .. })
+                if !is_conditional =>
+            {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let whole = LockScope::Subtree(place.resource_id());
+        let asked = self
+            .resolve_preconditions(&place, asked, vec![whole])
+            .await?
+            .preconditions;
+        let mut locks = self.locks.look(&asked.scopes, &asked.named).await?;
+        locks
+            .near
+            .retain(|lock| lock.holder.account == self.identity.account);
+        asked.check(&Seen {
+            present: present(&place).await?.as_ref(),
+            tags: &tags_of(&place, &asked.tagged).await?,
+            locks: &locks,
+            is_closed: false,
         })
     }
 
@@ -222,6 +257,16 @@ impl Drive {
         };
         Ok(IfResource::Tagged(resource, tag))
     }
+}
+
+/// The entity tags at some paths of the tree of `place`; `None` where nothing is.
+async fn tags_of(place: &ResolvedPath<'_>, paths: &[VPath]) -> Result<Vec<Option<Etag>>> {
+    let mut tags = Vec::new();
+    for path in paths {
+        let found = absent_is_none(place.root.tree.stat(path).await)?;
+        tags.push(found.map(|node| node.etag));
+    }
+    Ok(tags)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::harness::{Client, NAME, Reply, TestServer};
 use base64::Engine as _;
+use serde_json::json;
 
 const STALE: &str = "urn:uuid:00000000-0000-4000-8000-000000000000";
 
@@ -525,4 +526,47 @@ fn a_destination_with_an_unescaped_query_or_fragment_is_refused() {
     ana.holds("/what", "2");
     ana.transfer("MOVE", "/from", "/what?#.txt").send().is(201);
     ana.holds("/what?#.txt", "1");
+}
+
+/// What is shared is taken out of the drive, or renamed there, under the conditions of the request; of locks only one's own is in the way.
+#[test]
+fn conditions_guard_a_share_that_is_left_or_renamed() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    let at = "/Shared with me/docs";
+    ana.mkcol("/docs").is(201);
+    ana.store("/docs/a", "a");
+    let asked = json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"});
+    ana.api("POST", "/shares", &asked).is(201);
+    let leave = || ben.request("DELETE", at);
+    let rename = || ben.transfer("MOVE", at, "/Shared with me/papers");
+    for (name, value) in [
+        ("If-Match", "\"other\""),
+        ("If-None-Match", "*"),
+        ("If", "(<urn:uuid:0>)"),
+        ("If", "([\"other\"])"),
+    ] {
+        leave().header(name, value).send().is(412);
+        rename().header(name, value).send().is(412);
+        ben.holds(&format!("{at}/a"), "a");
+    }
+    let token = ben.lock(&format!("{at}/a")).send().is(200).token();
+    leave().send().is(423);
+    rename().send().is(423);
+    ben.holds(&format!("{at}/a"), "a");
+    let back = ben.transfer("MOVE", "/Shared with me/papers", at);
+    rename()
+        .header("If-Match", "*")
+        .header("Lock-Token", format!("<{token}>"))
+        .send()
+        .is(201);
+    back.header("Lock-Token", format!("<{token}>"))
+        .send()
+        .is(201);
+    ben.unlock(&format!("{at}/a"), &token).is(204);
+    // Another's lock keeps nobody there.
+    ana.lock("/docs/a").send().is(200);
+    leave().header("If-Match", "*").send().is(204);
+    ben.lacks(at);
+    ana.holds("/docs/a", "a");
 }
