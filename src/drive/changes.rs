@@ -125,7 +125,7 @@ impl Drive {
     ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
             self.check_mount_change(from, preconditions).await?;
-            return self.rename_mount(&mount, to).await;
+            return self.rename_mount(&mount, to, overwrite).await;
         }
         let (source, target) = self.authorized_pair(from, to, Access::Change).await?;
         refuse_root(&source)?;
@@ -321,13 +321,19 @@ impl Drive {
         Ok(Some(mount))
     }
 
-    async fn rename_mount(&self, mount: &Mount, to: &VPath) -> Result<bool> {
+    async fn rename_mount(&self, mount: &Mount, to: &VPath, overwrite: bool) -> Result<bool> {
         let beside = to.beneath(&self.identity.scope).to_nfc();
         let name = beside
             .name()
             .filter(|_| beside.parent() == mount.at.parent());
         match (self.resolve(to).await, name) {
-            (Ok(Resolved::Missing), Some(name)) => mount.rename(name).await.map(|()| true),
+            (Ok(Resolved::Missing), Some(name)) => match mount.rename(name).await {
+                Err(Error::Exists) if !overwrite => Err(Error::PreconditionFailed),
+                Err(Error::Exists) => Err(Error::Forbidden(
+                    "Something else that is shared with you shows under this name; capital letters make no difference.",
+                )),
+                renamed => renamed.map(|()| true),
+            },
             _ => Err(Error::Forbidden(
                 "What others share with you can be renamed where it is, not moved; delete it to leave the share.",
             )),

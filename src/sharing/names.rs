@@ -48,6 +48,12 @@ impl UniqueNames {
     }
 }
 
+/// What is the same for names that are one name without regard to case and to how Unicode writes them.
+pub fn folded(name: &str) -> String {
+    let name = VPath::from_stored(name.to_owned());
+    name.to_nfc().as_str().to_lowercase()
+}
+
 /// The name itself for 0, `name (number).txt` for others.
 pub fn numbered(name: &str, number: usize) -> String {
     if number == 0 {

@@ -174,3 +174,29 @@ fn a_share_that_its_owner_renames_changes_the_name_of_no_other() {
     ben.holds(&format!("{SECOND}/whose"), "eva");
     ben.holds("/Shared with me/Scans (1) (1)/whose", "ana");
 }
+
+#[test]
+fn a_receiver_gives_no_name_that_another_share_shows_under() {
+    let (_server, [_ana, _eva, ben], [of_ana, of_eva]) = prepared();
+    let rename =
+        |id: &str, name: &str| ben.api("PATCH", &format!("/shares/{id}"), &json!({"name": name}));
+    let shift = |to: &str| ben.transfer("MOVE", SECOND, &format!("{HALL}/{to}"));
+    for taken in ["SCANS", "scans"] {
+        let refused = rename(&of_eva, taken).is(409).json();
+        assert_eq!(refused["code"], "exists");
+        shift(taken).header("Overwrite", "F").send().is(412);
+        shift(taken).header("Overwrite", "T").send().is(403);
+        let moved = json!({"items": [{"from": SECOND, "to": format!("{HALL}/{taken}")}]});
+        let result = ben.api("POST", "/files/move", &moved).is(200).json();
+        assert_eq!(result["results"][0]["code"], "exists");
+    }
+    rename(&of_ana, "scans (1)").is(409);
+    assert_eq!(names(&ben, HALL), ["Scans", "Scans (1)"]);
+    ben.holds(&format!("{SECOND}/whose"), "eva");
+    // The same share may be written otherwise.
+    shift("SCANS (1)").send().is(201);
+    rename(&of_ana, "SCANS").is(204);
+    assert_eq!(names(&ben, HALL), ["SCANS", "SCANS (1)"]);
+    ben.holds(&format!("{HALL}/SCANS/whose"), "ana");
+    ben.holds(&format!("{HALL}/SCANS (1)/whose"), "eva");
+}

@@ -180,14 +180,14 @@ impl Shares {
         &self,
         account: &AccountName,
         id: &str,
-        edit: impl Fn(&mut Share),
+        edit: impl Fn(&mut Share) -> Result<()>,
     ) -> Result<Arc<Share>> {
         let share = self.shown_to(account, id).ok_or(Error::NotFound)?;
         self.change_record(&share, |record| {
             if !self.shows(record, account) {
                 return Err(Error::NotFound);
             }
-            edit(record);
+            edit(record)?;
             if encode(record)?.len() > MAX_BY_RECEIVERS {
                 return Err(Error::LimitReached(
                     "So many who see this share have renamed or left it that its record is full; ask its owner to make it anew.",
@@ -220,13 +220,23 @@ impl Shares {
         let leave = |share: &mut Share| {
             share.left.insert(account.clone());
             share.names.remove(account);
+            Ok(())
         };
         self.change_by_receiver(account, id, leave).await
     }
 
-    /// Lets one receiver see a share under another name; `NotFound`, `LimitReached`.
+    /// Lets one receiver see a share under another name; `Exists` where another share shows under it, as names are told apart without regard
+    /// to case, `NotFound`, `LimitReached`.
     pub async fn rename(&self, account: &AccountName, id: &str, name: &str) -> Result<Arc<Share>> {
-        let rename = |share: &mut Share| drop(share.names.insert(account.clone(), name.to_owned()));
+        let rename = |share: &mut Share| {
+            let mut others = self.to(account);
+            others.retain(|other| other.id != id);
+            if self.shown.has(account, &others, name) {
+                return Err(Error::Exists);
+            }
+            share.names.insert(account.clone(), name.to_owned());
+            Ok(())
+        };
         let share = self.change_by_receiver(account, id, rename).await?;
         // It may be called so already and have been numbered, for one that has gone since.
         self.shown.release(account, id).await?;

@@ -4,7 +4,7 @@
 
 use super::Share;
 use crate::model::{AccountName, Error, Result, VPath};
-use crate::sharing::names::UniqueNames;
+use crate::sharing::names::{UniqueNames, folded};
 use crate::state::StateStore;
 use crate::state::registry::{RecordIndex, Registry};
 use crate::state::table::Record;
@@ -75,6 +75,17 @@ impl ShownNames {
             .iter()
             .map(|share| valid(own?, share, account).map(|shown| shown.name.clone()))
             .collect()
+    }
+
+    /// Whether one of these shares shows under this name, or will as it has none yet.
+    pub fn has(&self, account: &AccountName, shares: &[Arc<Share>], name: &str) -> bool {
+        let given = self.given.view();
+        let own = given.index.0.get(account);
+        let wanted = folded(name);
+        shares.iter().any(|share| {
+            let shown = own.and_then(|own| valid(own, share, account));
+            folded(shown.map_or_else(|| share.name_for(account), |shown| &shown.name)) == wanted
+        })
     }
 
     /// The shares that `look` finds and their names for an account, in their order: given to those that have none. Names of shares that it
