@@ -118,10 +118,13 @@ export async function all(path, query = {}) {
   return items
 }
 
+/** The locks in one's own home. @returns {Promise<any[]>} */
+export const locks = async () => (await all('locks').catch(() => [])).filter((lock) => lock.root === `home/${session.me.name}`)
+
 /** Says who has a file open, where the server only says that it is locked. @param {any} error @param {string} path */
 export async function explain(error, path) {
   if (error.code !== 'locked') return error
-  const found = (await all('locks').catch(() => [])).find((lock) => `${path}/`.startsWith(`${bare(lock.path)}/`))
+  const found = (await locks()).find((lock) => `${path}/`.startsWith(`${bare(lock.path)}/`))
   if (found) error.extra = t('error.lockedby', { who: found.holder, when: date(found.since) })
   return error
 }

@@ -84,7 +84,7 @@ pub struct OpenLock {
     pub id: String,
     /// In whose drive, or which other root: `home/ana`.
     pub root: String,
-    /// The locked path there.
+    /// The locked path there; for whoever it is shared with, from the shared file or folder on.
     pub path: String,
     /// Whose lock it is, or whose link it was taken by.
     pub holder: AccountName,

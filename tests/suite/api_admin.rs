@@ -684,3 +684,39 @@ fn the_overview_and_the_locks_say_who_has_what_open() {
     ben.store(NAME, "free");
     assert_eq!(kinds(&server, "&kind=lock-broken").len(), 1);
 }
+
+#[test]
+fn whoever_holds_a_lock_in_what_is_shared_sees_and_ends_it() {
+    let server = start();
+    let (ana, ben) = (server.ana(), server.ben());
+    for folder in ["/private", "/private/docs"] {
+        ana.mkcol(folder).is(201);
+    }
+    ana.store("/private/docs/a", "a");
+    ana.store("/private/docs/b", "b");
+    let wish = json!({"path": "/private/docs", "to": {"account": "ben"}, "rights": "edit"});
+    ana.api("POST", "/shares", &wish).is(201);
+    ben.lock("/Shared with me/docs/a").send().is(200);
+    ana.lock("/private/docs/b").send().is(200);
+    let locks = |client: &Client| {
+        let page = client.raw("GET", "/api/v1/locks").send().is(200).json();
+        page["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(locks(&ana).len(), 2);
+    let seen = locks(&ben);
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(
+        (&seen[0]["holder"], &seen[0]["root"], &seen[0]["path"]),
+        (&json!("ben"), &json!("home/ana"), &json!("/docs/a")),
+        "where the folder lies in its owner's drive is not told"
+    );
+    let end = |lock: &Value| {
+        let target = format!("/api/v1/locks/{}", lock["id"].as_str().unwrap());
+        ben.raw("DELETE", &target).send()
+    };
+    let other = locks(&ana).into_iter().find(|lock| lock["holder"] == "ana");
+    end(&other.unwrap()).is(404);
+    end(&seen[0]).is(204);
+    assert_eq!(locks(&ana).len(), 1);
+    ana.put("/private/docs/a", "free").is(204);
+}

@@ -383,6 +383,26 @@ test('a file that is open elsewhere says by whom', async () => {
   assert.deepEqual(page.wrong, [])
 })
 
+test('the details show the locks in one\'s own home alone, to an administrator too', async () => {
+  const page = await open(browser, server)
+  const body = '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>'
+  const lock = (name, as) => server.ask('LOCK', `/dav/Same/${name}`, { as, body, headers: { 'Content-Type': 'application/xml' } })
+  await at(page, 'Same')
+  await server.folderAt('Same', 'ben')
+  await server.put('Same/b.txt', 'mine')
+  await lock('a.txt', 'ben')
+  await lock('b.txt')
+  await page.reload()
+  for (const [name, count] of [['b.txt', 1], ['a.txt', 0]]) {
+    await row(page, name).click({ position: { x: 500, y: 10 } })
+    await page.keyboard.press('Control+i')
+    await page.waitForSelector(`.details:has-text("${name}") dl`)
+    assert.equal(await page.locator('.details >> text=End lock').count(), count, name)
+    await page.keyboard.press('Escape')
+  }
+  assert.deepEqual(page.wrong, [])
+})
+
 test('previews: a picture and its neighbours, PDF and Markdown in frames that can run nothing, sound, and what has none', async () => {
   const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAoAAAAKCAIAAAACUFjqAAAAEklEQVR4nGNQaEjAgxhGpbEhAHe6ZAEq8eCFAAAAAElFTkSuQmCC', 'base64')
   const page = await open(browser, server, { expected: [/422.*thumbnail/] })

@@ -1,7 +1,7 @@
 // What is known of a file or folder, beside the list; and its versions.
 
 import { date, h, icon, replace, size, t } from '../dom.js'
-import { address, all, api, bare, explain, parent } from '../api.js'
+import { address, all, api, bare, explain, locks, parent } from '../api.js'
 import { ask, button, copyable, danger, failed, table, toast, tool } from '../ui.js'
 
 /** The BLAKE3 of a file as `b3sum` writes it, where the server knows it. @param {string} path */
@@ -15,24 +15,24 @@ async function checksum(path) {
 /** @param {any} file @param {() => void} close @param {() => any} changed */
 export async function show(file, close, changed) {
   const holder = h('div')
-  const el = h('aside.details', { 'aria-label': t('details.of', { name: file.name }), onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') close() } },
+  const el = h('aside.details', { 'aria-label': t('details.of', { name: file.name }), onkeydown: (/** @type {KeyboardEvent} */ event) => event.key === 'Escape' && close() },
     h('header', h('h2', h('bdi', file.name)), tool('close', t('close'), close)), holder)
-  const [stat, hash, shares, links, locks] = await Promise.all([
-    api('GET', 'files/stat', { query: { path: file.path } }), !file.folder && checksum(file.path).catch(() => ''), all('shares').catch(() => []), all('links').catch(() => []), all('locks').catch(() => [])])
-  const mine = (/** @type {any[]} */ some) => some.filter((one) => bare(one.path) === file.path)
+  const [stat, hash, shares, links, open] = await Promise.all([
+    api('GET', 'files/stat', { query: { path: file.path } }), !file.folder && checksum(file.path).catch(() => ''), all('shares').catch(() => []), all('links').catch(() => []), locks()])
+  const mine = (/** @type {any[]} */ rows) => rows.filter((one) => bare(one.path) === file.path)
   const part = (/** @type {string} */ head, /** @type {any[]} */ rows) => rows.length > 0 && [h('h3', head), h('ul', rows)]
   replace(holder, h('dl', Object.entries({
     [t('where')]: parent(file.path) || t('view.files'),
-    [t('size')]: file.folder ? null : size(stat.size),
+    [t('size')]: !file.folder && size(stat.size),
     [t('modified')]: date(stat.modified),
-    [t('created')]: stat.created > 0 ? date(stat.created) : null,
+    [t('created')]: stat.created > 0 && date(stat.created),
     [t('type')]: stat.media_type || t('folder'),
     [t('etag')]: stat.etag,
   }).flatMap(([head, value]) => (value ? [h('dt', head), h('dd', h('bdi', value))] : []))),
   hash && [h('h3', t('hash')), copyable(hash, t('hash'))],
   part(t('share.people'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
   part(t('shared.links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
-  part(t('locks'), mine(locks).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(() => show(file, close, changed)).then((next) => el.replaceWith(next), failed))))),
+  part(t('locks'), mine(open).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(async () => el.replaceWith(await show(file, close, changed))).catch(failed))))),
   h('p.row-actions', button('share', t('share'), async () => (await import('./sharing.js')).share(file.path, file.folder)), !file.folder && button('versions', t('versions'), () => versions(file, changed))))
   return el
 }
