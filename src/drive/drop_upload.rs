@@ -37,7 +37,7 @@ impl Drive {
             Ok(_) | Err(Error::IsFolder) => {}
             Err(error) => return Err(error),
         }
-        let room = self
+        let (room, promise) = self
             .space_to_promise(place, announced.len.or(announced.estimate))
             .await?;
         let mut ways = Vec::new();
@@ -68,15 +68,12 @@ impl Drive {
         let upload = tree
             .begin_upload(&fresh.path, InitialContent::Empty, room)
             .await?;
-        let commit = commit.clone();
+        let upload = DriveUpload::new(upload, commit.clone(), place.root.clone(), self.clone());
         let ways = ways
             .into_iter()
             .map(|(way, commit)| (way.path.into_owned(), commit))
             .collect();
-        Ok(
-            DriveUpload::new(upload, commit, place.root.clone(), self.clone())
-                .with_alternatives(ways, announced.checksum),
-        )
+        Ok(upload.with_alternatives(ways, announced.checksum, promise))
     }
 }
 

@@ -27,6 +27,7 @@ mod rewind;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod visitor_promise;
 
 use crate::model::{Error, Identity, Result, VPath};
 use crate::sharing::shares::Share;

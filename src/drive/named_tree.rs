@@ -1,5 +1,6 @@
 //! A tree under the name that records know it by.
 
+use super::visitor_promise::VisitorPromises;
 use crate::storage::Tree;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -13,6 +14,8 @@ pub struct NamedTree {
     pub tree: Arc<dyn Tree>,
     /// Held by a move until the shares in the tree have followed it.
     pub(super) moving: Mutex<()>,
+    /// What visitors of links into it were promised.
+    pub(super) visitor_promises: Arc<VisitorPromises>,
 }
 
 impl NamedTree {
@@ -22,6 +25,7 @@ impl NamedTree {
             id,
             tree,
             moving: Mutex::default(),
+            visitor_promises: Arc::default(),
         }
     }
 

@@ -4,16 +4,13 @@ use super::access::Access;
 use super::mass_change::ChangeCounts;
 use super::named_tree::NamedTree;
 use super::resolved_path::ResolvedPath;
+use super::visitor_promise::VisitorPromise;
 use super::{Checksum, Drive, RequestPreconditions, present, resolved_preconditions};
 use crate::model::{Error, RelPath, Result, Rights, VPath, Via};
 use crate::storage::{Expect, InitialContent, PutOutcome, SpaceRequest, Upload, WriteOptions};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::SystemTime;
-
-/// Bytes that a visitor of a public link is promised before they come. Visitors are not known: what they announce and do not send must not
-/// use up the owner's quota or the disk.
-const VISITOR_PROMISE: u64 = 64 << 20;
 
 /// What an upload is announced with.
 #[derive(Clone, Debug)]
@@ -35,6 +32,8 @@ pub struct DriveUpload {
     upload: Box<dyn Upload>,
     commit: WriteOptions,
     checksum: Option<Checksum>,
+    /// What is held of the budget of visitors.
+    promise: Option<VisitorPromise>,
     root: Arc<NamedTree>,
     drive: Drive,
     /// Where it may be published instead, in order, when it must not show which names are taken.
@@ -95,7 +94,7 @@ impl Drive {
         if is_conditional || !locks.is_empty() {
             self.check_with(&place, &commit, &locks).await?;
         }
-        let room = self
+        let (room, promise) = self
             .space_to_promise(&place, announced.len.or(announced.estimate))
             .await?;
         let upload = place
@@ -117,31 +116,33 @@ impl Drive {
             .filter(|_| announced.start == InitialContent::Empty);
         Ok(DriveUpload {
             checksum,
+            promise,
             ..DriveUpload::new(upload, commit, place.root, self.clone())
         })
     }
 
-    /// The space that an upload of `len` bytes is promised before they come: all of it, and for visitors of a public link at most
-    /// [`VISITOR_PROMISE`], where all of it would fit. What is beyond is taken as it comes.
+    /// The space that an upload of `len` bytes is promised before they come: all of it, and for visitors of public links what their
+    /// [budget](super::visitor_promise) has, where all of it would fit. What is beyond is taken as it comes.
     pub(super) async fn space_to_promise(
         &self,
         place: &ResolvedPath<'_>,
         len: Option<u64>,
-    ) -> Result<SpaceRequest> {
+    ) -> Result<(SpaceRequest, Option<VisitorPromise>)> {
         let limit = place.quota;
         let is_visitor = matches!(self.identity.via, Via::Link(_));
-        let Some(large) = len.filter(|len| is_visitor && *len > VISITOR_PROMISE) else {
-            return Ok(SpaceRequest { len, limit });
+        let whole = SpaceRequest { len, limit };
+        let Some(announced) = len.filter(|_| is_visitor) else {
+            return Ok((whole, None));
         };
-        let whole = SpaceRequest {
-            len: Some(large),
+        let promise = place.root.visitor_promises.promise(announced);
+        if promise.left() < announced {
+            place.root.tree.check_space(&place.path, whole).await?;
+        }
+        let room = SpaceRequest {
+            len: Some(promise.left()),
             limit,
         };
-        place.root.tree.check_space(&place.path, whole).await?;
-        Ok(SpaceRequest {
-            len: Some(VISITOR_PROMISE),
-            limit,
-        })
+        Ok((room, Some(promise)))
     }
 }
 
@@ -156,20 +157,23 @@ impl DriveUpload {
             upload,
             commit,
             checksum: None,
+            promise: None,
             root,
             drive,
             alternatives: Vec::new(),
         }
     }
 
-    /// The same upload, to be published under the first of these names that is free.
+    /// The same upload by a visitor, to be published under the first of these names that is free.
     pub(super) fn with_alternatives(
         self,
         ways: Vec<(RelPath, WriteOptions)>,
         checksum: Option<Checksum>,
+        promise: Option<VisitorPromise>,
     ) -> Self {
         Self {
             checksum,
+            promise,
             alternatives: ways,
             ..self
         }
@@ -197,7 +201,12 @@ impl DriveUpload {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&chunk);
         }
-        self.upload.write(chunk).await
+        let came = chunk.len() as u64;
+        self.upload.write(chunk).await?;
+        if let Some(promise) = &mut self.promise {
+            promise.receive(came);
+        }
+        Ok(())
     }
 
     /// Takes back all bytes beyond `len`.

@@ -1,9 +1,12 @@
 //! Room on a disk that several trees share: what one upload was promised, no other gets, and it is there again once the upload has
 //! ended, whichever way. Needs a small file system, so root; without it that is said.
 
-use crate::harness::{Client, Reply, TestServer};
+use crate::harness::{Client, Connection, Reply, TestServer};
+use crate::links::share;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sarang::model::AccountName;
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -180,4 +183,43 @@ fn finished_uploads_are_not_unfinished() {
         begin(&ana, &format!("f{}", n % 7), 0).is(201);
     }
     begin(&ana, "last", 5).is(201);
+}
+
+/// Visitors of links are not known: what all of them together announce and do not send holds 64 MiB.
+#[test]
+fn visitors_who_only_announce_do_not_hold_the_room_of_a_home() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/inbox").is(201);
+    let app = server.app();
+    let quota = Some(150 * MIB as u64);
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), quota),
+        )
+        .unwrap();
+    let links =
+        ["drop", "edit"].map(|rights| share(&ana, &json!({"path": "inbox", "rights": rights})));
+    let visitor = server.stranger();
+    let announce = |n: usize| {
+        let request = visitor
+            .raw("PUT", &format!("/s/{}/dav/{n}", links[n % 2].token))
+            .header("Content-Length", (40 * MIB).to_string())
+            .header("Expect", "100-continue");
+        let mut connection = server.connect();
+        connection.write(request.bytes()).unwrap();
+        connection.read_continue();
+        connection
+    };
+    let lines: Vec<Connection> = (0..3).map(announce).collect();
+    // Three times 40 MiB would leave the owner 30.
+    ana.store("/own", vec![1; 60 * MIB]);
+    // What was promised, and what is beyond that, is there as it comes.
+    for (n, mut line) in lines.into_iter().take(2).enumerate() {
+        line.write(vec![2; 40 * MIB]).unwrap();
+        assert_eq!(line.read_reply(false, "PUT").unwrap().status, 201);
+        assert!(ana.get(&format!("/inbox/{n}")).is(200).body == vec![2; 40 * MIB]);
+    }
+    ana.put("/more", vec![3; 20 * MIB]).is(507);
 }
