@@ -16,7 +16,9 @@ impl Administrator {
         self.app
             .sharing
             .release_lost(&*self.app.locks, &*ended?)
-            .await
+            .await?;
+        self.app.abort_lost_uploads().await;
+        Ok(())
     }
 
     /// Ends a public link, whoever made it, from the next request on. `NotFound`.

@@ -660,3 +660,98 @@ fn who_may_only_look_cuts_no_part_that_another_sends() {
     line.read_reply(false, "PATCH").unwrap().is(204);
     ana.holds("/file", "abcdef");
 }
+
+/// What ends the right of ben, by the id of the share and the address of his upload.
+type End = fn(&TestServer, &str, &str);
+
+const ENDS: [(&str, End); 6] = [
+    ("revoked", |server, id, _| {
+        let target = format!("/shares/{id}");
+        let ended = server
+            .ana()
+            .api("DELETE", &target, &serde_json::Value::Null);
+        ended.is(204);
+    }),
+    ("only to view", |server, id, _| {
+        let less = serde_json::json!({"rights": "view"});
+        let changed = server.ana().api("PATCH", &format!("/shares/{id}"), &less);
+        changed.is(204);
+    }),
+    ("left", |server, id, _| {
+        let target = format!("/shares/{id}");
+        let ended = server
+            .ben()
+            .api("DELETE", &target, &serde_json::Value::Null);
+        ended.is(204);
+    }),
+    ("left over WebDAV", |server, _, _| {
+        server.ben().delete("/Shared with me/docs").is(204);
+        server.block_on(server.app().expire_uploads()).unwrap();
+    }),
+    ("left over WebDAV, and ended by ben", |server, _, at| {
+        server.ben().delete("/Shared with me/docs").is(204);
+        head(&server.ben(), at).is_any(&[403, 404]);
+        end(&server.ben(), at).is(204);
+    }),
+    ("disabled", |server, _, _| {
+        let disabled = serde_json::json!({"disabled": true});
+        let changed = crate::shares::admin(server).api("PATCH", "/accounts/ben", &disabled);
+        changed.is_any(&[200, 204]);
+    }),
+];
+
+/// What nobody can publish any more holds no room.
+#[test]
+fn an_upload_ends_with_the_right_to_go_on_with_it() {
+    for (how, end) in ENDS {
+        let server = TestServer::start();
+        let (ana, ben) = (server.ana(), server.ben());
+        set_quota(&server, Some(100));
+        ana.mkcol("/docs").is(201);
+        let asked =
+            serde_json::json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"});
+        let made = ana.api("POST", "/shares", &asked).is(201).json();
+        let at = begin(&ben, "/Shared with me/docs/x", 80);
+        patch(&ben, &at, 0, "abc").is(204);
+        ana.put("/own", [b'x'; 50]).is(507);
+        end(&server, made["id"].as_str().unwrap(), &at);
+        assert_eq!(ana.put("/own", [b'x'; 50]).status, 201, "{how}");
+        assert_eq!(aside(&server, "ana"), 0, "{how}");
+    }
+}
+
+/// One that goes on is left alone, whatever else ends.
+#[test]
+fn an_upload_stays_while_somebody_may_go_on_with_it() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    set_quota(&server, Some(100));
+    ana.mkcol("/docs").is(201);
+    let app_password = |name: &str| {
+        let wish = serde_json::json!({"name": name, "scope": "/docs"});
+        let made = ana.api("POST", "/app-passwords", &wish).is(201).json();
+        let client = ana.signed_in("ana", made["password"].as_str().unwrap());
+        (client, made["id"].as_str().unwrap().to_owned())
+    };
+    let revoke = |id: &str| {
+        let target = format!("/app-passwords/{id}");
+        ana.api("DELETE", &target, &serde_json::Value::Null).is(204);
+    };
+    let (tablet, tablet_id) = app_password("tablet");
+    let (phone, phone_id) = app_password("phone");
+    let own = begin(&ana, "/docs/own", 20);
+    let at = begin(&tablet, "x", 60);
+    revoke(&tablet_id);
+    head(&phone, &at).is(200);
+    ana.put("/more", [b'x'; 30]).is(507);
+    revoke(&phone_id);
+    ana.put("/more", [b'x'; 30]).is(201);
+    patch(&ana, &own, 0, [b'y'; 20]).is(204);
+    // The account may end what it may not see.
+    let (laptop, _) = app_password("laptop");
+    let at = begin(&laptop, "x", 50);
+    head(&ana, &at).is(404);
+    ana.put("/last", [b'x'; 10]).is(507);
+    end(&ana, &at).is(204);
+    ana.put("/last", [b'x'; 10]).is(201);
+}

@@ -173,7 +173,9 @@ pub async fn change(
                 .done(AuditKind::ShareChanged, &id, share.audit_text())
                 .await;
         }
-        app.sharing.release_lost(&*app.locks, &share).await
+        app.sharing.release_lost(&*app.locks, &share).await?;
+        app.abort_lost_uploads().await;
+        Ok(())
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -248,7 +250,9 @@ pub async fn end(caller: AccountCaller, Path(id): Path<String>) -> Result<Status
             }
             Err(error) => return Err(error),
         };
-        app.sharing.release_lost(&*app.locks, &share).await
+        app.sharing.release_lost(&*app.locks, &share).await?;
+        app.abort_lost_uploads().await;
+        Ok(())
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
