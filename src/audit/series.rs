@@ -136,7 +136,9 @@ impl Series {
                 .mode(0o700)
                 .create(&self.files.dir)?;
             for above in self.files.dir.ancestors().skip(1).take(2) {
-                File::open(above)?.sync_all()?;
+                // The folder above the first part of a relative path is the current one.
+                let is_current = above.as_os_str().is_empty();
+                File::open(if is_current { Path::new(".") } else { above })?.sync_all()?;
             }
         }
         self.present = Some(CurrentFile::open(&path)?);

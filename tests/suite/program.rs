@@ -358,6 +358,33 @@ fn administrators_see_and_change_the_same_with_a_server_and_without() {
 }
 
 #[test]
+fn the_first_entry_of_the_audit_log_is_kept_in_a_folder_with_a_relative_path() {
+    for folder in ["sarang-data", ".", "a/b"] {
+        let place = Place::new();
+        let run = |arguments: &[&str], input: &str| {
+            let mut command = place.command(SARANG);
+            let mut child = command
+                .env("SARANG_DATA_DIR", folder)
+                .args(arguments)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut to = child.stdin.take().unwrap();
+            to.write_all(input.as_bytes()).unwrap();
+            drop(to);
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{folder} {arguments:?}");
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let add = ["user", "add", "ana", "--admin", "--password-stdin"];
+        run(&add, PASSWORD);
+        let log = run(&["audit"], "");
+        assert!(log.contains("account-created"), "{folder}: {log}");
+    }
+}
+
+#[test]
 fn the_past_is_seen_and_restored_with_a_server_and_without() {
     let place = Place::new();
     let ran = |arguments: &[&str]| {
