@@ -1,6 +1,6 @@
 //! What settings may say; each error names its key.
 
-use super::{Config, DriveConfig, LogConfig, Mode, ServerConfig, StorageConfig};
+use super::{Config, DriveConfig, HistoryConfig, LogConfig, Mode, ServerConfig, StorageConfig};
 use crate::model::path::check_portable;
 use anyhow::{Context, Result, bail, ensure};
 
@@ -55,6 +55,7 @@ impl Config {
         self.storage.validate()?;
         server.validate_hosts()?;
         self.drive.validate()?;
+        self.history.validate()?;
         server.validate_public_url()?;
         self.tls.validate()?;
         self.metrics.validate(self)?;
@@ -116,8 +117,23 @@ impl StorageConfig {
     }
 }
 
+impl HistoryConfig {
+    fn validate(&self) -> Result<()> {
+        ensure!(
+            (0.0..=1.0).contains(&self.burst_share),
+            "history.burst_share is {}; it must be a share from 0 to 1, such as 0.3.",
+            self.burst_share
+        );
+        Ok(())
+    }
+}
+
 impl DriveConfig {
     fn validate(&self) -> Result<()> {
+        ensure!(
+            self.upload_days > 0,
+            "drive.upload_days must be at least 1: with 0 an upload would be given up at once."
+        );
         let names = [
             ("shared_folder", Some(&self.shared_folder)),
             ("team_folder", Some(&self.team_folder)),

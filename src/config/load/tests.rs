@@ -130,6 +130,23 @@ fn mistakes_in_the_file_name_their_line() {
 }
 
 #[test]
+fn shares_and_days_that_mean_nothing_are_refused() {
+    for share in ["nan", "inf", "-inf", "30", "-0.1", "1.5"] {
+        let sentence = refusal(&format!("[history]\nburst_share = {share}"));
+        assert!(
+            sentence.contains("history.burst_share") && sentence.contains("from 0 to 1"),
+            "{share}: {sentence}"
+        );
+    }
+    for share in ["0.0", "0.3", "1.0"] {
+        let text = format!("[history]\nburst_share = {share}");
+        assert!(Config::assemble(&text, &[]).is_ok(), "{share}");
+    }
+    assert!(refusal("[drive]\nupload_days = 0").contains("drive.upload_days"));
+    assert!(Config::assemble("[drive]\nupload_days = 1", &[]).is_ok());
+}
+
+#[test]
 fn the_environment_overrides_the_file_by_kind() {
     let config = with(&[
         ("SARANG_DATA_DIR", "/srv/123"),
