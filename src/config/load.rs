@@ -1,13 +1,15 @@
 //! Where settings come from: defaults, then the file, then the environment; each error names its source.
 
 use super::Config;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, anyhow, bail};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 const PREFIX: &str = "SARANG_";
 const FILE: &str = "config.toml";
+/// What the names of keys that hold a secret have in them.
+const SECRET: &str = "secret";
 
 impl Config {
     /// Where the settings come from: `file`, or what `SARANG_CONFIG` names, or `./config.toml`, which need not be there.
@@ -43,7 +45,8 @@ impl Config {
 
     /// The settings of one file's text and these environment variables.
     pub fn assemble(text: &str, variables: &[(String, String)]) -> Result<Self> {
-        let mut config: Self = toml::from_str(text)?;
+        let mut config: Self =
+            toml::from_str(text).map_err(|error| without_secrets(text, error))?;
         let mut table: Table = text.parse()?;
         let kinds = Table::try_from(Self::default())?;
         // Other SARANG_ variables belong to whoever set them: scripts name the program so, too.
@@ -86,6 +89,49 @@ impl Config {
         }
         Ok(found)
     }
+}
+
+/// The parser's error. It quotes the line that it is about: not where a secret may stand in it, since errors go to the log.
+fn without_secrets(text: &str, error: toml::de::Error) -> Error {
+    let Some(span) = error.span() else {
+        return error.into();
+    };
+    let at = span.start.min(text.len());
+    let before = text.get(..at).unwrap_or(text);
+    let rest = text.get(at..).and_then(|rest| rest.lines().next());
+    let quoted = before.len() + rest.map_or(0, str::len);
+    // A secret can go on over several lines: it may, until another section begins.
+    let section: Vec<&str> = text
+        .get(..quoted)
+        .unwrap_or(text)
+        .lines()
+        .rev()
+        .scan(false, |ended, line| {
+            let shown = (!*ended).then_some(line);
+            *ended = line.starts_with('[');
+            shown
+        })
+        .collect();
+    if !section
+        .iter()
+        .any(|line| line.to_lowercase().contains(SECRET))
+    {
+        return error.into();
+    }
+    // "invalid type: integer `5`, expected a string" quotes the value, too.
+    let message = match error.message().rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid") => {
+            format!("this value is not {expected}")
+        }
+        _ => error.message().to_owned(),
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .map_or(0, |line| line.chars().count())
+        + 1;
+    anyhow!("TOML parse error at line {line}, column {column}: {message}")
 }
 
 /// Puts the value of `SARANG_DATA_DIR` or `SARANG_<SECTION>__<KEY>` into the table; `kinds` tells what the key holds.

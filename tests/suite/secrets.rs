@@ -3,12 +3,14 @@
 use crate::api_sessions::json;
 use crate::api_two_factor::Authenticator;
 use crate::harness::provider::{CLIENT, Provider, SECRET};
-use crate::harness::{Client, LOCK_BODY, Reply, url};
-use crate::program::{Place, SARANG, Serving};
+use crate::harness::{Client, LOCK_BODY, Reply, poll, url};
+use crate::program::{Place, SARANG, Serving, said};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 
 const BOSS: &str = "the boss has a long one";
 const BEN: &str = "ben: a pass%word & more";
@@ -440,6 +442,26 @@ fn no_secret_is_in_the_logs() {
             "{} texts were looked for",
             secrets.0.len()
         );
+    }
+}
+
+#[test]
+fn a_mistake_beside_a_secret_in_the_settings_does_not_tell_it() {
+    let place = Place::new();
+    let serving = place.serve_by(&format!("exec {SARANG} serve 2> log"));
+    let log = || std::fs::read_to_string(place.path().join("log")).unwrap();
+    let settings = format!("[openid]\nclient_secret = \"{SECRET}\n");
+    std::fs::write(place.path().join("config.toml"), settings).unwrap();
+    let pid = Pid::from_raw(serving.pid().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+    poll(Duration::from_secs(10), || {
+        log().contains("cannot be used")
+    });
+    let output = place.run(&["config", "check"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    for text in [log(), said(&output)] {
+        assert!(text.contains("line 2, column "), "{text}");
+        assert!(!text.contains(SECRET), "{text}");
     }
 }
 

@@ -130,6 +130,43 @@ fn mistakes_in_the_file_name_their_line() {
 }
 
 #[test]
+fn mistakes_beside_a_secret_do_not_tell_it() {
+    for (mistake, line) in [
+        ("client_secret = \"hushhush", 2),
+        ("client_secret = hushhush", 2),
+        ("client_secret = 'hushhush' x", 2),
+        ("client_secret = \"hushhush\"\nclient_secret = \"hushhush\"", 3),
+        ("client_secret = \"hush\\qhushhush\"", 2),
+        ("client-secret = \"hushhush\"", 2),
+        ("Client_Secret = \"hushhush\"", 2),
+        ("client_secret = 7777777777", 2),
+        ("client_secret = [\"hushhush\"]", 2),
+        ("client_secret = \"\"\"\nhushhush=\\q\"\"\"", 3),
+        ("client_secret = \"hushhush\"\nname = \"a", 3),
+        ("name = { x = 1 } # my secret: hushhush", 2),
+    ] {
+        let sentence = refusal(&format!("[openid]\n{mistake}\n"));
+        assert!(
+            !sentence.contains("hushhush") && !sentence.contains("7777"),
+            "{mistake}: {sentence}"
+        );
+        assert!(
+            sentence.contains(&format!("line {line}, column ")),
+            "{mistake}: {sentence}"
+        );
+    }
+    let sentence = refusal("[openid]\nclient_secret = \"hushhush\"\n[log]\nlevle = 5\n");
+    assert!(sentence.contains("levle = 5"), "{sentence}");
+    let sentence = refusal("[openid]\nclient_secrets = \"hushhush\"\n");
+    assert!(
+        sentence.contains("unknown field `client_secrets`"),
+        "{sentence}"
+    );
+    let sentence = refusal("[openid]\nclient_secret = 7777777777\n");
+    assert!(sentence.contains("not a string"), "{sentence}");
+}
+
+#[test]
 fn shares_and_days_that_mean_nothing_are_refused() {
     for share in ["nan", "inf", "-inf", "30", "-0.1", "1.5"] {
         let sentence = refusal(&format!("[history]\nburst_share = {share}"));
