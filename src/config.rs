@@ -35,6 +35,9 @@ pub struct Config {
     /// Whether a new server is meant whatever the data folder looks like: no setting, but a word of the command line.
     #[serde(skip)]
     pub anew: bool,
+    /// The file that the settings were read from, by its whole path; `None` when there was none.
+    #[serde(skip)]
+    pub read_from: Option<PathBuf>,
     /// Connections.
     pub server: ServerConfig,
     /// Encrypted connections.
@@ -280,6 +283,7 @@ impl Default for Config {
         Self {
             data_dir: "sarang-data".into(),
             anew: false,
+            read_from: None,
             server: ServerConfig::default(),
             tls: TlsConfig::default(),
             drive: DriveConfig::default(),

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::fs::Mode;
 use rustix::process::{Gid, Resource, Rlimit, Uid, geteuid, getrlimit, setrlimit, umask};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -15,15 +16,22 @@ struct DataOwner {
 }
 
 impl DataOwner {
-    /// Whom the state belongs to, or the data folder while there is no state; `None` while there is neither.
-    fn of(data_dir: &Path) -> Option<Self> {
+    /// Whom the state belongs to, or the data folder while the state is not to be seen; `None` while there is neither.
+    fn of(data_dir: &Path) -> Result<Option<Self>> {
         let facts = std::fs::metadata(data_dir.join("state"))
-            .or_else(|_| std::fs::metadata(data_dir))
-            .ok()?;
-        Some(Self {
-            uid: facts.uid(),
-            gid: facts.gid(),
-        })
+            .or_else(|_| std::fs::metadata(data_dir));
+        match facts {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            facts => {
+                let facts = facts.with_context(|| {
+                    format!("The data folder {} cannot be reached", data_dir.display())
+                })?;
+                Ok(Some(Self {
+                    uid: facts.uid(),
+                    gid: facts.gid(),
+                }))
+            }
+        }
     }
 
     /// Makes the calling thread, and every thread that it starts from now on, act as this user with no other groups.
@@ -67,10 +75,12 @@ pub(super) fn raise_open_files() -> Option<usize> {
 
 /// Refuses to serve a data folder that belongs to another user: what the one makes there the other could not read.
 pub(super) fn refuse_other_owner(data_dir: &Path) -> Result<()> {
-    let (Some(DataOwner { uid, gid }), me) = (DataOwner::of(data_dir), geteuid().as_raw()) else {
+    let (Some(DataOwner { uid, gid }), me) = (DataOwner::of(data_dir)?, geteuid().as_raw()) else {
         return Ok(());
     };
     let folder = data_dir.display();
+    let has_no_state = std::fs::symlink_metadata(data_dir.join("state"))
+        .is_err_and(|error| error.kind() == ErrorKind::NotFound);
     match me {
         _ if uid == me => Ok(()),
         0 => bail!(
@@ -78,7 +88,7 @@ pub(super) fn refuse_other_owner(data_dir: &Path) -> Result<()> {
              sudo -u '#{uid}' -g '#{gid}' sarang serve"
         ),
         // Without a state in it yet, all that is needed is that files can be made there.
-        _ if !data_dir.join("state").exists() => Ok(()),
+        _ if has_no_state => Ok(()),
         _ => bail!(
             "The data folder {folder} belongs to the user with id {uid}, and this runs as the user with id {me}. \
              Run it as that user, or give the folder to this one: sudo chown -R {me} {folder}"
@@ -92,7 +102,7 @@ pub(super) async fn as_owner_of<T: Send + 'static, F: Future<Output = Result<T>>
     data_dir: &Path,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<T> {
-    let Some(owner) = DataOwner::of(data_dir).filter(|owner| geteuid().is_root() && owner.uid != 0)
+    let Some(owner) = DataOwner::of(data_dir)?.filter(|owner| geteuid().is_root() && owner.uid != 0)
     else {
         return work().await;
     };

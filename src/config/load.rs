@@ -3,6 +3,7 @@
 use super::Config;
 use anyhow::{Context, Error, Result, anyhow, bail};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -31,16 +32,20 @@ impl Config {
         });
         let variables: Vec<(String, String)> = variables.collect();
         let path = Self::source(file);
-        if file.is_none() && path == Path::new(FILE) && !path.exists() {
+        if file.is_none() && path == Path::new(FILE) && is_absent(&path) {
             return Self::assemble("", &variables);
         }
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("The settings in {} cannot be read", path.display()))?;
         let wrong = || format!("The settings in {} are not right", path.display());
-        match Self::assemble(&text, &variables) {
+        let config = match Self::assemble(&text, &variables) {
             Err(error) if Self::assemble(&text, &[]).is_ok() => Err(error),
             outcome => outcome.with_context(wrong),
-        }
+        };
+        Ok(Self {
+            read_from: Some(std::path::absolute(&path).unwrap_or(path)),
+            ..config?
+        })
     }
 
     /// The settings of one file's text and these environment variables.
@@ -132,6 +137,11 @@ fn without_secrets(text: &str, error: toml::de::Error) -> Error {
         .map_or(0, |line| line.chars().count())
         + 1;
     anyhow!("TOML parse error at line {line}, column {column}: {message}")
+}
+
+/// Whether nothing is at a path. What cannot be reached, and a link to nothing, may well be there: to read it says why not.
+fn is_absent(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 /// Puts the value of `SARANG_DATA_DIR` or `SARANG_<SECTION>__<KEY>` into the table; `kinds` tells what the key holds.

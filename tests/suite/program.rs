@@ -609,6 +609,68 @@ fn mistakes_in_settings_name_where_they_are() {
 }
 
 #[test]
+fn settings_that_cannot_be_reached_are_told_and_those_in_use_named() {
+    let place = Place::new();
+    let log = || std::fs::read_to_string(place.path().join("log")).unwrap();
+    let line = format!("exec {SARANG} serve 2> log");
+    drop(place.serve_by(&line));
+    assert!(log().contains("no file of settings"), "{}", log());
+    let file = place.path().join("config.toml");
+    std::os::unix::fs::symlink("elsewhere.toml", &file).unwrap();
+    let output = place.run(&["serve"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        said(&output).contains("The settings in config.toml cannot be read"),
+        "{}",
+        said(&output)
+    );
+    std::fs::write(place.path().join("elsewhere.toml"), "").unwrap();
+    drop(place.serve_by(&line));
+    let sentence = format!("the settings are read from {}", file.display());
+    assert!(log().contains(&sentence), "{}", log());
+}
+
+#[test]
+fn what_another_user_may_not_reach_does_not_count_as_absent() {
+    let place = Place::new();
+    place.add_ana();
+    if !give(place.path(), 4242) {
+        return eprintln!("skipped: only root can act as another user");
+    }
+    let serve_as_other = |data_dir: &str| {
+        let line = format!("exec setpriv --reuid 4243 --regid 4243 --clear-groups {SARANG} serve");
+        let mut command = place.command("sh");
+        let output = command
+            .args(["-c", &line])
+            .env("SARANG_DATA_DIR", data_dir)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        said(&output)
+    };
+    // The folder of the settings.
+    let text = serve_as_other("sarang-data");
+    assert!(
+        text.contains("The settings in config.toml cannot be read"),
+        "{text}"
+    );
+    // The state.
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(place.path(), open).unwrap();
+    let text = serve_as_other("sarang-data");
+    assert!(
+        text.contains("belongs to the user with id 4242") && text.contains("sudo chown -R 4243"),
+        "{text}"
+    );
+    // The data folder.
+    let text = serve_as_other("sarang-data/homes");
+    assert!(
+        text.contains("The data folder sarang-data/homes cannot be reached"),
+        "{text}"
+    );
+}
+
+#[test]
 fn nothing_in_the_data_folder_is_open_to_others() {
     let place = Place::new();
     place.add_ana();

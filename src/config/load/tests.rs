@@ -167,6 +167,21 @@ fn mistakes_beside_a_secret_do_not_tell_it() {
 }
 
 #[test]
+fn settings_that_cannot_be_reached_are_not_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::os::unix::fs::symlink(at("nothing"), at("dangling")).unwrap();
+    std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
+    std::fs::write(at("file"), "").unwrap();
+    assert!(is_absent(&at("nothing")) && is_absent(&at("nowhere/config.toml")));
+    for there in ["dangling", "loop", "loop/config.toml", "file", "file/config.toml"] {
+        assert!(!is_absent(&at(there)), "{there}");
+    }
+    let read = Config::load(Some(&at("file"))).unwrap().read_from;
+    assert_eq!(read, Some(at("file")));
+}
+
+#[test]
 fn shares_and_days_that_mean_nothing_are_refused() {
     for share in ["nan", "inf", "-inf", "30", "-0.1", "1.5"] {
         let sentence = refusal(&format!("[history]\nburst_share = {share}"));
