@@ -18,8 +18,8 @@ struct DataOwner {
 impl DataOwner {
     /// Whom the state belongs to, or the data folder while the state is not to be seen; `None` while there is neither.
     fn of(data_dir: &Path) -> Result<Option<Self>> {
-        let facts = std::fs::metadata(data_dir.join("state"))
-            .or_else(|_| std::fs::metadata(data_dir));
+        let facts =
+            std::fs::metadata(data_dir.join("state")).or_else(|_| std::fs::metadata(data_dir));
         match facts {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             facts => {
@@ -102,7 +102,8 @@ pub(super) async fn as_owner_of<T: Send + 'static, F: Future<Output = Result<T>>
     data_dir: &Path,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<T> {
-    let Some(owner) = DataOwner::of(data_dir)?.filter(|owner| geteuid().is_root() && owner.uid != 0)
+    let Some(owner) =
+        DataOwner::of(data_dir)?.filter(|owner| geteuid().is_root() && owner.uid != 0)
     else {
         return work().await;
     };

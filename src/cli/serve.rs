@@ -36,7 +36,9 @@ const READ_AGAIN: [&str; 4] = [
 pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
     match &config.read_from {
         Some(file) => tracing::info!("the settings are read from {}", file.display()),
-        None => tracing::info!("no file of settings: all of them are defaults or from the environment"),
+        None => {
+            tracing::info!("no file of settings: all of them are defaults or from the environment")
+        }
     }
     let env = ManagerEnv::read();
     // Before anything else has descriptors of these numbers.

@@ -1,8 +1,9 @@
 //! Where settings come from: defaults, then the file, then the environment; each error names its source.
 
 use super::Config;
-use anyhow::{Context, Error, Result, anyhow, bail};
+use anyhow::{Context, Error, Result, anyhow};
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -23,14 +24,7 @@ impl Config {
 
     /// Reads what is at [`source`](Self::source), if there is one; then the environment's overrides.
     pub fn load(file: Option<&Path>) -> Result<Self> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name
-                .into_string()
-                .ok()
-                .filter(|name| name.starts_with(PREFIX))?;
-            Some((name, value.to_string_lossy().into_owned()))
-        });
-        let variables: Vec<(String, String)> = variables.collect();
+        let variables = own_variables(std::env::vars_os())?;
         let path = Self::source(file);
         if file.is_none() && path == Path::new(FILE) && is_absent(&path) {
             return Self::assemble("", &variables);
@@ -54,11 +48,7 @@ impl Config {
             toml::from_str(text).map_err(|error| without_secrets(text, error))?;
         let mut table: Table = text.parse()?;
         let kinds = Table::try_from(Self::default())?;
-        // Other SARANG_ variables belong to whoever set them: scripts name the program so, too.
-        let settings = variables
-            .iter()
-            .filter(|(name, _)| name == "SARANG_DATA_DIR" || name.contains("__"));
-        for (name, value) in settings {
+        for (name, value) in variables.iter().filter(|(name, _)| is_setting(name)) {
             override_with(&mut table, &kinds, name, value)?;
             config = table.clone().try_into().with_context(|| {
                 format!("The environment variable {name} is not a setting, or has a wrong value")
@@ -144,8 +134,28 @@ fn is_absent(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Puts the value of `SARANG_DATA_DIR` or `SARANG_<SECTION>__<KEY>` into the table; `kinds` tells what the key holds.
-fn override_with(table: &mut Table, kinds: &Table, name: &str, value: &str) -> Result<()> {
+/// Whether a variable is meant as a setting. Other SARANG_ variables belong to whoever set them: scripts name the program so, too.
+fn is_setting(name: &str) -> bool {
+    name == "SARANG_DATA_DIR" || (name.starts_with(PREFIX) && name.contains("__"))
+}
+
+/// The settings among these variables of the environment.
+fn own_variables(all: impl Iterator<Item = (OsString, OsString)>) -> Result<Vec<(String, String)>> {
+    let names = all.filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    names
+        .filter(|(name, _)| is_setting(name))
+        .map(|(name, value)| match value.into_string() {
+            Ok(value) => Ok((name, value)),
+            Err(_) => Err(anyhow!(
+                "The environment variable {name} has a value that is not UTF-8"
+            )),
+        })
+        .collect()
+}
+
+/// Puts the value of `SARANG_DATA_DIR`, `SARANG_<SECTION>__<KEY>` or, of a section within one, `SARANG_<SECTION>__<SECTION>__<KEY>` into
+/// the table; `kinds` tells what the key holds.
+fn override_with(mut table: &mut Table, mut kinds: &Table, name: &str, value: &str) -> Result<()> {
     let place = name
         .strip_prefix(PREFIX)
         .unwrap_or(name)
@@ -154,43 +164,52 @@ fn override_with(table: &mut Table, kinds: &Table, name: &str, value: &str) -> R
         table.insert(place, Value::String(value.to_owned()));
         return Ok(());
     }
-    let known = place
-        .split_once("__")
-        .filter(|(section, _)| kinds.get(*section).is_some_and(Value::is_table));
-    let Some((section, key)) = known else {
-        bail!(
+    let unknown = || {
+        anyhow!(
             "The environment variable {name} is not a setting; settings are SARANG_<SECTION>__<KEY>, such as SARANG_LOG__LEVEL."
-        );
+        )
     };
-    let kind = kinds.get(section).and_then(|s| s.get(key));
-    let value = read_value(kind, value)
-        .with_context(|| format!("The environment variable {name} has no readable value"))?;
-    let entry = table
-        .entry(section.to_owned())
-        .or_insert_with(|| Value::Table(Table::new()));
-    if let Value::Table(entry) = entry {
-        entry.insert(key.to_owned(), value);
+    let mut key = place.as_str();
+    while let Some((section, rest)) = key.split_once("__") {
+        let entry = table
+            .entry(section.to_owned())
+            .or_insert_with(|| Value::Table(Table::new()));
+        let (Some(Value::Table(known)), Value::Table(inner)) = (kinds.get(section), entry) else {
+            return Err(unknown());
+        };
+        (kinds, table, key) = (known, inner, rest);
     }
+    if key == place {
+        return Err(unknown());
+    }
+    let value = read_value(kinds.get(key), value)
+        .with_context(|| format!("The environment variable {name} has no readable value"))?;
+    table.insert(key.to_owned(), value);
     Ok(())
 }
 
 /// Texts are taken as they are, lists may be written `a,b`, everything else is TOML.
 fn read_value(kind: Option<&Value>, text: &str) -> Result<Value> {
+    if let Some(Value::String(_)) = kind {
+        return Ok(Value::String(text.to_owned()));
+    }
+    let text = text.trim();
     match kind {
-        Some(Value::String(_)) => Ok(Value::String(text.to_owned())),
-        Some(Value::Array(_)) if !text.trim_start().starts_with('[') => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            Ok(Value::Array(
-                items.map(|item| Value::String(item.to_owned())).collect(),
-            ))
-        }
-        Some(_) => Ok(text.trim().parse::<Value>()?),
+        Some(Value::Array(_)) => match text.parse::<Value>() {
+            Ok(list @ Value::Array(_)) => Ok(list),
+            // "[::]:4918" is an address, while `["a"` is a list that was meant as TOML.
+            Err(error) if text.starts_with("[\"") || text.starts_with("['") => Err(error.into()),
+            _ => Ok(Value::Array(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(|item| Value::String(item.to_owned()))
+                    .collect(),
+            )),
+        },
+        Some(_) => Ok(text.parse::<Value>()?),
         // A key without a default, or none at all: whoever reads the table says which.
         None => Ok(text
-            .trim()
             .parse::<Value>()
             .unwrap_or_else(|_| Value::String(text.to_owned()))),
     }

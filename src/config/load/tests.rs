@@ -135,7 +135,10 @@ fn mistakes_beside_a_secret_do_not_tell_it() {
         ("client_secret = \"hushhush", 2),
         ("client_secret = hushhush", 2),
         ("client_secret = 'hushhush' x", 2),
-        ("client_secret = \"hushhush\"\nclient_secret = \"hushhush\"", 3),
+        (
+            "client_secret = \"hushhush\"\nclient_secret = \"hushhush\"",
+            3,
+        ),
         ("client_secret = \"hush\\qhushhush\"", 2),
         ("client-secret = \"hushhush\"", 2),
         ("Client_Secret = \"hushhush\"", 2),
@@ -174,7 +177,13 @@ fn settings_that_cannot_be_reached_are_not_absent() {
     std::os::unix::fs::symlink(at("loop"), at("loop")).unwrap();
     std::fs::write(at("file"), "").unwrap();
     assert!(is_absent(&at("nothing")) && is_absent(&at("nowhere/config.toml")));
-    for there in ["dangling", "loop", "loop/config.toml", "file", "file/config.toml"] {
+    for there in [
+        "dangling",
+        "loop",
+        "loop/config.toml",
+        "file",
+        "file/config.toml",
+    ] {
         assert!(!is_absent(&at(there)), "{there}");
     }
     let read = Config::load(Some(&at("file"))).unwrap().read_from;
@@ -223,6 +232,52 @@ fn the_environment_overrides_the_file_by_kind() {
         with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level,
         "debug"
     );
+}
+
+#[test]
+fn addresses_in_brackets_and_sections_within_sections_come_from_the_environment() {
+    let config = with(&[
+        ("SARANG_TLS__ACME__DOMAINS", "a.example.org,b.example.org"),
+        ("SARANG_SERVER__LISTEN", "[::]:4918"),
+        ("SARANG_TLS__LISTEN", "[::1]:443, 127.0.0.1:443"),
+        ("SARANG_TLS__ACME__AGREE_TERMS", "true"),
+        ("SARANG_TLS__ACME__DIRECTORY", "staging"),
+    ])
+    .unwrap();
+    assert_eq!(config.server.listen, ["[::]:4918".parse().unwrap()]);
+    assert_eq!(config.tls.listen.len(), 2);
+    assert_eq!(config.tls.acme.domains, ["a.example.org", "b.example.org"]);
+    assert_eq!(config.tls.acme.directory, "staging");
+    for (name, value) in [
+        ("SARANG_TLS__ACME__DOMAIN", "a.example.org"),
+        ("SARANG_TLS__LOCAL__X", "1"),
+        ("SARANG_TLS__NONE__X", "1"),
+        ("SARANG___X", "1"),
+        ("SARANG_DRIVE__HIDE_QUOTA_FROM", "[\"a\", \"b\""),
+        ("SARANG_SERVER__LISTEN", "[::1:80"),
+    ] {
+        let message = format!("{:#}", with(&[(name, value)]).unwrap_err());
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn values_that_are_not_utf8_are_refused_by_the_name_of_their_variable() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let read = |name: &str| {
+        let value = OsString::from_vec(b"/srv/\xff".to_vec());
+        own_variables([(OsString::from(name), value)].into_iter())
+    };
+    for name in ["SARANG_DATA_DIR", "SARANG_LOG__LEVEL"] {
+        let message = format!("{:#}", read(name).unwrap_err());
+        assert!(
+            message.contains(name) && message.contains("UTF-8"),
+            "{message}"
+        );
+    }
+    for name in ["SARANG_BIN", "HOME", "OTHER__X"] {
+        assert_eq!(read(name).unwrap(), [], "{name} is none of its settings");
+    }
 }
 
 #[test]
