@@ -1,13 +1,18 @@
 //! Log lines to standard error, buffered: an event costs a copy into memory, and a thread writes five times a second.
-//! Warnings, errors and panics are written at once. The line of a request is put together by hand, for its price.
+//! Warnings, errors and panics wake it at once. Nobody else writes, so that a log which nobody reads stops nothing but itself: lines
+//! that have no room are counted. The line of a request is put together by hand, for its price.
+
+mod queue;
 
 use crate::config::{LogConfig, LogFormat};
 use crate::model::time;
 use http::Version;
-use parking_lot::Mutex;
+use queue::LogQueue;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,9 +23,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
-const PERIOD: Duration = Duration::from_millis(200);
-/// What may wait in memory before the writer of a line writes it out itself.
-const CAPACITY: usize = 256 << 10;
+/// How long the last lines are waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 static LOG: OnceLock<LogBuffer> = OnceLock::new();
 
@@ -29,8 +33,7 @@ struct LogBuffer {
     requests: AtomicBool,
     /// Changes the level.
     level: reload::Handle<LevelFilter, Registry>,
-    waiting: Mutex<Vec<u8>>,
-    sink: Mutex<io::Stderr>,
+    queue: LogQueue,
 }
 
 /// What the log says about one request; never its query, credentials or body.
@@ -58,14 +61,16 @@ pub struct RequestLine<'a> {
     pub version: Version,
 }
 
-/// Writes out what waits when dropped.
+/// Waits until the last lines are written when dropped, for two seconds at most.
 #[derive(Debug)]
 #[must_use = "dropping it ends the log's last lines"]
 pub struct Flush(());
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        flush();
+        if let Some(log) = LOG.get() {
+            log.queue.drain(LAST_WAIT);
+        }
     }
 }
 
@@ -76,8 +81,7 @@ pub fn start(config: &LogConfig) -> Flush {
         format: config.format,
         requests: AtomicBool::new(counts_requests(config)),
         level,
-        waiting: Mutex::new(Vec::with_capacity(CAPACITY)),
-        sink: Mutex::new(io::stderr()),
+        queue: LogQueue::default(),
     };
     if LOG.set(log).is_err() {
         return Flush(());
@@ -91,16 +95,54 @@ pub fn start(config: &LogConfig) -> Flush {
         LogFormat::Json => filtered.with(events.json().flatten_event(true)).init(),
     }
     std::panic::set_hook(Box::new(|panic| tracing::error!("panic: {panic}")));
-    let started = std::thread::Builder::new().name("log".into()).spawn(|| {
-        loop {
-            std::thread::sleep(PERIOD);
-            flush();
-        }
+    start_writer();
+    Flush(())
+}
+
+/// Starts the thread that writes. Its sink is a descriptor of its own: the lock of Rust's standard error is left to others.
+fn start_writer() {
+    let sink = io::stderr().as_fd().try_clone_to_owned().map(File::from);
+    let started = sink.and_then(|mut sink| {
+        std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || {
+                let mut text = Vec::new();
+                while let Some(log) = LOG.get() {
+                    log.queue.write_once(&mut text, &mut sink, |lost| {
+                        lost_lines(log.format, lost, SystemTime::now())
+                    });
+                }
+            })
     });
     if let Err(error) = started {
-        tracing::warn!(%error, "log lines are written late: no thread for them");
+        // Without it there is no log to say it in.
+        let _ = writeln!(
+            io::stderr(),
+            "There is no log: no thread writes it: {error}"
+        );
     }
-    Flush(())
+}
+
+/// The line that tells how many others are missing.
+fn lost_lines(format: LogFormat, lost: u64, now: SystemTime) -> Vec<u8> {
+    let mut text = String::new();
+    let said = format!("{lost} lines of the log were lost: they came faster than they were read");
+    // Writing to a String cannot fail.
+    let _ = match format {
+        LogFormat::Text => {
+            write_moment(&mut text, now).and_then(|()| writeln!(text, "  WARN sarang::log: {said}"))
+        }
+        LogFormat::Json => {
+            text.push_str("{\"timestamp\":\"");
+            write_moment(&mut text, now).and_then(|()| {
+                writeln!(
+                    text,
+                    "\",\"level\":\"WARN\",\"message\":\"{said}\",\"lost\":{lost}}}"
+                )
+            })
+        }
+    };
+    text.into_bytes()
 }
 
 /// Takes level and request lines of other settings; their format stays what it was.
@@ -131,25 +173,9 @@ pub fn request(line: &RequestLine<'_>) {
     let Some(log) = LOG.get().filter(|log| log.requests.load(Ordering::Relaxed)) else {
         return;
     };
-    let mut waiting = log.waiting.lock();
-    line.write_to(&mut waiting, log.format, SystemTime::now());
-    let full = waiting.len() > CAPACITY / 2;
-    drop(waiting);
-    if full {
-        flush();
-    }
-}
-
-/// Writes out what waits.
-pub fn flush() {
-    let Some(log) = LOG.get() else { return };
-    // The sink is taken first, so that lines keep their order and nobody waits for it while adding a line.
-    let mut sink = log.sink.lock();
-    let text = std::mem::replace(&mut *log.waiting.lock(), Vec::with_capacity(CAPACITY));
-    if !text.is_empty() {
-        // There is nowhere to report a log that cannot be written.
-        let _ = sink.write_all(&text).and_then(|()| sink.flush());
-    }
+    log.queue.add(false, |out| {
+        line.write_to(out, log.format, SystemTime::now());
+    });
 }
 
 /// Where tracing writes its events.
@@ -174,15 +200,12 @@ impl<'a> MakeWriter<'a> for LogWriter {
 impl Write for LogLine {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
         if let Some(log) = LOG.get() {
-            log.waiting.lock().extend_from_slice(text);
-            if self.urgent {
-                flush();
-            }
+            log.queue
+                .add(self.urgent, |out| out.extend_from_slice(text));
         }
         Ok(text.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        flush();
         Ok(())
     }
 }
@@ -328,6 +351,25 @@ mod tests {
             line(LogFormat::Text),
             "1994-11-06T08:49:37.042Z  INFO request: GET /dav/a 200 5B 1200us 127.0.0.1 ana \
              \"x\\\"\\\\\\u000a\\u001b[31m\u{FFFD}\\u0085\" abc-1 HTTP/2\n"
+        );
+    }
+
+    #[test]
+    fn lost_lines_are_told_in_the_form_of_the_others() {
+        let of = |format| {
+            let now = UNIX_EPOCH + Duration::from_millis(784_111_777_042);
+            String::from_utf8(lost_lines(format, 7, now)).unwrap()
+        };
+        let text = of(LogFormat::Text);
+        assert!(
+            text.starts_with("1994-11-06T08:49:37.042Z  WARN sarang::log: 7 lines of the log")
+                && text.ends_with("read\n"),
+            "{text}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&of(LogFormat::Json)).unwrap();
+        assert_eq!(
+            (&value["level"], &value["lost"]),
+            (&"WARN".into(), &7.into())
         );
     }
 

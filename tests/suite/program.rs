@@ -220,6 +220,38 @@ fn an_upload_under_way_ends_before_the_program_does() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_stops_neither_the_server_nor_its_end() {
+    let place = Place::new();
+    place.add_ana();
+    let line = format!("exec {SARANG} serve");
+    let mut serving = place.serve_with(&line, |command| {
+        command
+            .env("SARANG_SERVER__SHUTDOWN_GRACE", "1")
+            .stderr(Stdio::piped());
+    });
+    // 400 KB of log, of which the pipe takes 64.
+    let client = Client::new(serving.address, None);
+    let agent = "a".repeat(100);
+    for _ in 0..2000 {
+        let request = client.raw("GET", "/healthz").header("User-Agent", &agent);
+        request.send().is(200);
+    }
+    drop(client);
+    let began = std::time::Instant::now();
+    serving.terminate();
+    assert_eq!(serving.end(), Some(0));
+    assert!(
+        began.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        began.elapsed()
+    );
+    let mut log = String::new();
+    let mut stderr = serving.child.stderr.take().unwrap();
+    stderr.read_to_string(&mut log).unwrap();
+    assert!(log.len() > 30_000, "it was not read: {}", log.len());
+}
+
+#[test]
 fn what_was_acknowledged_under_load_is_there_after_the_end() {
     let place = Place::new();
     place.add_ana();
