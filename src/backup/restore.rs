@@ -12,6 +12,7 @@ use crate::state::sled::SledStore;
 use crate::storage::local::backup::{
     self as copy, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry,
 };
+use rustix::process::geteuid;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub fn restore(
 ) -> Result<RestoreSummary> {
     let generation = newest(backup)?;
     let mut summary = describe(&generation)?;
+    let owner = owner_to_be(to);
     make_folder(to)?;
     if to.join(UNFINISHED).exists() {
         return Err(Error::Forbidden(
@@ -63,6 +65,9 @@ pub fn restore(
     }
     let lost_bindings = bindings.apply(&mut state)?;
     let brought_home = tree_paths::relocate_to_data_folder(&mut state)?;
+    if let Some(owner) = owner {
+        hand_over(to, owner).map_err(|e| failed("give the files to the folder's owner", e))?;
+    }
     SledStore::replace(&to.join("state"), &state)?;
     give_to_owner(to, &to.join("state")).map_err(|e| failed("give the state to its owner", e))?;
     copy::sync(to)?;
@@ -119,14 +124,42 @@ impl CopyObserver for ProgressWatch<'_> {
     }
 }
 
+/// A user and a group.
+type Owner = (u32, u32);
+
+/// Whom the folder to restore into belongs to, when it is there already and root restores: its server runs as that user. A folder of
+/// root's own says nothing; what is restored there belongs to whom it belonged to.
+fn owner_to_be(to: &Path) -> Option<Owner> {
+    let facts = fs::metadata(to).ok()?;
+    (geteuid().is_root() && facts.uid() != 0).then(|| (facts.uid(), facts.gid()))
+}
+
+/// Gives a data folder, as it was copied, and what lies below it to another owner; what belongs to others stays theirs.
+fn hand_over(data_dir: &Path, owner: Owner) -> std::io::Result<()> {
+    let data_dir = fs::canonicalize(data_dir)?;
+    let former = fs::metadata(&data_dir)?;
+    change_owners(&data_dir, |(uid, gid)| {
+        let new_uid = if uid == former.uid() { owner.0 } else { uid };
+        let new_gid = if gid == former.gid() { owner.1 } else { gid };
+        (new_uid, new_gid)
+    })
+}
+
 /// Gives what root has made to whom the data folder belongs.
 fn give_to_owner(data_dir: &Path, made: &Path) -> std::io::Result<()> {
     let owner = fs::metadata(data_dir)?;
-    let mut waiting = vec![made.to_owned()];
+    change_owners(made, |_| (owner.uid(), owner.gid()))
+}
+
+/// Changes the owners of a folder and all below it; links are not followed.
+fn change_owners(top: &Path, new_owner: impl Fn(Owner) -> Owner) -> std::io::Result<()> {
+    let mut waiting = vec![top.to_owned()];
     while let Some(path) = waiting.pop() {
         let facts = fs::symlink_metadata(&path)?;
-        if (facts.uid(), facts.gid()) != (owner.uid(), owner.gid()) {
-            std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid()))?;
+        let owner = (facts.uid(), facts.gid());
+        let (uid, gid) = new_owner(owner);
+        if (uid, gid) != owner {
+            std::os::unix::fs::lchown(&path, Some(uid), Some(gid))?;
         }
         if facts.is_dir() {
             for entry in fs::read_dir(&path)? {

@@ -1,7 +1,7 @@
 //! Backups by the program itself: made while clients write, and brought back after the whole data folder is lost.
 
 use crate::harness::{Client, NAME, Reply, poll};
-use crate::program::{PASSWORD, Place, SARANG, Serving, said};
+use crate::program::{PASSWORD, Place, SARANG, Serving, give, not_owned_by, said};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::SocketAddr;
@@ -388,4 +388,42 @@ fn what_would_harm_is_refused() {
     fs::write(place.path().join(DATA).join("restoring"), "").unwrap();
     assert!(refused(&place, &["serve"]).contains("was not finished"));
     assert!(refused(&place, &["restore", "../backups"]).contains("was not finished"));
+}
+
+#[test]
+fn root_restores_for_the_owner_of_the_folder_that_is_there() {
+    let (around, place) = place();
+    let data = place.path().join(DATA);
+    let home = data.join("homes/ana");
+    fs::create_dir_all(&home).unwrap();
+    for name in ["own", "of-another"] {
+        fs::write(home.join(name), "x").unwrap();
+    }
+    if !give(place.path(), 4242) || !give(&home.join("of-another"), 4343) {
+        return eprintln!("skipped: only root can give files to other users");
+    }
+    backup(&place, &[]);
+    let target = around.path().join("target");
+    fs::create_dir(&target).unwrap();
+    assert!(give(&target, 5555));
+    let restore = |to: &Path| {
+        ran(
+            &place,
+            &["restore", "../backups", "--to", to.to_str().unwrap()],
+        )
+    };
+    restore(&target);
+    let other = target.join("homes/ana/of-another");
+    assert_eq!(not_owned_by(5555, &target), [other.to_str().unwrap()]);
+    assert_eq!(not_owned_by(4343, &other), [""; 0]);
+    // A folder that is missing, or root's own, says nothing of the user of its server.
+    let roots = around.path().join("roots");
+    fs::create_dir(&roots).unwrap();
+    for to in [roots, around.path().join("missing")] {
+        restore(&to);
+        assert_eq!(
+            not_owned_by(4242, &to),
+            [to.join("homes/ana/of-another").to_str().unwrap()]
+        );
+    }
 }

@@ -793,7 +793,7 @@ pub fn give(folder: &Path, user: u32) -> bool {
 }
 
 /// What lies below a folder and belongs to another user.
-fn not_owned_by(user: u32, folder: &Path) -> Vec<String> {
+pub fn not_owned_by(user: u32, folder: &Path) -> Vec<String> {
     let found = Command::new("find")
         .arg(folder)
         .args(["!", "-uid", &user.to_string()])

@@ -3,7 +3,7 @@
 use super::journal::{
     Journal, JournalChanges, JournalEntry, OpenedJournal, number_of_generation, read,
 };
-use super::tests::{all, broken_folders, open, pairs, put, small};
+use super::tests::{all, broken_folders, open, pairs, put, restore, small};
 use super::*;
 use std::fs;
 use std::time::Instant;
@@ -476,7 +476,7 @@ async fn a_restored_export_is_not_followed_by_the_old_journal_but_a_repaired_sto
     );
     store.close().await.unwrap();
     fs::write(journal_path(dir.path()), &journal).unwrap();
-    SledStore::restore(dir.path(), &export).unwrap();
+    restore(dir.path(), &export).unwrap();
     let store = open(dir.path());
     assert_eq!(all(&store).await, pairs(&[("a", "exported")]));
     put(&store, "c", "after").await;

@@ -168,12 +168,7 @@ impl SledStore {
             .map_err(|e| Error::io("look at exports", e))
     }
 
-    /// Replaces the closed store in `dir` by an export; what stood there is kept as `broken-<time>`.
-    pub fn restore(dir: &Path, export: &Path) -> Result<()> {
-        Self::replace(dir, &export::read(export)?)
-    }
-
-    /// As [`restore`](Self::restore), by records.
+    /// Replaces the closed store in `dir` by the records of an export; what stood there is kept as `broken-<time>`.
     pub fn replace(dir: &Path, records: &RecordMap) -> Result<()> {
         disk::create_durably(dir)?;
         let _owner = store_lock::StoreLock::take(dir)?;

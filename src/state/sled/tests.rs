@@ -25,6 +25,10 @@ pub(super) async fn all(store: &SledStore) -> Vec<(String, String)> {
     store.scan("", "", usize::MAX).await.unwrap()
 }
 
+pub(super) fn restore(dir: &Path, export: &Path) -> Result<()> {
+    SledStore::replace(dir, &SledStore::read_export(export)?)
+}
+
 pub(super) fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs
         .iter()
@@ -138,12 +142,9 @@ async fn a_restored_export_replaces_the_store() {
     let path = store.export_daily().unwrap();
     put(&store, "a", "new").await;
     put(&store, "b", "new").await;
-    assert!(
-        SledStore::restore(dir.path(), &path).is_err(),
-        "the store is in use"
-    );
+    assert!(restore(dir.path(), &path).is_err(), "the store is in use");
     store.close().await.unwrap();
-    SledStore::restore(dir.path(), &path).unwrap();
+    restore(dir.path(), &path).unwrap();
     let store = open(dir.path());
     assert_eq!(all(&store).await, pairs(&[("a", "old")]));
     assert_eq!(broken_folders(dir.path()).len(), 1);
@@ -162,7 +163,7 @@ async fn a_replacement_cut_between_its_renames_is_finished_with_the_export_that_
     store.close().await.unwrap();
 
     // Cut before the first rename: nothing was restored.
-    SledStore::restore(dir.path(), &chosen).unwrap();
+    restore(dir.path(), &chosen).unwrap();
     let (db, fresh, broken) = (
         dir.path().join("db"),
         dir.path().join("db.new"),
@@ -176,14 +177,14 @@ async fn a_replacement_cut_between_its_renames_is_finished_with_the_export_that_
     assert!(!fresh.exists());
 
     // Cut between the two.
-    SledStore::restore(dir.path(), &chosen).unwrap();
+    restore(dir.path(), &chosen).unwrap();
     fs::rename(&db, &fresh).unwrap();
     let store = open(dir.path());
     assert_eq!(all(&store).await, pairs(&[("a", "chosen")]));
     store.close().await.unwrap();
     // A filling that was cut is left over, and nothing else.
     fs::create_dir(dir.path().join("db.filling")).unwrap();
-    SledStore::restore(dir.path(), &chosen).unwrap();
+    restore(dir.path(), &chosen).unwrap();
     assert!(!dir.path().join("db.filling").exists());
 }
 
