@@ -79,19 +79,23 @@ pub(super) fn refuse_other_owner(data_dir: &Path) -> Result<()> {
         return Ok(());
     };
     let folder = data_dir.display();
+    // Written out: sudo does not pass the environment on, in which the folder may be said, and has a folder of its own to be in.
+    let whole = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_owned());
     let has_no_state = std::fs::symlink_metadata(data_dir.join("state"))
         .is_err_and(|error| error.kind() == ErrorKind::NotFound);
     match me {
         _ if uid == me => Ok(()),
         0 => bail!(
             "The data folder {folder} belongs to the user with id {uid}. Start its service, or run this as that user: \
-             sudo -u '#{uid}' -g '#{gid}' sarang serve"
+             sudo -u '#{uid}' -g '#{gid}' SARANG_DATA_DIR='{}' sarang serve",
+            whole.display()
         ),
         // Without a state in it yet, all that is needed is that files can be made there.
         _ if has_no_state => Ok(()),
         _ => bail!(
             "The data folder {folder} belongs to the user with id {uid}, and this runs as the user with id {me}. \
-             Run it as that user, or give the folder to this one: sudo chown -R {me} {folder}"
+             Run it as that user, or give the folder to this one: sudo chown -R {me} '{}'",
+            whole.display()
         ),
     }
 }

@@ -763,6 +763,12 @@ fn root_acts_as_the_owner_of_the_data_folder() {
         "{}",
         said(&output)
     );
+    let data_dir = place.path().join("sarang-data");
+    let advice = format!(
+        "sudo -u '#4242' -g '#4242' SARANG_DATA_DIR='{}' sarang serve",
+        data_dir.display()
+    );
+    assert!(said(&output).contains(&advice), "{}", said(&output));
 }
 
 #[test]
