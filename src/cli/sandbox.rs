@@ -25,6 +25,9 @@ const SYSTEM: [&str; 11] = [
     "/run/NetworkManager",
 ];
 
+/// How many links the system follows on the way to a file.
+const MAX_LINKS: usize = 40;
+
 /// Confines the calling thread, and every thread that it starts from now on, to the data folder and what the settings name. To be called
 /// before there are others. `file` is where the settings come from. Returns what became of it, for the log.
 pub(super) fn confine(config: &Config, file: &Path) -> String {
@@ -113,8 +116,11 @@ fn read(config: &Config, file: &Path) -> Vec<PathBuf> {
         .map(PathBuf::as_path)
         .chain([file])
         .filter(|path| !path.as_os_str().is_empty());
+    let named: Vec<&Path> = named.collect();
+    let links = named.iter().flat_map(|path| above_links(path));
     let with_targets = named
-        .flat_map(|path| [Some(path.to_owned()), path.canonicalize().ok()])
+        .iter()
+        .flat_map(|path| [Some(path.to_path_buf()), path.canonicalize().ok()])
         .flatten();
     // Debug builds read the web app from the source.
     let app = cfg!(debug_assertions).then_some(concat!(env!("CARGO_MANIFEST_DIR"), "/web"));
@@ -124,7 +130,31 @@ fn read(config: &Config, file: &Path) -> Vec<PathBuf> {
         .chain(app)
         .map(PathBuf::from)
         .chain(with_targets.map(|path| above(&path)))
+        .chain(links)
         .collect()
+}
+
+/// The folders above what the links on the way to a path lead to: where `certs/current` led to `certs/v1`, it may lead to
+/// `certs/v2` later.
+fn above_links(path: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    for _ in 0..MAX_LINKS {
+        let Some(link) = path.ancestors().filter(|path| path.is_symlink()).last() else {
+            break;
+        };
+        let (Ok(target), Ok(rest)) = (std::fs::read_link(link), path.strip_prefix(link)) else {
+            break;
+        };
+        let target = link.with_file_name(target);
+        found.push(above(&target));
+        path = if rest.as_os_str().is_empty() {
+            target
+        } else {
+            target.join(rest)
+        };
+    }
+    found
 }
 
 /// The folder that a path lies in, or itself below the root: a rule for the root would confine nothing.

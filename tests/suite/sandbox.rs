@@ -86,6 +86,34 @@ fn without_the_sandbox_and_for_what_was_named_nothing_is() {
 }
 
 #[test]
+fn what_a_link_leads_to_later_is_within_reach() {
+    let (place, elsewhere) = (Place::new(), TempDir::new().unwrap());
+    let link = elsewhere.path().join("current");
+    for version in ["v1", "v2"] {
+        fs::create_dir(elsewhere.path().join(version)).unwrap();
+        fs::write(elsewhere.path().join(version).join("secret"), version).unwrap();
+    }
+    std::os::unix::fs::symlink("v1", &link).unwrap();
+    let settings = format!(
+        "[openid]\nissuer = \"https://127.0.0.1:9\"\nclient_id = \"sarang\"\nclient_secret_file = \"{}\"\n\n\
+         [server]\npublic_url = \"https://files.example.org\"\n",
+        link.join("secret").display()
+    );
+    let serving = begin(&place, &settings);
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink("v2", &link).unwrap();
+    let said = reread(
+        &place,
+        &serving,
+        &format!("{settings}max_connections = 99\n"),
+    );
+    assert!(
+        !said.contains("Permission denied") && said.contains("SIGHUP"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_allowed_folder_that_comes_later_is_within_reach() {
     let (place, disks) = (Place::new(), TempDir::new().unwrap());
     let disk = disks.path().join("disk");
