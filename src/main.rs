@@ -2,7 +2,9 @@
 
 use clap::Parser;
 use sarang::cli::{self, Cli};
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::Duration;
 
 #[global_allocator]
@@ -11,7 +13,18 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// How long what waits for a disk is waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
-#[expect(clippy::print_stderr, reason = "the last words of a failed command")]
+/// Says why the command failed. A standard error that is full, or that nobody reads, neither fails nor keeps the process.
+fn say(sentence: String) {
+    let (done, is_done) = mpsc::channel();
+    let saying = std::thread::Builder::new().spawn(move || {
+        let _ = io::stderr().write_all(sentence.as_bytes());
+        let _ = done.send(());
+    });
+    if saying.is_ok() {
+        let _ = is_done.recv_timeout(LAST_WAIT);
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Connections have runtimes of their own.
@@ -28,7 +41,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("sarang: {}", cli::sentence_of(&error));
+            say(format!("sarang: {}\n", cli::sentence_of(&error)));
             ExitCode::FAILURE
         }
     }

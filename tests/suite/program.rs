@@ -703,6 +703,26 @@ fn what_another_user_may_not_reach_does_not_count_as_absent() {
 }
 
 #[test]
+fn a_reader_that_is_gone_is_no_failure_and_a_full_one_no_panic() {
+    let place = Place::new();
+    place.add_ana();
+    let mut command = place.command(SARANG);
+    let mut listing = command
+        .args(["user", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(listing.stdout.take());
+    let output = listing.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(said(&output), "");
+    let line = format!("exec {SARANG} restore nowhere 2> /dev/full");
+    let failed = place.command("sh").args(["-c", &line]).status().unwrap();
+    assert_eq!(failed.code(), Some(1));
+}
+
+#[test]
 fn nothing_in_the_data_folder_is_open_to_others() {
     let place = Place::new();
     place.add_ana();
