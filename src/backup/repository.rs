@@ -220,12 +220,25 @@ pub(super) fn describe(generation: &Path) -> Result<Summary> {
     Ok(summary)
 }
 
+/// The generations that were cut short: folders whose names are those of generations. What else somebody lays there stays.
 fn partials(dir: &Path) -> Result<Vec<PathBuf>> {
-    let cut = |path: &PathBuf| {
-        path.extension()
-            .is_some_and(|extension| extension == PARTIAL)
+    let is_named = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.and_then(|name| name.strip_suffix(PARTIAL)?.strip_suffix('.'));
+        name.is_some_and(|name| {
+            name.contains('T')
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || b"-TZ".contains(&byte))
+        })
     };
-    Ok(list(dir)?.into_iter().filter(cut).collect())
+    let is_cut = |path: &PathBuf| {
+        fs::symlink_metadata(path).is_ok_and(|facts| facts.is_dir())
+            && (is_named(path)
+                || path.extension().is_some_and(|name| name == PARTIAL)
+                    && path.join(HEADER).is_file())
+    };
+    Ok(list(dir)?.into_iter().filter(is_cut).collect())
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

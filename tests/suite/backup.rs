@@ -363,6 +363,24 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is() {
 }
 
 #[test]
+fn what_others_lay_into_the_folder_of_backups_stays_and_harms_nothing() {
+    let (around, place) = place();
+    backup(&place, &[]);
+    let backups = around.path().join("backups");
+    fs::write(backups.join("foo.partial"), "x").unwrap();
+    fs::create_dir_all(backups.join("film.partial/files")).unwrap();
+    fs::write(backups.join("2026-01-01T000000Z.partial"), "x").unwrap();
+    fs::create_dir(backups.join("2026-01-02T000000Z.partial")).unwrap();
+    backup(&place, &[]);
+    let cut: Vec<_> = ["foo.partial", "film.partial", "2026-01-01T000000Z.partial"]
+        .into_iter()
+        .filter(|name| !backups.join(name).exists())
+        .collect();
+    assert_eq!(cut, [""; 0], "removed though they are others'");
+    assert!(!backups.join("2026-01-02T000000Z.partial").exists());
+}
+
+#[test]
 fn what_would_harm_is_refused() {
     let (around, place) = place();
     for inside in [
