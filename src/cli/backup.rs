@@ -68,7 +68,7 @@ pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
             continue;
         };
         print(&if args.json {
-            serde_json::to_string_pretty(&summary)? + "\n"
+            in_json(&summary)?
         } else {
             describe(&summary)
         })?;
@@ -176,6 +176,17 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
             bail!("{failures} files or folders of the backup could not be read and are missing")
         }
     }
+}
+
+/// The summary, and what only this run knows.
+fn in_json(summary: &Summary) -> Result<String> {
+    let mut value = serde_json::to_value(summary)?;
+    if let Some(fields) = value.as_object_mut() {
+        let folder = summary.generation.display().to_string();
+        fields.insert("generation".into(), folder.into());
+        fields.insert("removed".into(), summary.removed.into());
+    }
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
 fn describe(summary: &Summary) -> String {

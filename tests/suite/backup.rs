@@ -381,6 +381,23 @@ fn what_others_lay_into_the_folder_of_backups_stays_and_harms_nothing() {
 }
 
 #[test]
+fn the_summary_in_json_tells_the_new_folder_and_how_many_were_removed() {
+    let (around, place) = place();
+    let first = backup(&place, &[]);
+    assert_eq!(first["removed"], 0, "{first}");
+    let second = backup(&place, &["--keep", "1"]);
+    assert_eq!(second["removed"], 1, "{second}");
+    let folder = Path::new(second["generation"].as_str().unwrap());
+    assert_eq!(
+        [folder.canonicalize().unwrap()],
+        generations(&around)
+            .iter()
+            .map(|folder| folder.canonicalize().unwrap())
+            .collect::<Vec<_>>()[..]
+    );
+}
+
+#[test]
 fn what_would_harm_is_refused() {
     let (around, place) = place();
     for inside in [
