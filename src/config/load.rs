@@ -96,21 +96,17 @@ fn without_secrets(text: &str, error: toml::de::Error) -> Error {
     let rest = text.get(at..).and_then(|rest| rest.lines().next());
     let quoted = before.len() + rest.map_or(0, str::len);
     // A secret can go on over several lines: it may, until another section begins.
-    let section: Vec<&str> = text
-        .get(..quoted)
-        .unwrap_or(text)
-        .lines()
-        .rev()
-        .scan(false, |ended, line| {
-            let shown = (!*ended).then_some(line);
-            *ended = line.starts_with('[');
-            shown
-        })
-        .collect();
-    if !section
-        .iter()
-        .any(|line| line.to_lowercase().contains(SECRET))
-    {
+    let mut section =
+        text.get(..quoted)
+            .unwrap_or(text)
+            .lines()
+            .rev()
+            .scan(false, |ended, line| {
+                let shown = (!*ended).then_some(line);
+                *ended = line.starts_with('[');
+                shown
+            });
+    if !section.any(|line| line.to_lowercase().contains(SECRET)) {
         return error.into();
     }
     // "invalid type: integer `5`, expected a string" quotes the value, too.

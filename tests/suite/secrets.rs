@@ -454,7 +454,8 @@ fn a_mistake_beside_a_secret_in_the_settings_does_not_tell_it() {
     std::fs::write(place.path().join("config.toml"), settings).unwrap();
     let pid = Pid::from_raw(serving.pid().try_into().unwrap()).unwrap();
     kill_process(pid, Signal::HUP).unwrap();
-    poll(Duration::from_secs(10), || log().contains("cannot be used"));
+    let is_told = poll(Duration::from_secs(10), || log().contains("cannot be used"));
+    assert!(is_told, "{}", log());
     let output = place.run(&["config", "check"], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     for text in [log(), said(&output)] {
