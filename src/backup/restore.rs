@@ -138,10 +138,12 @@ fn owner_to_be(to: &Path) -> Option<Owner> {
 fn hand_over(data_dir: &Path, owner: Owner) -> std::io::Result<()> {
     let data_dir = fs::canonicalize(data_dir)?;
     let former = fs::metadata(&data_dir)?;
+    let exchanged = |id, from, to| if id == from { to } else { id };
     change_owners(&data_dir, |(uid, gid)| {
-        let new_uid = if uid == former.uid() { owner.0 } else { uid };
-        let new_gid = if gid == former.gid() { owner.1 } else { gid };
-        (new_uid, new_gid)
+        (
+            exchanged(uid, former.uid(), owner.0),
+            exchanged(gid, former.gid(), owner.1),
+        )
     })
 }
 
