@@ -34,12 +34,11 @@ const READ_AGAIN: [&str; 4] = [
 
 /// Serves until SIGTERM or SIGINT. The settings come from `file`, or from where they are without one.
 pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
-    match &config.read_from {
-        Some(file) => tracing::info!("the settings are read from {}", file.display()),
-        None => {
-            tracing::info!("no file of settings: all of them are defaults or from the environment")
-        }
-    }
+    let source = config.read_from.as_ref().map_or_else(
+        || "no file of settings: all of them are defaults or from the environment".into(),
+        |file| format!("the settings are read from {}", file.display()),
+    );
+    tracing::info!("{source}");
     let env = ManagerEnv::read();
     // Before anything else has descriptors of these numbers.
     let handed = ActivatedSockets::take(&env.socket_names)?;
