@@ -65,10 +65,7 @@ fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
     mkdir(&root, "b");
     let (events, known) = since(&root, 0);
     assert_eq!(events, [made("b"), LoggedChange::Begun]);
-    assert!(
-        known >= Some(before),
-        "nothing is known of the time before"
-    );
+    assert!(known >= Some(before), "nothing is known of the time before");
 }
 
 /// A chronicle of so many changes, one a second up to now; returns when now was and how long it is.
