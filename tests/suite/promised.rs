@@ -212,11 +212,11 @@ fn visitors_who_only_announce_do_not_hold_the_room_of_a_home() {
         connection.read_continue();
         connection
     };
-    let connections: Vec<Connection> = (0..3).map(announce).collect();
+    let slow: Vec<Connection> = (0..3).map(announce).collect();
     // Three times 40 MiB would leave the owner 30.
     ana.store("/own", vec![1; 60 * MIB]);
     // What was promised, and what is beyond that, is there as it comes.
-    for (n, mut line) in connections.into_iter().take(2).enumerate() {
+    for (n, mut line) in slow.into_iter().take(2).enumerate() {
         line.write(vec![2; 40 * MIB]).unwrap();
         assert_eq!(line.read_reply(false, "PUT").unwrap().status, 201);
         assert!(ana.get(&format!("/inbox/{n}")).is(200).body == vec![2; 40 * MIB]);
