@@ -1,5 +1,5 @@
 //! What every [`Tree`] promises, as one suite: `contract!(make)` runs it on the trees that `make` opens.
-//! `make` gives a fresh, empty tree and whatever must live as long as it.
+//! `make` gives a fresh, empty tree, or two handles on it, and whatever must live as long as it.
 
 pub use super::digest_contract::*;
 pub use super::history_contract::*;
@@ -12,14 +12,45 @@ use super::{
 use crate::model::time::{unix_millis, unix_seconds};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A name that breaks careless code.
 pub const HOSTILE: &str = "fi le$%<>é.txt";
 
-/// The tree under test.
+/// A tree as the tests of an engine have it.
 pub type TestTree = Arc<dyn Tree>;
+
+/// Two handles on the tree under test. They take turns with each call, so that every promise goes through both.
+#[derive(Clone)]
+pub struct TwoHandles {
+    handles: [TestTree; 2],
+    calls: Arc<AtomicUsize>,
+}
+
+impl From<[TestTree; 2]> for TwoHandles {
+    fn from(handles: [TestTree; 2]) -> Self {
+        let calls = Arc::default();
+        Self { handles, calls }
+    }
+}
+
+impl From<TestTree> for TwoHandles {
+    fn from(tree: TestTree) -> Self {
+        [tree.clone(), tree].into()
+    }
+}
+
+impl Deref for TwoHandles {
+    type Target = dyn Tree;
+
+    fn deref(&self) -> &Self::Target {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        self.handles[call % 2].as_ref()
+    }
+}
 
 /// Makes one test of each promise; but of those that `$without` names, which are not kept where the trees lie.
 macro_rules! contract {
@@ -38,8 +69,8 @@ macro_rules! contract {
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
             usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_can_be_looked_at, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
-            versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
-            what_is_held_does_not_expire, parts_of_the_trash_come_back,
+            versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires, the_oldest_of_the_past_goes_first,
+            what_is_held_does_not_expire, parts_of_the_trash_come_back, a_rewind_makes_a_folder_as_it_was,
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
             many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
             an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, an_upload_refused_has_nothing_of_what_it_met, uploads_laid_aside_are_discarded,
@@ -54,7 +85,7 @@ macro_rules! contract {
                 return;
             }
             let (tree, _keep) = $make();
-            crate::storage::contract::$promise(tree).await;
+            crate::storage::contract::$promise(tree.into()).await;
         })+
     };
 }
@@ -71,12 +102,12 @@ pub fn commit() -> WriteOptions {
 }
 
 /// Uploads a whole file.
-pub async fn put(tree: &TestTree, at: &str, content: &[u8]) -> Node {
+pub async fn put(tree: &impl Deref<Target = dyn Tree>, at: &str, content: &[u8]) -> Node {
     try_put(tree, at, content, commit()).await.unwrap().node
 }
 
 pub(super) async fn try_put(
-    tree: &TestTree,
+    tree: &impl Deref<Target = dyn Tree>,
     at: &str,
     content: &[u8],
     commit: WriteOptions,
@@ -89,11 +120,11 @@ pub(super) async fn try_put(
 }
 
 /// Reads a whole file.
-pub async fn content(tree: &TestTree, at: &str) -> Vec<u8> {
+pub async fn content(tree: &impl Deref<Target = dyn Tree>, at: &str) -> Vec<u8> {
     content_at(tree, &path(at)).await
 }
 
-pub(super) async fn content_at(tree: &TestTree, at: &RelPath) -> Vec<u8> {
+pub(super) async fn content_at(tree: &impl Deref<Target = dyn Tree>, at: &RelPath) -> Vec<u8> {
     read_all(&*tree.open(at).await.unwrap()).await
 }
 
@@ -110,11 +141,11 @@ async fn read_all(reader: &dyn Reader) -> Vec<u8> {
 }
 
 /// The names in a folder, sorted.
-pub async fn names(tree: &TestTree, at: &str) -> Vec<String> {
+pub async fn names(tree: &impl Deref<Target = dyn Tree>, at: &str) -> Vec<String> {
     names_at(tree, &path(at)).await
 }
 
-pub(super) async fn names_at(tree: &TestTree, at: &RelPath) -> Vec<String> {
+pub(super) async fn names_at(tree: &impl Deref<Target = dyn Tree>, at: &RelPath) -> Vec<String> {
     let mut listing = tree.list(at, false).await.unwrap();
     let mut names: Vec<String> = pages(&mut *listing)
         .await
@@ -137,7 +168,7 @@ async fn pages(listing: &mut dyn Listing) -> Vec<Vec<super::DirEntry>> {
     }
 }
 
-async fn mkdir(tree: &TestTree, at: &str) {
+async fn mkdir(tree: &TwoHandles, at: &str) {
     tree.mkdir(&path(at), commit()).await.unwrap();
 }
 
@@ -149,13 +180,13 @@ fn prop(name: &str, text: &str) -> DeadProp {
     }
 }
 
-async fn set_prop(tree: &TestTree, at: &str, value: DeadProp) {
+async fn set_prop(tree: &TwoHandles, at: &str, value: DeadProp) {
     tree.set_props(&path(at), vec![PropChange::Set(value)], commit())
         .await
         .unwrap();
 }
 
-async fn exists(tree: &TestTree, at: &str) -> bool {
+async fn exists(tree: &TwoHandles, at: &str) -> bool {
     match tree.stat(&path(at)).await {
         Ok(_) => true,
         Err(Error::NotFound) => false,
@@ -174,7 +205,7 @@ macro_rules! fails {
 }
 
 /// PUT, GET, PUT again.
-pub async fn files_are_written_read_and_replaced(tree: TestTree) {
+pub async fn files_are_written_read_and_replaced(tree: TwoHandles) {
     let first = try_put(&tree, "a", b"one", commit()).await.unwrap();
     assert!(first.created());
     assert_eq!((first.node.len, first.node.folder), (3, false));
@@ -190,7 +221,7 @@ pub async fn files_are_written_read_and_replaced(tree: TestTree) {
 }
 
 /// Every name the policy allows works everywhere.
-pub async fn hostile_names_are_kept(tree: TestTree) {
+pub async fn hostile_names_are_kept(tree: TwoHandles) {
     for name in [
         HOSTILE,
         "%41",
@@ -222,7 +253,7 @@ pub async fn hostile_names_are_kept(tree: TestTree) {
 }
 
 /// Many chunks of odd sizes, read back at odd places.
-pub async fn large_files_arrive_whole(tree: TestTree) {
+pub async fn large_files_arrive_whole(tree: TwoHandles) {
     let whole: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
     let mut upload = tree
         .begin_upload(
@@ -287,7 +318,7 @@ pub async fn large_files_arrive_whole(tree: TestTree) {
 }
 
 /// A9: whether little or much has come, and whatever is being written.
-pub async fn an_upload_dropped_leaves_no_trace(tree: TestTree) {
+pub async fn an_upload_dropped_leaves_no_trace(tree: TwoHandles) {
     put(&tree, "a", b"old").await;
     for size in [10, 100_000, 2_000_000] {
         for at in ["a", "new"] {
@@ -305,7 +336,7 @@ pub async fn an_upload_dropped_leaves_no_trace(tree: TestTree) {
 }
 
 /// Another count of bytes than announced.
-pub async fn an_upload_cut_short_changes_nothing(tree: TestTree) {
+pub async fn an_upload_cut_short_changes_nothing(tree: TwoHandles) {
     let before = put(&tree, "a", b"old").await;
     for (size, announced) in [(3, 4), (4, 3), (1_500_000, 1_500_001), (0, 1)] {
         for at in ["a", "new"] {
@@ -334,7 +365,7 @@ pub async fn an_upload_cut_short_changes_nothing(tree: TestTree) {
 }
 
 /// Refused at once, and at the commit when it has become so meanwhile.
-pub async fn uploads_need_a_folder_and_no_folder_there(tree: TestTree) {
+pub async fn uploads_need_a_folder_and_no_folder_there(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     put(&tree, "f", b"x").await;
     for start in [InitialContent::Empty, InitialContent::Present] {
@@ -380,7 +411,7 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: TestTree) {
 }
 
 /// Partial updates overwrite and append.
-pub async fn uploads_begin_with_the_present_content(tree: TestTree) {
+pub async fn uploads_begin_with_the_present_content(tree: TwoHandles) {
     put(&tree, "a", b"0123456789").await;
     let mut upload = tree
         .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
@@ -410,7 +441,7 @@ pub async fn uploads_begin_with_the_present_content(tree: TestTree) {
 }
 
 /// An update of parts does not bring back the rest as it was before somebody else's upload.
-pub async fn a_change_meanwhile_is_not_lost(tree: TestTree) {
+pub async fn a_change_meanwhile_is_not_lost(tree: TwoHandles) {
     put(&tree, "a", b"0123456789").await;
     let mut upload = tree
         .begin_upload(&path("a"), InitialContent::Present, SpaceRequest::default())
@@ -423,7 +454,7 @@ pub async fn a_change_meanwhile_is_not_lost(tree: TestTree) {
 }
 
 /// Times are set as asked, to the second where that is what was asked for and else to the millisecond; tags never repeat.
-pub async fn times_are_kept_and_tags_differ(tree: TestTree) {
+pub async fn times_are_kept_and_tags_differ(tree: TwoHandles) {
     let mut tags = Vec::new();
     for time in [
         UNIX_EPOCH + Duration::from_secs(1_000_000_000),
@@ -474,7 +505,7 @@ pub async fn times_are_kept_and_tags_differ(tree: TestTree) {
 }
 
 /// Conditions hold at the commit, for every kind of change.
-pub async fn conditions_are_judged(tree: TestTree) {
+pub async fn conditions_are_judged(tree: TwoHandles) {
     let old = put(&tree, "a", b"old").await.etag.to_string();
     let with = |expect: Expect| commit().expecting(expect);
     let other = vec!["\"other\"".to_owned()];
@@ -545,9 +576,9 @@ pub async fn conditions_are_judged(tree: TestTree) {
 }
 
 /// If-None-Match: * from a hundred clients at once.
-pub async fn one_of_many_first_uploads_wins(tree: TestTree) {
+pub async fn one_of_many_first_uploads_wins(tree: TwoHandles) {
     let puts = (0..100).map(|n| {
-        let tree = Arc::clone(&tree);
+        let tree = tree.clone();
         tokio::spawn(async move {
             let first = commit().expecting(Expect::Absent);
             let spelling = if n % 2 == 0 {
@@ -580,7 +611,7 @@ pub async fn one_of_many_first_uploads_wins(tree: TestTree) {
 }
 
 /// A reader is not disturbed by what happens to the name.
-pub async fn readers_keep_their_content(tree: TestTree) {
+pub async fn readers_keep_their_content(tree: TwoHandles) {
     let old: Vec<u8> = vec![1; 700_000];
     put(&tree, "a", &old).await;
     let readers = [
@@ -595,7 +626,7 @@ pub async fn readers_keep_their_content(tree: TestTree) {
 }
 
 /// MKCOL and PROPFIND.
-pub async fn folders_are_made_and_listed(tree: TestTree) {
+pub async fn folders_are_made_and_listed(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     fails!(tree.mkdir(&path("d"), commit()).await, Error::Exists);
     fails!(tree.mkdir(&RelPath::root(), commit()).await, Error::Exists);
@@ -645,7 +676,7 @@ pub async fn folders_are_made_and_listed(tree: TestTree) {
 }
 
 /// More names than a page holds, each once.
-pub async fn big_folders_are_listed_whole(tree: TestTree) {
+pub async fn big_folders_are_listed_whole(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     for n in 0..700 {
         mkdir(&tree, &format!("d/a rather long name of a folder {n:04}")).await;
@@ -672,7 +703,7 @@ pub async fn big_folders_are_listed_whole(tree: TestTree) {
 }
 
 /// The pages of the API.
-pub async fn folders_are_listed_in_order_from_any_name(tree: TestTree) {
+pub async fn folders_are_listed_in_order_from_any_name(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/b").await;
     for name in ["é", "a", "c", "B2", "z"] {
@@ -720,7 +751,7 @@ pub async fn folders_are_listed_in_order_from_any_name(tree: TestTree) {
 }
 
 /// MOVE.
-pub async fn moving_keeps_content_and_properties(tree: TestTree) {
+pub async fn moving_keeps_content_and_properties(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "e").await;
     let node = put(&tree, "d/f", b"abc").await;
@@ -765,7 +796,7 @@ pub async fn moving_keeps_content_and_properties(tree: TestTree) {
 }
 
 /// All four pairs of file and folder, with and without leave to replace.
-pub async fn moving_over_something_replaces_it(tree: TestTree) {
+pub async fn moving_over_something_replaces_it(tree: TwoHandles) {
     for (from_folder, to_folder) in [(false, false), (false, true), (true, false), (true, true)] {
         for (at, folder) in [("from", from_folder), ("to", to_folder)] {
             if folder {
@@ -811,7 +842,7 @@ pub async fn moving_over_something_replaces_it(tree: TestTree) {
     }
 }
 
-async fn check_replaced(tree: &TestTree, folder: bool) {
+async fn check_replaced(tree: &TwoHandles, folder: bool) {
     if folder {
         assert_eq!(names(tree, "to").await, ["in from"]);
         assert_eq!(content(tree, "to/in from").await, b"from");
@@ -821,7 +852,7 @@ async fn check_replaced(tree: &TestTree, folder: bool) {
 }
 
 /// A5, A6: refused before anything is touched.
-pub async fn sources_and_targets_do_not_overlap(tree: TestTree) {
+pub async fn sources_and_targets_do_not_overlap(tree: TwoHandles) {
     mkdir(&tree, "a").await;
     mkdir(&tree, "a/b").await;
     put(&tree, "a/b/f", b"f").await;
@@ -861,7 +892,7 @@ pub async fn sources_and_targets_do_not_overlap(tree: TestTree) {
 }
 
 /// A19: NFC and NFD find the same entry, and never make two.
-pub async fn spellings_are_one_entry(tree: TestTree) {
+pub async fn spellings_are_one_entry(tree: TwoHandles) {
     let nfc = "caf\u{e9}";
     let nfd = "cafe\u{301}";
     for (made, asked) in [(nfc, nfd), (nfd, nfc)] {
@@ -914,7 +945,7 @@ pub async fn spellings_are_one_entry(tree: TestTree) {
 }
 
 /// From NFD to NFC, and from small to capital letters, without anything going to the trash.
-pub async fn a_spelling_can_change(tree: TestTree) {
+pub async fn a_spelling_can_change(tree: TwoHandles) {
     let nfc = "caf\u{e9}";
     let nfd = "cafe\u{301}";
     put(&tree, nfd, b"x").await;
@@ -938,7 +969,7 @@ pub async fn a_spelling_can_change(tree: TestTree) {
 }
 
 /// COPY of files and trees.
-pub async fn copies_are_whole(tree: TestTree) {
+pub async fn copies_are_whole(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/e").await;
     mkdir(&tree, "d/e/empty").await;
@@ -999,7 +1030,7 @@ pub async fn copies_are_whole(tree: TestTree) {
 }
 
 /// Depth: 0.
-pub async fn copies_can_be_shallow(tree: TestTree) {
+pub async fn copies_can_be_shallow(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     put(&tree, "d/f", b"x").await;
     set_prop(&tree, "d", prop("p", "1")).await;
@@ -1025,7 +1056,7 @@ pub async fn copies_can_be_shallow(tree: TestTree) {
 }
 
 /// An upload gets the first of several names that is free, and nothing of what stands at the others.
-pub async fn taken_names_are_passed_over(tree: TestTree) {
+pub async fn taken_names_are_passed_over(tree: TwoHandles) {
     put(&tree, "a", b"a").await;
     tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], commit())
         .await
@@ -1076,7 +1107,7 @@ pub async fn taken_names_are_passed_over(tree: TestTree) {
 }
 
 /// What is built aside is seen when it is moved into place, and not before.
-pub async fn workshops_are_seen_by_nobody(tree: TestTree) {
+pub async fn workshops_are_seen_by_nobody(tree: TwoHandles) {
     tree.mkdir(&path("old"), commit()).await.unwrap();
     put(&tree, "old/kept", b"x").await;
     let workshop = tree.create_staging_dir().await.unwrap();
@@ -1123,7 +1154,7 @@ pub async fn workshops_are_seen_by_nobody(tree: TestTree) {
 }
 
 /// DELETE of files and trees; the name is free again.
-pub async fn deleting_takes_everything(tree: TestTree) {
+pub async fn deleting_takes_everything(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     mkdir(&tree, "d/e").await;
     put(&tree, "d/e/f", b"x").await;
@@ -1145,7 +1176,7 @@ pub async fn deleting_takes_everything(tree: TestTree) {
 }
 
 /// PROPPATCH: in order, and through what happens to the file.
-pub async fn properties_are_kept(tree: TestTree) {
+pub async fn properties_are_kept(tree: TwoHandles) {
     put(&tree, "a", b"x").await;
     let remove = |name: &str| PropChange::Remove {
         ns: "urn:x".into(),
@@ -1187,7 +1218,7 @@ pub async fn properties_are_kept(tree: TestTree) {
 }
 
 /// All or nothing.
-pub async fn properties_too_large_are_refused(tree: TestTree) {
+pub async fn properties_too_large_are_refused(tree: TwoHandles) {
     put(&tree, "a", b"x").await;
     set_prop(&tree, "a", prop("p", "1")).await;
     let changes = vec![
@@ -1212,7 +1243,7 @@ pub async fn properties_too_large_are_refused(tree: TestTree) {
 }
 
 /// Properties leave the time alone unless it is asked for.
-pub async fn properties_change_with_the_time(tree: TestTree) {
+pub async fn properties_change_with_the_time(tree: TwoHandles) {
     let before = put(&tree, "a", b"x").await;
     set_prop(&tree, "a", prop("p", "1")).await;
     assert_eq!(tree.stat(&path("a")).await.unwrap(), before);
@@ -1249,7 +1280,7 @@ pub async fn properties_change_with_the_time(tree: TestTree) {
 }
 
 /// Quota needs numbers.
-pub async fn usage_counts_bytes(tree: TestTree) {
+pub async fn usage_counts_bytes(tree: TwoHandles) {
     mkdir(&tree, "d").await;
     put(&tree, "d/a", &[1; 1000]).await;
     put(&tree, "b", &[1; 234]).await;
@@ -1269,7 +1300,7 @@ pub async fn usage_counts_bytes(tree: TestTree) {
 }
 
 /// Nothing is found in nothing, nor below a file.
-pub async fn missing_things_are_missing(tree: TestTree) {
+pub async fn missing_things_are_missing(tree: TwoHandles) {
     put(&tree, "f", b"x").await;
     for at in ["no", "no/no", "f/x", "f/x/y", "é", "é/é"] {
         fails!(tree.stat(&path(at)).await, Error::NotFound);

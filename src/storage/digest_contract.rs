@@ -1,11 +1,11 @@
 //! What every [`Tree`](super::Tree) promises about the hashes of contents.
 
-use super::contract::{TestTree, commit, path, put};
+use super::contract::{TwoHandles, commit, path, put};
 use super::{CopyDepth, InitialContent, SpaceRequest, WriteOptions};
 use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 
-async fn known(tree: &TestTree, at: &str) -> Option<[u8; 32]> {
+async fn known(tree: &TwoHandles, at: &str) -> Option<[u8; 32]> {
     tree.open(&path(at)).await.unwrap().digest()
 }
 
@@ -14,7 +14,7 @@ fn hash(content: &[u8]) -> [u8; 32] {
 }
 
 /// The hash is that of the content, small or large, and goes where the file goes.
-pub async fn hashes_are_known_and_follow(tree: TestTree) {
+pub async fn hashes_are_known_and_follow(tree: TwoHandles) {
     let large: Vec<u8> = (0..1_000_000_u32)
         .map(|n| u8::try_from(n % 241).unwrap())
         .collect();
@@ -71,7 +71,7 @@ pub async fn hashes_are_known_and_follow(tree: TestTree) {
 }
 
 /// Of what is written in parts the hash is not known, until a scrub has read it.
-pub async fn a_scrub_learns_what_is_not_known(tree: TestTree) {
+pub async fn a_scrub_learns_what_is_not_known(tree: TwoHandles) {
     put(&tree, "x", b"abc").await;
     let mut upload = tree
         .begin_upload(&path("x"), InitialContent::Present, SpaceRequest::default())
@@ -93,7 +93,7 @@ pub async fn a_scrub_learns_what_is_not_known(tree: TestTree) {
 }
 
 /// A save that changes nothing makes no version; one that changes something does, and so on.
-pub async fn a_save_that_changes_nothing_makes_no_version(tree: TestTree) {
+pub async fn a_save_that_changes_nothing_makes_no_version(tree: TwoHandles) {
     for (content, versions) in [
         (b"one", 0),
         (b"one", 0),

@@ -1,13 +1,13 @@
 //! What every tree promises of its past; part of the suite in [`contract`](super::contract).
 
-use super::contract::{HOSTILE, TestTree, commit, content, content_at, names_at, path, put};
-use super::history::{ExpiredCounts, Retention};
+use super::contract::{HOSTILE, TwoHandles, commit, content, content_at, names_at, path, put};
+use super::history::{ExpiredCounts, Retention, RewindPlan, RewindSource, RewindStep};
 use super::{CopyDepth, Expect, WriteOptions};
 use crate::model::{AccountName, Error};
 use std::time::{Duration, SystemTime};
 
 /// What is deleted or replaced lies in the trash, newest first, and says by whom.
-pub async fn the_trash_is_listed_newest_first(tree: TestTree) {
+pub async fn the_trash_is_listed_newest_first(tree: TwoHandles) {
     put(&tree, HOSTILE, b"one").await;
     put(&tree, "b", b"two").await;
     tree.mkdir(&path("c"), commit()).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn the_trash_is_listed_newest_first(tree: TestTree) {
 }
 
 /// What lies in the trash can be read where it lies, each item under its id, and copied from there.
-pub async fn the_trash_can_be_looked_at(tree: TestTree) {
+pub async fn the_trash_can_be_looked_at(tree: TwoHandles) {
     let trash = tree.trash_root();
     assert!(names_at(&tree, &trash).await.is_empty());
     tree.mkdir(&path("a"), commit()).await.unwrap();
@@ -79,7 +79,7 @@ pub async fn the_trash_can_be_looked_at(tree: TestTree) {
 }
 
 /// An item comes back whole where nothing stands, and only there.
-pub async fn the_trash_gives_back(tree: TestTree) {
+pub async fn the_trash_gives_back(tree: TwoHandles) {
     tree.mkdir(&path("a"), commit()).await.unwrap();
     put(&tree, "a/x", b"content").await;
     tree.delete(&path("a"), commit()).await.unwrap();
@@ -109,7 +109,7 @@ pub async fn the_trash_gives_back(tree: TestTree) {
 }
 
 /// What is purged is gone; ids that are no names find nothing and touch nothing.
-pub async fn the_trash_is_emptied(tree: TestTree) {
+pub async fn the_trash_is_emptied(tree: TwoHandles) {
     for name in ["a", "b"] {
         tree.mkdir(&path(name), commit()).await.unwrap();
         put(&tree, &format!("{name}/x"), b"content").await;
@@ -140,7 +140,7 @@ pub async fn the_trash_is_emptied(tree: TestTree) {
 }
 
 /// Each overwritten content is a version, newest first, with the time the file had; an empty one is not.
-pub async fn overwriting_leaves_versions(tree: TestTree) {
+pub async fn overwriting_leaves_versions(tree: TwoHandles) {
     put(&tree, HOSTILE, b"").await;
     let mut nodes = Vec::new();
     for content in [&b"one"[..], b"second", b"the third"] {
@@ -195,7 +195,7 @@ pub async fn overwriting_leaves_versions(tree: TestTree) {
 }
 
 /// Versions go wherever their file goes: through renames of it and its folders, into the trash and back. Copies have none.
-pub async fn versions_follow_their_file(tree: TestTree) {
+pub async fn versions_follow_their_file(tree: TwoHandles) {
     tree.mkdir(&path("a"), commit()).await.unwrap();
     put(&tree, "a/x", b"one").await;
     put(&tree, "a/x", b"two").await;
@@ -227,7 +227,7 @@ pub async fn versions_follow_their_file(tree: TestTree) {
 }
 
 /// Going back to a version keeps what was there as a version, and obeys conditions.
-pub async fn reverting_keeps_the_present(tree: TestTree) {
+pub async fn reverting_keeps_the_present(tree: TwoHandles) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     let id = tree.versions(&path("x")).await.unwrap().remove(0).id;
@@ -253,7 +253,7 @@ pub async fn reverting_keeps_the_present(tree: TestTree) {
 }
 
 /// However many overwrite a file at once, every content but the last is a version.
-pub async fn no_version_is_lost_between_writers(tree: TestTree) {
+pub async fn no_version_is_lost_between_writers(tree: TwoHandles) {
     put(&tree, "x", b"0").await;
     let writers: Vec<_> = (1..=16u8)
         .map(|n| {
@@ -279,7 +279,7 @@ pub async fn no_version_is_lost_between_writers(tree: TestTree) {
 }
 
 /// What has lain long enough goes; what is younger, and what is not in the past at all, stays.
-pub async fn the_past_expires(tree: TestTree) {
+pub async fn the_past_expires(tree: TwoHandles) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     put(&tree, "gone", b"gone").await;
@@ -324,8 +324,29 @@ pub async fn the_past_expires(tree: TestTree) {
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
 }
 
+/// Beyond its room the oldest goes, and no more than that.
+pub async fn the_oldest_of_the_past_goes_first(tree: TwoHandles) {
+    for name in ["a", "b", "c"] {
+        put(&tree, name, &[7; 100]).await;
+        tree.delete(&path(name), commit()).await.unwrap();
+    }
+    let retention = Retention {
+        max_bytes: Some(250),
+        ..Retention::default()
+    };
+    let gone = tree.expire(retention, SystemTime::now()).await.unwrap();
+    let one = ExpiredCounts {
+        items: 1,
+        versions: 0,
+    };
+    assert_eq!(gone, one);
+    let trash = tree.list_trash(None, 9).await.unwrap();
+    let left: Vec<_> = trash.iter().map(|item| item.path.as_str()).collect();
+    assert_eq!(left, ["c", "b"]);
+}
+
 /// While the past is held nothing of it expires; files are counted, in the tree and in the trash.
-pub async fn what_is_held_does_not_expire(tree: TestTree) {
+pub async fn what_is_held_does_not_expire(tree: TwoHandles) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     for name in ["d/x", "d/y", "z"] {
         put(&tree, name, b"one").await;
@@ -374,7 +395,7 @@ pub async fn what_is_held_does_not_expire(tree: TestTree) {
 }
 
 /// What lies deep in an item of the trash comes back without the rest, within the limit.
-pub async fn parts_of_the_trash_come_back(tree: TestTree) {
+pub async fn parts_of_the_trash_come_back(tree: TwoHandles) {
     for folder in ["a", "a/b"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
@@ -413,4 +434,102 @@ pub async fn parts_of_the_trash_come_back(tree: TestTree) {
         Err(Error::NotFound)
     ));
     assert_eq!(tree.usage().await.unwrap().used, 6);
+}
+
+/// The steps of a plan make a folder as it was. Nothing is deleted for good by them; what already was is told.
+pub async fn a_rewind_makes_a_folder_as_it_was(tree: TwoHandles) {
+    for folder in ["d", "d/e", "d/f"] {
+        tree.mkdir(&path(folder), commit()).await.unwrap();
+    }
+    for file in ["d/x", "d/e/y", "d/f/z", "d/lost"] {
+        put(&tree, file, file.as_bytes()).await;
+    }
+    put(&tree, "d/empty", b"").await;
+    let pause = Duration::from_millis(20);
+    tokio::time::sleep(pause).await;
+    let moment = SystemTime::now();
+    tokio::time::sleep(pause).await;
+    put(&tree, "d/x", b"changed").await;
+    put(&tree, "d/empty", b"filled").await;
+    let moved = tree.rename(&path("d/e"), &path("d/g"), commit()).await;
+    moved.unwrap();
+    // Something else in its place.
+    tree.mkdir(&path("d/e"), commit()).await.unwrap();
+    put(&tree, "d/e/new", b"new").await;
+    put(&tree, "beside", b"beside").await;
+    tree.delete(&path("d/f"), commit()).await.unwrap();
+    let lost = tree.delete(&path("d/lost"), commit()).await.unwrap().id;
+    tree.purge(&lost).await.unwrap();
+    let plan = tree.plan_rewind(&path("d"), moment, &[]).await.unwrap();
+    assert_eq!(
+        (plan.lost.as_slice(), plan.lost_count),
+        (&[path("d/lost")][..], 1)
+    );
+    assert!(plan.since.is_some_and(|since| since < moment));
+    take_steps(&tree, &plan).await;
+    assert_eq!(names_at(&tree, &path("d")).await, ["e", "empty", "f", "x"]);
+    assert_eq!(names_at(&tree, &path("d/e")).await, ["y"]);
+    for file in ["d/x", "d/e/y", "d/f/z", "beside"] {
+        assert_eq!(content(&tree, file).await, file.as_bytes());
+    }
+    assert_eq!(content(&tree, "d/empty").await, b"");
+    assert_eq!(tree.versions(&path("d/x")).await.unwrap().len(), 2);
+    let trash = tree.list_trash(None, 9).await.unwrap();
+    assert_eq!(
+        trash
+            .iter()
+            .map(|item| item.path.as_str())
+            .collect::<Vec<_>>(),
+        ["d/e"]
+    );
+    let plan = tree.plan_rewind(&path("d"), moment, &[]).await.unwrap();
+    assert_eq!(plan.count, 0, "it is as it was, but for what is lost");
+    let before = SystemTime::UNIX_EPOCH;
+    let unknown = tree.plan_rewind(&path("none"), before, &[]).await;
+    assert!(matches!(unknown, Err(Error::NotFound)));
+}
+
+/// Carries out a plan.
+async fn take_steps(tree: &TwoHandles, plan: &RewindPlan) {
+    let (mut discarded, mut next, mut count) = (Vec::new(), 0, 0);
+    loop {
+        let (steps, end) = plan.steps.read(next).await.unwrap();
+        if steps.is_empty() {
+            assert_eq!(count, plan.count);
+            return plan.steps.sync().await.unwrap();
+        }
+        next = end;
+        for step in steps {
+            count += 1;
+            let options = WriteOptions {
+                overwrite: false,
+                ..commit()
+            };
+            match step {
+                RewindStep::Discard { path } => {
+                    discarded.push(tree.delete(&path, options).await.unwrap().id);
+                }
+                RewindStep::Make { path } => drop(tree.mkdir(&path, options).await.unwrap()),
+                RewindStep::Blank { path } => _ = put(tree, path.as_str(), b"").await,
+                RewindStep::Revert { path, version } => {
+                    let reverted = tree.restore_version(&path, &version, options).await;
+                    reverted.unwrap();
+                }
+                RewindStep::Move { from, to } => {
+                    let moved = match from {
+                        RewindSource::Path(from) => tree.rename(&from, &to, options).await,
+                        RewindSource::Trash { id, inner } => {
+                            tree.restore_part(&id, &inner, &to, options).await
+                        }
+                        RewindSource::Discarded { index, inner } => {
+                            assert!(plan.needed.contains(&index));
+                            let id = &discarded[index];
+                            tree.restore_part(id, &inner, &to, options).await
+                        }
+                    };
+                    moved.unwrap();
+                }
+            }
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! What every [`Tree`](super::Tree) promises about uploads that are laid aside.
 
-use super::contract::{TestTree, commit, content, path, put};
+use super::contract::{TwoHandles, commit, content, path, put};
 use super::{DeadProp, Expect, InitialContent, PropChange, SpaceRequest, WriteOptions};
 use crate::model::Error;
 use bytes::Bytes;
 
 /// One goes on where the last left off; what is taken back is gone; publishing shows the whole and ends it.
-pub async fn an_upload_laid_aside_goes_on(tree: TestTree) {
+pub async fn an_upload_laid_aside_goes_on(tree: TwoHandles) {
     tree.create_upload("id", 0).await.unwrap();
     for (part, len) in [(&b"abc"[..], 3), (b"defg", 7)] {
         let mut upload = tree
@@ -35,7 +35,7 @@ pub async fn an_upload_laid_aside_goes_on(tree: TestTree) {
 }
 
 /// What is refused at its end stays, to be tried again; what it replaces becomes a version.
-pub async fn an_upload_laid_aside_outlives_a_refusal(tree: TestTree) {
+pub async fn an_upload_laid_aside_outlives_a_refusal(tree: TwoHandles) {
     put(&tree, "x", b"old").await;
     tree.create_upload("id", 0).await.unwrap();
     let mut upload = tree
@@ -80,7 +80,7 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: TestTree) {
 }
 
 /// What stood in its way when it was refused hands nothing on to it.
-pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: TestTree) {
+pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: TwoHandles) {
     for content in [b"first", b"other"] {
         put(&tree, "x", content).await;
     }
@@ -117,7 +117,7 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: TestTree) {
 }
 
 /// What is given up leaves nothing, and ids lead nowhere else.
-pub async fn uploads_laid_aside_are_discarded(tree: TestTree) {
+pub async fn uploads_laid_aside_are_discarded(tree: TwoHandles) {
     tree.create_upload("id", 0).await.unwrap();
     assert!(tree.create_upload("id", 0).await.is_err());
     assert_eq!(tree.list_uploads().await.unwrap(), ["id"]);
@@ -136,7 +136,7 @@ pub async fn uploads_laid_aside_are_discarded(tree: TestTree) {
 }
 
 /// Room that is promised is nobody else's; promised again after a restart it is held even where there is none.
-pub async fn promised_room_is_kept(tree: TestTree) {
+pub async fn promised_room_is_kept(tree: TwoHandles) {
     let room = |len| SpaceRequest {
         len: Some(len),
         limit: Some(100),

@@ -1,6 +1,6 @@
 //! What every [`Tree`](super::Tree) promises about room: limits hold exactly, and its count of bytes is right.
 
-use super::contract::{TestTree, commit, content, path, put};
+use super::contract::{TwoHandles, commit, content, path, put};
 use super::{CopyDepth, InitialContent, PutOutcome, SpaceRequest, WriteOptions};
 use crate::model::{Error, Result};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ fn limited() -> WriteOptions {
 }
 
 /// Uploads zeros, announced or not.
-async fn fill(tree: &TestTree, at: &str, len: usize, announced: bool) -> Result<PutOutcome> {
+async fn fill(tree: &TwoHandles, at: &str, len: usize, announced: bool) -> Result<PutOutcome> {
     let room = SpaceRequest {
         len: announced.then_some(len as u64),
         limit: Some(LIMIT),
@@ -34,12 +34,12 @@ fn is_full<T>(outcome: &Result<T>) -> bool {
     matches!(outcome, Err(Error::NoSpace))
 }
 
-async fn used(tree: &TestTree) -> u64 {
+async fn used(tree: &TwoHandles) -> u64 {
     tree.usage().await.unwrap().used
 }
 
 /// The last byte fits, one more does not: told before the body where the length is known, and while it comes where not.
-pub async fn the_limit_is_exact_for_uploads(tree: TestTree) {
+pub async fn the_limit_is_exact_for_uploads(tree: TwoHandles) {
     fill(&tree, "a", 600, true).await.unwrap();
     assert!(is_full(
         &tree
@@ -82,7 +82,7 @@ pub async fn the_limit_is_exact_for_uploads(tree: TestTree) {
 }
 
 /// Copies of files and folders, and what comes back from the trash or from a version.
-pub async fn the_limit_is_exact_for_copies_and_the_past(tree: TestTree) {
+pub async fn the_limit_is_exact_for_copies_and_the_past(tree: TwoHandles) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     fill(&tree, "d/a", 300, true).await.unwrap();
     fill(&tree, "d/b", 200, true).await.unwrap();
@@ -132,7 +132,7 @@ pub async fn the_limit_is_exact_for_copies_and_the_past(tree: TestTree) {
 }
 
 /// Where more lies than may, what takes no more room still works.
-pub async fn what_shrinks_is_let_through(tree: TestTree) {
+pub async fn what_shrinks_is_let_through(tree: TwoHandles) {
     put(&tree, "a", &[0; 2000]).await;
     assert!(is_full(&fill(&tree, "b", 1, true).await));
     fill(&tree, "a", 1999, true).await.unwrap();
@@ -150,7 +150,7 @@ pub async fn what_shrinks_is_let_through(tree: TestTree) {
 }
 
 /// However many upload at once, no byte too many is let in, and none too few.
-pub async fn many_uploads_at_once_keep_the_limit(tree: TestTree) {
+pub async fn many_uploads_at_once_keep_the_limit(tree: TwoHandles) {
     let uploads: Vec<_> = (0..30)
         .map(|n| {
             let tree = tree.clone();
@@ -196,7 +196,7 @@ pub async fn many_uploads_at_once_keep_the_limit(tree: TestTree) {
 }
 
 /// A folder goes to the trash whole, and its room is there at the next upload; back again before and after anybody looked.
-pub async fn deleted_folders_make_room_at_once(tree: TestTree) {
+pub async fn deleted_folders_make_room_at_once(tree: TwoHandles) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     tree.mkdir(&path("d/e"), commit()).await.unwrap();
     fill(&tree, "d/e/a", 900, true).await.unwrap();
@@ -225,7 +225,7 @@ pub async fn deleted_folders_make_room_at_once(tree: TestTree) {
 }
 
 /// After any sequence of changes the count is what the files hold.
-pub async fn the_books_are_right_after_anything(tree: TestTree) {
+pub async fn the_books_are_right_after_anything(tree: TwoHandles) {
     let mut seed = 0x5eed_u64;
     let mut random = move |below: u64| {
         seed = seed
@@ -273,7 +273,7 @@ pub async fn the_books_are_right_after_anything(tree: TestTree) {
 }
 
 /// Bytes of all files, by looking at each.
-async fn held(tree: &TestTree) -> u64 {
+async fn held(tree: &TwoHandles) -> u64 {
     let mut sum = 0;
     let mut due = vec![path("")];
     while let Some(folder) = due.pop() {

@@ -1,7 +1,7 @@
 //! What a tree promises of the step in which it checks and makes a change: `step_contract!(make)` runs it on the trees that `make` opens
 //! with the locks it is given.
 
-use super::contract::{TestTree, commit, content, names, path, put, try_put};
+use super::contract::{TwoHandles, commit, content, names, path, put, try_put};
 use super::{
     Changed, CopyDepth, Expect, IfCondition, IfList, IfResource, IfTag, InitialContent, Lock,
     LockHolder, LockScope, LocksSeen, PendingDelete, Preconditions, PropChange, ResourceId,
@@ -37,7 +37,7 @@ macro_rules! step_contract {
             }
             let locks = std::sync::Arc::new($crate::storage::step_contract::TestLocks::default());
             let (tree, _keep) = $make(locks.clone());
-            $crate::storage::step_contract::$promise(tree, locks).await;
+            $crate::storage::step_contract::$promise(tree.into(), locks).await;
         })+
     };
 }
@@ -211,7 +211,7 @@ macro_rules! is_locked {
 }
 
 /// Each change looks at the locks once, one at a time; what stands in the way refuses it, by what stands at the target.
-pub async fn locks_in_the_way_rule(tree: TestTree, locks: Arc<TestLocks>) {
+pub async fn locks_in_the_way_rule(tree: TwoHandles, locks: Arc<TestLocks>) {
     put(&tree, "a", b"old").await;
     locks.hold("a", false);
     locks.hold("b", false);
@@ -245,7 +245,7 @@ pub async fn locks_in_the_way_rule(tree: TestTree, locks: Arc<TestLocks>) {
     locks.held.lock().clear();
     let before = locks.looks();
     let puts = (0..20).map(|n| {
-        let tree = Arc::clone(&tree);
+        let tree = tree.clone();
         let name = format!("f{n}");
         tokio::spawn(async move {
             let commit = taking(&[&name]);
@@ -259,7 +259,7 @@ pub async fn locks_in_the_way_rule(tree: TestTree, locks: Arc<TestLocks>) {
 }
 
 /// DELETE, MOVE, COPY: locks end with what goes away, in the step that takes it away, and no others.
-pub async fn locks_end_with_what_goes(tree: TestTree, locks: Arc<TestLocks>) {
+pub async fn locks_end_with_what_goes(tree: TwoHandles, locks: Arc<TestLocks>) {
     for folder in ["d", "e"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
@@ -272,7 +272,7 @@ pub async fn locks_end_with_what_goes(tree: TestTree, locks: Arc<TestLocks>) {
     let copy = |from: &str, to: &str, depth| {
         let options = by_bo(&[to], &[to]);
         let (from, to) = (path(from), path(to));
-        let tree = Arc::clone(&tree);
+        let tree = tree.clone();
         async move { tree.copy(&from, &to, depth, options).await.unwrap().ended }
     };
     let none: [String; 0] = [];
@@ -322,7 +322,7 @@ pub async fn locks_end_with_what_goes(tree: TestTree, locks: Arc<TestLocks>) {
 }
 
 /// A change that fails, for whatever reason.
-pub async fn what_is_refused_ends_no_lock(tree: TestTree, locks: Arc<TestLocks>) {
+pub async fn what_is_refused_ends_no_lock(tree: TwoHandles, locks: Arc<TestLocks>) {
     put(&tree, "a", b"x").await;
     put(&tree, "b", b"x").await;
     for at in ["a", "b", "gone"] {
@@ -356,7 +356,7 @@ pub async fn what_is_refused_ends_no_lock(tree: TestTree, locks: Arc<TestLocks>)
 }
 
 /// A tagged list of `If` about another path of the tree.
-pub async fn tags_are_read_in_the_step(tree: TestTree, _locks: Arc<TestLocks>) {
+pub async fn tags_are_read_in_the_step(tree: TwoHandles, _locks: Arc<TestLocks>) {
     put(&tree, "a", b"1").await;
     let tag = put(&tree, "d", b"1").await.etag.to_string();
     let under_tag = |tag: &str, other: &str| {
@@ -409,7 +409,7 @@ impl AccessCheck for EndingAccess {
 }
 
 /// A credential that ends while an upload is under way, and before any other change.
-pub async fn access_is_asked_in_the_step(tree: TestTree, _locks: Arc<TestLocks>) {
+pub async fn access_is_asked_in_the_step(tree: TwoHandles, _locks: Arc<TestLocks>) {
     put(&tree, "a", b"old").await;
     let access = Arc::new(EndingAccess::default());
     let let_in = || WriteOptions {
@@ -440,7 +440,7 @@ pub async fn access_is_asked_in_the_step(tree: TestTree, _locks: Arc<TestLocks>)
 }
 
 /// The account of the tree is being removed.
-pub async fn a_closed_tree_stays_as_it_is(tree: TestTree, _locks: Arc<TestLocks>) {
+pub async fn a_closed_tree_stays_as_it_is(tree: TwoHandles, _locks: Arc<TestLocks>) {
     put(&tree, "a", b"old").await;
     let mut upload = tree
         .begin_upload(&path("a"), InitialContent::Empty, SpaceRequest::default())
@@ -459,10 +459,10 @@ pub async fn a_closed_tree_stays_as_it_is(tree: TestTree, _locks: Arc<TestLocks>
 }
 
 /// If-Match: many who add one each to what they have read come to the sum.
-pub async fn no_two_changes_see_the_same_content(tree: TestTree, _locks: Arc<TestLocks>) {
+pub async fn no_two_changes_see_the_same_content(tree: TwoHandles, _locks: Arc<TestLocks>) {
     put(&tree, "sum", b"0").await;
     let adders = (0..6).map(|_| {
-        let tree = Arc::clone(&tree);
+        let tree = tree.clone();
         tokio::spawn(async move {
             let mut left = 10;
             while left > 0 {
@@ -484,7 +484,7 @@ pub async fn no_two_changes_see_the_same_content(tree: TestTree, _locks: Arc<Tes
 }
 
 /// What stood at the path named first, and in the place of what is new.
-pub async fn a_change_says_what_it_met(tree: TestTree, _locks: Arc<TestLocks>) {
+pub async fn a_change_says_what_it_met(tree: TwoHandles, _locks: Arc<TestLocks>) {
     let made = tree.mkdir(&path("d"), commit()).await.unwrap();
     assert_eq!(made, Changed::default());
     let first = try_put(&tree, "a", b"1", commit()).await.unwrap();
@@ -517,7 +517,7 @@ pub async fn a_change_says_what_it_met(tree: TestTree, _locks: Arc<TestLocks>) {
 }
 
 /// The client goes away in the middle of a change.
-pub async fn a_change_ends_without_its_caller(tree: TestTree, locks: Arc<TestLocks>) {
+pub async fn a_change_ends_without_its_caller(tree: TwoHandles, locks: Arc<TestLocks>) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     for n in 0..20 {
         put(&tree, &format!("d/{n}"), &[7; 1000]).await;

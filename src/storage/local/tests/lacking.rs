@@ -58,6 +58,7 @@ pub(super) fn not_kept(lacks: MissingFeatureSet) -> Vec<&'static str> {
                 "hashes_are_known_and_follow",
                 "a_scrub_learns_what_is_not_known",
                 "a_save_that_changes_nothing_makes_no_version",
+                "a_rewind_makes_a_folder_as_it_was",
                 "locks_end_with_what_goes",
                 "a_change_says_what_it_met",
             ],

@@ -68,7 +68,7 @@ async fn every_file_system_and_durability_keeps_them() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_that_come_at_once_are_all_made() {
     let dir = TempDir::new().unwrap();
-    let tree = Arc::new(tree(dir.path(), Durability::Relaxed));
+    let tree = tree(dir.path(), Durability::Relaxed);
     put(&tree, "f", b"x").await;
     let changes = (0..12).map(|at| {
         let tree = Arc::clone(&tree);
