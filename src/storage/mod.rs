@@ -16,6 +16,8 @@ mod lock;
 #[cfg(test)]
 pub mod lock_contract;
 mod lock_store;
+#[cfg(test)]
+mod memory;
 mod node;
 mod preconditions;
 mod properties;
