@@ -12,7 +12,7 @@ use crate::state::sled::SledStore;
 use crate::storage::local::backup::{
     self as copy, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry,
 };
-use rustix::process::geteuid;
+use crate::storage::local::in_place::acts_as_root;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ type Owner = (u32, u32);
 /// root's own says nothing; what is restored there belongs to whom it belonged to.
 fn owner_to_be(to: &Path) -> Option<Owner> {
     let facts = fs::metadata(to).ok()?;
-    (geteuid().is_root() && facts.uid() != 0).then(|| (facts.uid(), facts.gid()))
+    (acts_as_root() && facts.uid() != 0).then(|| (facts.uid(), facts.gid()))
 }
 
 /// Gives a data folder, as it was copied, and what lies below it to another owner; what belongs to others stays theirs.

@@ -34,11 +34,6 @@ const READ_AGAIN: [&str; 4] = [
 
 /// Serves until SIGTERM or SIGINT. The settings come from `file`, or from where they are without one.
 pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
-    let source = config.read_from.as_ref().map_or_else(
-        || "no file of settings: all of them are defaults or from the environment".into(),
-        |file| format!("the settings are read from {}", file.display()),
-    );
-    tracing::info!("{source}");
     let env = ManagerEnv::read();
     // Before anything else has descriptors of these numbers.
     let handed = ActivatedSockets::take(&env.socket_names)?;
@@ -83,6 +78,14 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
     served.and(closed)
 }
 
+/// Where the settings came from.
+fn source_of(settings: &Config) -> String {
+    settings.read_from.as_ref().map_or_else(
+        || "no file of settings: all of them are defaults or from the environment".into(),
+        |file| format!("the settings are read from {}", file.display()),
+    )
+}
+
 async fn serve(
     app: &Arc<App>,
     binding: impl Future<Output = crate::model::Result<Server>>,
@@ -106,6 +109,7 @@ async fn serve(
         fingerprint.as_deref(),
         token,
     ))?;
+    tracing::info!("{}", source_of(&outside.settings));
     tracing::info!("{}", outside.sandbox);
     let (stop, stopping) = watch::channel(());
     let stopped = || {

@@ -256,7 +256,8 @@ fn the_manager_hears_of_readiness_reloads_signs_of_life_and_the_end() {
         .unwrap();
     assert!(micros.parse::<u64>().unwrap() > 0);
     ear.waits_for("READY=1");
-    assert!(log(&place).contains("server.hosts"), "{}", log(&place));
+    let is_told = || log(&place).contains("server.hosts");
+    assert!(poll(Duration::from_secs(10), is_told), "{}", log(&place));
     let request = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
     // The watchdog's own connections count, too.
     let mut held = None;
