@@ -83,7 +83,7 @@ async fn check_with_server(
             counted,
         } = corrected;
         report.notes.push(format!(
-            "The books of {root} said {stored} bytes where {counted} are, as after changes beside the server: corrected."
+            "The usage of {root} was noted as {stored} bytes where there are {counted}, as after changes beside the server: corrected."
         ));
     }
     report

@@ -1110,10 +1110,10 @@ pub async fn taken_names_are_passed_over(tree: TwoHandles) {
 pub async fn workshops_are_seen_by_nobody(tree: TwoHandles) {
     tree.mkdir(&path("old"), commit()).await.unwrap();
     put(&tree, "old/kept", b"x").await;
-    let workshop = tree.create_staging_dir().await.unwrap();
+    let staging_dir = tree.create_staging_dir().await.unwrap();
     let other = tree.create_staging_dir().await.unwrap();
-    assert_ne!(workshop, other);
-    let within = |rest: &str| path(rest).beneath(&workshop);
+    assert_ne!(staging_dir, other);
+    let within = |rest: &str| path(rest).beneath(&staging_dir);
     tree.mkdir(&within("new"), commit()).await.unwrap();
     tree.mkdir(&within("new/ünter"), commit()).await.unwrap();
     for name in ["new/a", &format!("new/ünter/{HOSTILE}"), "left"] {
@@ -1145,8 +1145,8 @@ pub async fn workshops_are_seen_by_nobody(tree: TwoHandles) {
         content(&tree, &format!("old/ünter/{HOSTILE}")).await,
         b"built"
     );
-    tree.remove_staging_dir(&workshop).await.unwrap();
-    fails!(tree.remove_staging_dir(&workshop).await, Error::NotFound);
+    tree.remove_staging_dir(&staging_dir).await.unwrap();
+    fails!(tree.remove_staging_dir(&staging_dir).await, Error::NotFound);
     fails!(tree.remove_staging_dir(&path("old")).await, Error::NotFound);
     fails!(tree.stat(&within("left")).await, Error::NotFound);
     assert_eq!(tree.usage().await.unwrap().used, 10);

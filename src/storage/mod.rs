@@ -152,8 +152,8 @@ pub trait Tree: history::History + Debug + Send + Sync + 'static {
     /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).
     /// What a crash leaves of it is swept when the tree is opened next.
     async fn create_staging_dir(&self) -> Result<RelPath>;
-    /// Removes a workshop with all that is still in it, for good.
-    async fn remove_staging_dir(&self, workshop: &RelPath) -> Result<()>;
+    /// Removes a staging folder with all that is still in it, for good.
+    async fn remove_staging_dir(&self, staging_dir: &RelPath) -> Result<()>;
     /// Moves `from` to `to` in one step, replacing what is there if the commit allows (into the trash).
     /// `NotFound`, `ParentMissing`, `PreconditionFailed`;
     /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).

@@ -194,11 +194,11 @@ fn beside_a_server_nothing_is_repaired_and_the_books_are_looked_at() {
     fs::write(home(&place, ".sarang/trash/info/under way.trashinfo"), "").unwrap();
     let (text, clean) = check(&place, &[]);
     assert!(
-        clean && text.contains("The books of home/ana said"),
+        clean && text.contains("The usage of home/ana was noted as"),
         "{text}"
     );
     let (text, _) = check(&place, &[]);
-    assert!(!text.contains("The books of"), "{text}");
+    assert!(!text.contains("The usage of"), "{text}");
     fs::write(place.path().join("sarang-data/homes/stray"), "").unwrap();
     let (text, clean) = check(&place, &[]);
     assert!(

@@ -72,19 +72,19 @@ impl CrossStorageCopy<'_> {
         self.copied.lock().is_some()
     }
 
-    /// Publishes the copy that was built in a workshop in the place of its source. A refusal
+    /// Publishes the copy that was built in a staging folder in the place of its source. A refusal
     /// leaves the source where it was.
     pub(super) async fn replace_source(
         &self,
         (source, leave): (&ResolvedPath<'_>, WriteOptions),
-        (workshop, copy): (&RelPath, &RelPath),
+        (staging_dir, copy): (&RelPath, &RelPath),
         target: &ResolvedPath<'_>,
         copying: Copying,
     ) -> Result<CrossStorageOutcome> {
         self.options.access().check()?;
         let out = self.from.tree.begin_delete(&source.path, leave).await?;
         let moved = async {
-            self.catch_up(&out.path, (workshop, copy)).await?;
+            self.catch_up(&out.path, (staging_dir, copy)).await?;
             let changed = self.publish(copy, target, copying).await?;
             let id = self.from.tree.finish_delete(&out.path).await?;
             let folder = out.node.folder;
@@ -107,11 +107,11 @@ impl CrossStorageCopy<'_> {
     async fn catch_up(
         &self,
         source: &RelPath,
-        (workshop, copy): (&RelPath, &RelPath),
+        (staging_dir, copy): (&RelPath, &RelPath),
     ) -> Result<()> {
         let mut junk = StagingLeftovers {
             copy: self,
-            staging_dir: workshop,
+            staging_dir,
             count: 0,
         };
         let mut copied = self.copied.lock().take().unwrap_or_default();
@@ -210,7 +210,7 @@ impl CrossStorageCopy<'_> {
     }
 }
 
-/// What goes with the workshop.
+/// What goes with the staging folder.
 struct StagingLeftovers<'a> {
     copy: &'a CrossStorageCopy<'a>,
     staging_dir: &'a RelPath,

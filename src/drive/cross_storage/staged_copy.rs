@@ -22,19 +22,19 @@ impl CrossStorageCopy<'_> {
         node: &Node,
         copying: Copying,
     ) -> Result<CrossStorageOutcome> {
-        let workshop = self.to.tree.create_staging_dir().await?;
-        let aside = self.staging_path.get_or_init(|| workshop.child("copy"));
+        let staging_dir = self.to.tree.create_staging_dir().await?;
+        let aside = self.staging_path.get_or_init(|| staging_dir.child("copy"));
         let outcome = async {
             self.build(&source.path, aside, node, copying.reach).await?;
             let Some(leave) = leave else {
                 let changed = self.publish(aside, target, copying).await?;
                 return Ok(CrossStorageOutcome::from(changed));
             };
-            self.replace_source((source, leave), (&workshop, aside), target, copying)
+            self.replace_source((source, leave), (&staging_dir, aside), target, copying)
                 .await
         };
         let outcome = outcome.await;
-        if let Err(error) = self.to.tree.remove_staging_dir(&workshop).await {
+        if let Err(error) = self.to.tree.remove_staging_dir(&staging_dir).await {
             tracing::warn!(%error, "what a copy was built in is left until the next start");
         }
         outcome

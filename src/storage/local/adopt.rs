@@ -1,4 +1,4 @@
-//! Another tree becomes a folder of this one, and its history a part of this one's: former contents go where the labels of its files
+//! Another tree becomes a folder of this one, and its history a part of this one's: former contents go where the metadata of its files
 //! look for them, what lies in its trash comes to the trash.
 
 #[cfg(test)]

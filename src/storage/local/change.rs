@@ -55,17 +55,17 @@ pub(super) fn mkdir(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> R
 
 /// Moves a file or folder, whole, to the trash.
 pub(super) fn delete(root: &TreeRoot, path: &RelPath, commit: &WriteOptions) -> Result<Deleted> {
-    let take = |tomb: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
-        tomb.move_in(name)?;
-        tomb.uncount(found);
+    let take = |trash_entry: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
+        trash_entry.move_in(name)?;
+        trash_entry.uncount(found);
         Ok(())
     };
     let outcome = |step: CheckedStep<'_>, _: &FileStat| step.made(None);
-    let (tomb, place, changed) = delete_with(root, path, commit, take, outcome)?;
-    tomb.sync(commit)?;
+    let (trash_entry, place, changed) = delete_with(root, path, commit, take, outcome)?;
+    trash_entry.sync(commit)?;
     root.sync_unless_deferred(commit, place.dir())?;
     Ok(Deleted {
-        id: tomb.name().to_owned(),
+        id: trash_entry.name().to_owned(),
         changed,
     })
 }
@@ -83,19 +83,19 @@ pub(super) fn delete_with<'a, T>(
     if place.find_existing()?.1.kind == FileKind::Folder {
         check_no_mounts(root, path)?;
     }
-    let mut tomb = TrashEntry::prepare(root, &root.stored_path(path)?, &commit.actor)?;
+    let mut trash_entry = TrashEntry::prepare(root, &root.stored_path(path)?, &commit.actor)?;
     let changed = {
         let _guard = root.lock_names();
         place.refresh()?;
         let (name, found) = place.find_existing()?;
         let step = root.check_step(commit, Some(&found.node))?;
-        take(&mut tomb, (place.dir(), &name), &found)?;
+        take(&mut trash_entry, (place.dir(), &name), &found)?;
         note_if_folder(root, &found);
         root.change_log
-            .append(root, &[change_log::deleted(path, tomb.name())]);
+            .append(root, &[change_log::deleted(path, trash_entry.name())]);
         outcome(step, &found)
     };
-    Ok((tomb, place, changed))
+    Ok((trash_entry, place, changed))
 }
 
 /// Refuses to take a folder away that something is mounted in: it would be deleted with it one day.
@@ -124,7 +124,7 @@ pub(super) fn rename(
     source.find_existing()?;
     let mut target = root.open_parent(to)?;
     access::inherit_staged(root, from, &source, &target)?;
-    let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
+    let mut trash_entry = prepare_trash_entry(root, &target, to, commit)?;
     let changed = {
         let _guard = root.lock_names();
         refresh_source(&mut source)?;
@@ -160,10 +160,10 @@ pub(super) fn rename(
             same,
         };
         let step = root.check_step(commit, Some(&found.node))?;
-        rename.apply((here, &found), (there_at, there.as_ref()), &mut tomb)?;
+        rename.apply((here, &found), (there_at, there.as_ref()), &mut trash_entry)?;
         step.made(there.map(|there| there.node))
     };
-    tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
+    trash_entry.map_or(Ok(()), |trash_entry| trash_entry.sync(commit))?;
     root.sync_unless_deferred(commit, target.dir())?;
     root.sync_unless_deferred(commit, source.dir())?;
     root.change_log.sync_if_strict(root, commit)?;
@@ -186,7 +186,7 @@ impl<'a> RenameStep<'a> {
         &self,
         (here, found): (PathAt<'_>, &FileStat),
         (there, old): (PathAt<'_>, Option<&FileStat>),
-        tomb: &mut Option<TrashEntry<'a>>,
+        trash_entry: &mut Option<TrashEntry<'a>>,
     ) -> Result<()> {
         let root = self.root;
         match old {
@@ -202,13 +202,13 @@ impl<'a> RenameStep<'a> {
                 );
             }
             Some(old) => {
-                let tomb = ensure_trash_entry(root, tomb, self.to, self.commit)?;
-                tomb.replace(here, found.kind, (there.dir, there.name), old)?;
-                tomb.uncount(old);
+                let trash_entry = ensure_trash_entry(root, trash_entry, self.to, self.commit)?;
+                trash_entry.replace(here, found.kind, (there.dir, there.name), old)?;
+                trash_entry.uncount(old);
                 root.change_log.append(
                     root,
                     &[
-                        change_log::deleted(self.to, tomb.name()),
+                        change_log::deleted(self.to, trash_entry.name()),
                         change_log::moved(self.from, self.to),
                     ],
                 );
@@ -286,17 +286,17 @@ pub(super) fn prepare_trash_entry<'a>(
     Ok(None)
 }
 
-/// The tomb, dug now if nobody saw the need earlier.
+/// The trash entry, made now if nobody saw the need earlier.
 pub(super) fn ensure_trash_entry<'t, 'a>(
     root: &'a TreeRoot,
-    tomb: &'t mut Option<TrashEntry<'a>>,
+    trash_entry: &'t mut Option<TrashEntry<'a>>,
     path: &RelPath,
     commit: &WriteOptions,
 ) -> Result<&'t mut TrashEntry<'a>> {
-    if tomb.is_none() {
-        *tomb = Some(TrashEntry::prepare(root, path, &commit.actor)?);
+    if trash_entry.is_none() {
+        *trash_entry = Some(TrashEntry::prepare(root, path, &commit.actor)?);
     }
-    tomb.as_mut().ok_or(Error::NotFound)
+    trash_entry.as_mut().ok_or(Error::NotFound)
 }
 
 /// Notes that paths through this folder lead elsewhere now.
@@ -342,12 +342,12 @@ fn rename_spelling(
     commit: &WriteOptions,
 ) -> Result<()> {
     if root.missing_features.has(MissingFeature::CaseSensitivity) {
-        let tomb = TrashEntry::prepare(
+        let trash_entry = TrashEntry::prepare(
             root,
             &RelPath::from_stored(from.path.to_owned()),
             &commit.actor,
         )?;
-        return tomb.rename_via_tmp((from.dir, from.name), (to.dir, to.name));
+        return trash_entry.rename_via_tmp((from.dir, from.name), (to.dir, to.name));
     }
     sys::rename_over((from.dir, from.name), (to.dir, to.name)).map_err(|e| map_errno("move it", e))
 }

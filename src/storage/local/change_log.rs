@@ -1,4 +1,4 @@
-//! The chronicle of a tree: `.sarang/history.log`, one JSON line for each change of a name, appended in the guarded step that makes
+//! The change log of a tree: `.sarang/history.log`, one JSON line for each change of a name, appended in the guarded step that makes
 //! the change. Everything is a move, the trash included; so that what was can be found by going backwards.
 
 mod line_time;
@@ -33,13 +33,13 @@ const MAX_BYTES: u64 = 64 << 20;
 const START: usize = 16 << 10;
 /// How many bytes are copied at a time.
 const CHUNK: usize = 256 << 10;
-const SHORTENING: &str = "shorten the chronicle";
+const SHORTENING: &str = "shorten the change log";
 
 /// What happened to a name. Paths are below the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum LoggedChange {
-    /// The chronicle begins.
+    /// The change log begins.
     Begun,
     /// A file or folder was moved, whole, to where nothing stood.
     Moved(String, String),
@@ -81,7 +81,7 @@ pub(super) enum PreviousContent {
     Unkept,
 }
 
-/// A line of the chronicle.
+/// A line of the change log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct ChangeLogLine {
     /// Nanoseconds since 1970.
@@ -93,7 +93,7 @@ pub(super) struct ChangeLogLine {
     pub event: LoggedChange,
 }
 
-/// What writes the chronicle, once something is to be written.
+/// What writes the change log, once something is to be written.
 #[derive(Debug, Default)]
 pub(super) struct ChangeLogWriter(Mutex<Option<OpenChangeLog>>);
 
@@ -105,16 +105,16 @@ struct OpenChangeLog {
 }
 
 impl ChangeLogWriter {
-    /// Notes what has just happened; called under the guard. A chronicle that cannot be written hinders no change.
+    /// Notes what has just happened; called under the guard. A change log that cannot be written hinders no change.
     pub fn append(&self, dirs: &TreeDirs, events: &[LoggedChange]) {
         let mut pen = self.0.lock();
         if let Err(error) = write(&mut pen, dirs, events) {
             *pen = None;
-            tracing::warn!(%error, "a change is not in the chronicle: a rewind will not know of it");
+            tracing::warn!(%error, "a change is not in the change log: a rewind will not know of it");
         }
     }
 
-    /// Makes the chronicle durable, if the settings want that. Only moves need it: everything else can be told from what it leaves.
+    /// Makes the change log durable, if the settings want that. Only moves need it: everything else can be told from what it leaves.
     pub fn sync_if_strict(&self, dirs: &TreeDirs, commit: &WriteOptions) -> Result<()> {
         if commit.defer_sync && dirs.disk_access.is_local {
             return Ok(());
@@ -146,7 +146,7 @@ impl ChangeLogWriter {
         self.rewrite(dirs, &begun, (&file, from))
     }
 
-    /// Lets the chronicle consist of `begun` and what lies behind `from` in it.
+    /// Lets the change log consist of `begun` and what lies behind `from` in it.
     fn rewrite(
         &self,
         dirs: &TreeDirs,
@@ -220,9 +220,9 @@ impl Read for OffsetReader<'_> {
     }
 }
 
-/// Whether the chronicle below an open folder begins so long before what is kept that it is to be shortened, or is too large.
+/// Whether the change log below an open folder begins so long before what is kept that it is to be shortened, or is too large.
 pub(super) fn needs_trim(top: BorrowedFd<'_>, keep: Duration, now: SystemTime) -> Result<bool> {
-    let doing = "look at the chronicle";
+    let doing = "look at the change log";
     let file = match sys::open_read(top, FILE, Lookup::Full) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(false),
@@ -279,7 +279,7 @@ fn write(pen: &mut Option<OpenChangeLog>, dirs: &TreeDirs, events: &[LoggedChang
         })?);
     }
     if !text.is_empty() {
-        let doing = "write the chronicle";
+        let doing = "write the change log";
         sys::write_all(fd(&*open.file), &mut [IoSlice::new(&text)], open.end)
             .map_err(|e| map_errno(doing, e))?;
         open.end += text.len() as u64;
@@ -288,9 +288,9 @@ fn write(pen: &mut Option<OpenChangeLog>, dirs: &TreeDirs, events: &[LoggedChang
     Ok(())
 }
 
-/// Opens the chronicle at its end, on a line of its own: a crash may have torn the last one.
+/// Opens the change log at its end, on a line of its own: a crash may have torn the last one.
 fn open_at_end(dirs: &TreeDirs, text: &mut Vec<u8>, now: u64) -> Result<OpenChangeLog> {
-    let doing = "open the chronicle";
+    let doing = "open the change log";
     let (file, is_new) = match sys::open_write(fd(&dirs.dir), FILE) {
         Err(Errno::NOENT) => (
             sys::create_file(fd(&dirs.dir), FILE).map_err(|e| map_errno(doing, e))?,
@@ -332,17 +332,17 @@ impl LoggedChange {
 
 fn encode(line: &ChangeLogLine) -> Result<Vec<u8>> {
     let mut text = serde_json::to_vec(line)
-        .map_err(|e| Error::io("write the chronicle", std::io::Error::other(e)))?;
+        .map_err(|e| Error::io("write the change log", std::io::Error::other(e)))?;
     text.push(b'\n');
     Ok(text)
 }
 
-/// The chronicle, if there is one.
+/// The change log, if there is one.
 pub(super) fn open(dirs: &TreeDirs) -> Result<Option<OwnedFd>> {
     match sys::open_read(fd(&dirs.dir), FILE, Lookup::Full) {
         Ok(file) => Ok(Some(file)),
         Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(map_errno("read the chronicle", e)),
+        Err(e) => Err(map_errno("read the change log", e)),
     }
 }
 
@@ -350,7 +350,7 @@ pub(super) fn open(dirs: &TreeDirs) -> Result<Option<OwnedFd>> {
 pub(super) fn first(file: &OwnedFd) -> Result<Option<ChangeLogLine>> {
     let mut start = vec![0; START];
     let count =
-        sys::read(fd(file), &mut start, 0).map_err(|e| map_errno("read the chronicle", e))?;
+        sys::read(fd(file), &mut start, 0).map_err(|e| map_errno("read the change log", e))?;
     Ok(start
         .get(..count)
         .unwrap_or_default()
@@ -363,7 +363,7 @@ fn last(file: &OwnedFd, end: u64) -> Result<Option<ChangeLogLine>> {
     let mut lines = ReverseLines::new(fd(file), end);
     while let Some(text) = lines
         .next()
-        .map_err(|e| map_errno("read the chronicle", e))?
+        .map_err(|e| map_errno("read the change log", e))?
     {
         if let Some(line) = parse(&text) {
             return Ok(Some(line));

@@ -47,7 +47,7 @@ pub(super) fn copy(
     if reach == CopyDepth::Zero && onto.is_some() {
         return copy_props_onto(root, (from, fd(&source)), to, commit);
     }
-    let mut tomb = prepare_trash_entry(root, &target, to, commit)?;
+    let mut trash_entry = prepare_trash_entry(root, &target, to, commit)?;
     let mut copied = stage(
         root,
         (fd(&source), &found),
@@ -71,13 +71,13 @@ pub(super) fn copy(
         let step = root.check_step(commit, present.as_ref())?;
         root.check_limit(growth, commit.limit)?;
         let here = (target.dir(), name.as_ref());
-        copied.publish(here, there.as_ref(), &mut tomb, (to, commit))?;
+        copied.publish(here, there.as_ref(), &mut trash_entry, (to, commit))?;
         match there {
             Some(there) => step.made(Some(there.node)),
             None => step.made_beside(None),
         }
     };
-    tomb.map_or(Ok(()), |tomb| tomb.sync(commit))?;
+    trash_entry.map_or(Ok(()), |trash_entry| trash_entry.sync(commit))?;
     root.sync_if_strict(target.dir())?;
     Ok(changed)
 }
@@ -129,7 +129,7 @@ impl<'a> StagedCopy<'a> {
         &mut self,
         at: NameAt<'_>,
         old: Option<&FileStat>,
-        tomb: &mut Option<TrashEntry<'a>>,
+        trash_entry: &mut Option<TrashEntry<'a>>,
         (to, commit): (&RelPath, &WriteOptions),
     ) -> Result<()> {
         let root = self.root;
@@ -141,12 +141,12 @@ impl<'a> StagedCopy<'a> {
                     name: &self.name,
                     path: &path,
                 };
-                let tomb = ensure_trash_entry(root, tomb, to, commit)?;
-                tomb.replace(here, self.kind, at, old)?;
-                tomb.uncount(old);
+                let trash_entry = ensure_trash_entry(root, trash_entry, to, commit)?;
+                trash_entry.replace(here, self.kind, at, old)?;
+                trash_entry.uncount(old);
                 note_if_folder(root, old);
                 root.change_log
-                    .append(root, &[change_log::deleted(to, tomb.name())]);
+                    .append(root, &[change_log::deleted(to, trash_entry.name())]);
             }
             None => root
                 .publish_from_tmp(self.kind, (fd(&root.tmp), &self.name), at)

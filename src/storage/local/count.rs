@@ -22,14 +22,14 @@ pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
     }
 }
 
-/// Bytes of what is being built in a workshop.
+/// Bytes of what is being built in a staging folder.
 pub(super) fn staging_dir_bytes(dirs: &TreeDirs, name: &str) -> Result<u64> {
     sys::open_folder(fd(&dirs.tmp), name, Lookup::Full)
         .and_then(bytes_of)
         .map_err(|e| map_errno("measure a copy", e))
 }
 
-/// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
+/// Bytes of what is being built in all staging folders, and of folders that are being moved to another tree.
 pub(super) fn all_staging_bytes(dirs: &TreeDirs) -> sys::SysResult<u64> {
     let folders = walk::names(fd(&dirs.tmp))?;
     let mut sum = 0;
@@ -39,7 +39,7 @@ pub(super) fn all_staging_bytes(dirs: &TreeDirs) -> sys::SysResult<u64> {
     {
         match sys::open_folder(fd(&dirs.tmp), name, Lookup::Full) {
             Ok(dir) => sum += bytes_of(dir)?,
-            // Closed meanwhile, or a file: those are off the books once they are out of sight.
+            // Closed meanwhile, or a file: those are out of the count once they are out of sight.
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(e) => return Err(e),
         }

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 const DOING: &str = "look what there is to expire";
 
 impl LocalTree {
-    /// Whether the tree below `dir` has a trash, versions, small pictures, a chronicle that is too long or, unless it `is_swept`, properties that
+    /// Whether the tree below `dir` has a trash, versions, small pictures, a change log that is too long or, unless it `is_swept`, properties that
     /// nothing may name: something that may be due at `now`.
     pub fn has_expirable(
         dir: &Path,

@@ -29,7 +29,7 @@ const _: () = assert!(
 const HISTORY: usize = 16;
 /// As it was stored before files had ids: hash, length, time and history.
 const LEGACY: usize = DIGEST + 8 + 8 + HISTORY;
-/// As many bytes as a label may have.
+/// As many bytes as a meta may have.
 const MAX_STORED: usize = STORED + HISTORY;
 
 /// The attribute's value.
@@ -105,12 +105,12 @@ impl FileMeta {
         self.id.map(|(id, _)| id)
     }
 
-    /// The history of a file whose label is of before files had ids: it does not tell a copy from its original.
+    /// The history of a file whose meta is of before files had ids: it does not tell a copy from its original.
     pub fn legacy_history(&self) -> Option<&str> {
         self.history.as_deref().filter(|_| self.id.is_none())
     }
 
-    /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say. A label of before files
+    /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say. A meta of before files
     /// had ids names none: those that rightly did have been written anew, so it is a copy's.
     pub fn history(&self, node: &Node) -> String {
         let is_own = self.own_id(node).is_some();
@@ -238,7 +238,7 @@ pub(super) fn digest_of(file: BorrowedFd<'_>, node: &Node) -> Option<Digest> {
 /// Keeps the hash of a file that is `node`, with its id; as [`FileMeta::store_if_supported`].
 pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) -> Result<()> {
     match FileMeta::of_file(file) {
-        Ok(label) => label
+        Ok(meta) => meta
             .with_digest(Some(digest), node)
             .store_if_supported(file),
         Err(Errno::OPNOTSUPP) => Ok(()),
@@ -248,11 +248,11 @@ pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) ->
 
 /// Lets the hash of a file that was `old`, if it is known, count for `new`, which has the same content and another time.
 pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> SysResult<()> {
-    let label = FileMeta::of_file(file)?;
-    let Some(digest) = label.digest(old) else {
+    let meta = FileMeta::of_file(file)?;
+    let Some(digest) = meta.digest(old) else {
         return Ok(());
     };
-    label.with_digest(Some(&digest), new).store(file)
+    meta.with_digest(Some(&digest), new).store(file)
 }
 
 /// Gives a file that was just made, and is `node`, an id, and its hash, if it is known; as [`FileMeta::store_if_supported`].
@@ -309,11 +309,11 @@ fn text(stored: &[u8]) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// Where a tree lies, as its labels say.
+/// Where a tree lies, as its metadata say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TreeLocation {
-    /// Where it did when they were written: what bears the label of another inode is a copy.
+    /// Where it did when they were written: what bears the meta of another inode is a copy.
     Unmoved,
-    /// Elsewhere: all bears labels of other inodes.
+    /// Elsewhere: all bears metadata of other inodes.
     Relocated,
 }

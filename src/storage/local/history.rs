@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// How long the chronicle reaches back where the trash is kept for ever: as long as versions are kept.
+/// How long the change log reaches back where the trash is kept for ever: as long as versions are kept.
 pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! Which file or folder is at a path, as its label says.
+//! Which file or folder is at a path, as its meta says.
 
 use super::errors::map_errno;
 use super::file_meta::FileMeta;
@@ -24,7 +24,7 @@ pub(super) fn identify(
     let node =
         require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno(DOING, e))?)?.node;
     let id = match FileMeta::of_path_fd(fd(&opened)) {
-        Ok(label) => label.id(&node),
+        Ok(meta) => meta.id(&node),
         Err(Errno::OPNOTSUPP | Errno::ACCESS | Errno::PERM) => FileId::derived(&node),
         Err(e) => return Err(map_errno(DOING, e)),
     };
@@ -38,14 +38,14 @@ pub(super) fn persist_id(root: &TreeRoot, path: &RelPath) -> Result<(Node, FileI
         .ok_or(Error::NotFound)?;
     let node =
         require_file_or_folder(sys::stat_fd(fd(&opened)).map_err(|e| map_errno(DOING, e))?)?.node;
-    let label = match FileMeta::of_file(fd(&opened)) {
-        Ok(label) => label,
+    let meta = match FileMeta::of_file(fd(&opened)) {
+        Ok(meta) => meta,
         Err(Errno::OPNOTSUPP) => return Ok((node.clone(), FileId::derived(&node))),
         Err(e) => return Err(map_errno(DOING, e)),
     };
-    let id = label.id(&node);
-    if label.own_id(&node).is_none() {
-        // A save that hands on what the label says must not come in between.
+    let id = meta.id(&node);
+    if meta.own_id(&node).is_none() {
+        // A save that hands on what the meta says must not come in between.
         let _guard = root.lock_names();
         if root
             .stat(path, Lookup::Full)?
@@ -55,8 +55,8 @@ pub(super) fn persist_id(root: &TreeRoot, path: &RelPath) -> Result<(Node, FileI
                 retry_after: Duration::from_secs(1),
             });
         }
-        let kept = label
-            .with_digest(label.digest(&node).as_ref(), &node)
+        let kept = meta
+            .with_digest(meta.digest(&node).as_ref(), &node)
             .store(fd(&opened));
         kept.map_err(|e| map_errno("keep the id of the file", e))?;
     }

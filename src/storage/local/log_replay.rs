@@ -1,4 +1,4 @@
-//! What has happened since a moment, newest first, as the chronicle and the trash tell it. The chronicle is read piece by piece; of what it
+//! What has happened since a moment, newest first, as the change log and the trash tell it. The change log is read piece by piece; of what it
 //! tells of the trash only hashes are kept.
 
 use super::change_log::{self, LoggedChange, deleted};
@@ -16,7 +16,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
-const DOING: &str = "read the chronicle";
+const DOING: &str = "read the change log";
 
 /// Something that only the trash tells of: when it was put there, its place among others of that second, and what happened.
 struct UnloggedEvent {
@@ -108,7 +108,7 @@ fn unlogged_events(
     Ok(found)
 }
 
-/// The items of the trash that the chronicle tells of, by their hashes.
+/// The items of the trash that the change log tells of, by their hashes.
 fn logged_items(file: &OwnedFd, end: u64, hasher: &RandomState) -> Result<HashSet<u64>> {
     let mut told = HashSet::new();
     let mut lines = ReverseLines::new(fd(file), end);

@@ -157,7 +157,7 @@ impl LocalTree {
         sys::free_bytes(sys::fd(&dir)).map_err(|e| errors::map_errno("ask for free space", e))
     }
 
-    /// Counts the files anew; returns what the books said and what there is, if they were wrong now or since the last time.
+    /// Counts the files anew; returns what the usage counter said and what there is, if they were wrong now or since the last time.
     pub async fn recount_usage(&self) -> Result<Option<(u64, u64)>> {
         self.run_blocking(|root| {
             root.recount_usage()?;
@@ -224,7 +224,7 @@ impl LocalTree {
         if let Some(turn) = self.root.disk_access.slots.try_acquire()
             && self.root.usage.is_due()
         {
-            // Not awaited: the books serve until this is done.
+            // Not awaited: the usage counter serves until this is done.
             drop(spawn(&self.root, turn.unmeasured(), |root| {
                 root.recount_usage()
             }));

@@ -46,7 +46,7 @@ impl<'a> NewOverflowFile<'a> {
         reference(&self.name)
     }
 
-    /// Says that an attribute names it now: it is on the books.
+    /// Says that an attribute names it now: it is in the count.
     pub fn mark_referenced(&mut self) {
         self.is_referenced = true;
         self.root

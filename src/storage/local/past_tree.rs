@@ -1,4 +1,4 @@
-//! A tree in memory, of what lies where: as it is, or as it was once the chronicle is gone through backwards. It holds only what is
+//! A tree in memory, of what lies where: as it is, or as it was once the change log is gone through backwards. It holds only what is
 //! otherwise than on the disk, and what was looked at; all else is asked of the disk.
 
 use super::change_log::{LoggedChange, PreviousContent};

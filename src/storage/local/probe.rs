@@ -26,8 +26,8 @@ static TRIES: AtomicU64 = AtomicU64::new(0);
 const NAME: &str = "probe-";
 /// A second with a fraction in steps that a commit sets.
 const FINE: Duration = Duration::from_nanos(1_000_000_000_123_456_700);
-/// As many bytes as a label has.
-const LABEL: [u8; 63] = [1; 63];
+/// As many bytes as a meta has.
+const SAMPLE_META: [u8; 63] = [1; 63];
 /// What is said of a tree that stays closed.
 const UNFIT: Error = Error::Unfit(
     "The file system below this drive cannot replace a file by another in one rename, so that nothing can be stored safely. Its files \
@@ -189,8 +189,8 @@ impl Drop for FsProbe<'_> {
 }
 
 fn keeps_attributes(file: BorrowedFd<'_>) -> bool {
-    let is_kept = sys::set_meta(file, &LABEL).is_ok()
-        && sys::meta_fd::<63>(file).is_ok_and(|kept| kept.is_some_and(|kept| kept == LABEL));
+    let is_kept = sys::set_meta(file, &SAMPLE_META).is_ok()
+        && sys::meta_fd::<63>(file).is_ok_and(|kept| kept.is_some_and(|kept| kept == SAMPLE_META));
     is_kept && sys::clear_meta(file).is_ok()
 }
 

@@ -5,7 +5,7 @@
 use super::errors::map_errno;
 use super::file_meta::FileMeta;
 use super::internal_dirs::{TMP, TRASH_FILES};
-use super::relocated::labelled;
+use super::relocated::with_meta;
 use super::remove_tree;
 use super::root::TreeRoot;
 use super::sys::{self, Errno, FileKind, Lookup, fd};
@@ -39,12 +39,12 @@ impl KnownIds {
 }
 
 /// Gives what lies in the tree `given` another id, and its history that name, where something in `root` has the same. Can be cut at any
-/// step and begun again: a history has both names until the label says the new one.
+/// step and begun again: a history has both names until the meta says the new one.
 pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<()> {
     let mut theirs = KnownIds::default();
     let mut shared = KnownIds::default();
-    for_each_with_id(given, &mut |_, id, label, node| {
-        theirs.note(id, label.history(node));
+    for_each_with_id(given, &mut |_, id, meta, node| {
+        theirs.note(id, meta.history(node));
         Ok(())
     })?;
     // A history may outlive its file, as that of one that was overwritten beside the server.
@@ -58,8 +58,8 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
     shared
         .histories
         .extend(theirs.histories.intersection(&kept).cloned());
-    for_each_with_id(root, &mut |_, id, label, node| {
-        let history = label.history(node);
+    for_each_with_id(root, &mut |_, id, meta, node| {
+        let history = meta.history(node);
         if theirs.has(id, &history) {
             shared.note(id, history);
         }
@@ -67,8 +67,8 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
     })?;
     // Two files that were names of one have one id, and a history each.
     let mut renamed: HashMap<(FileId, String), FileId> = HashMap::new();
-    for_each_with_id(given, &mut |_, id, label, node| {
-        let history = label.history(node);
+    for_each_with_id(given, &mut |_, id, meta, node| {
+        let history = meta.history(node);
         if shared.has(id, &history) && !renamed.contains_key(&(id, history.clone())) {
             let new = FileId::new()?;
             version_dir::link_versions(given, &history, &new.to_string(), None)?;
@@ -80,14 +80,15 @@ pub(super) fn reassign_shared_ids(root: &TreeRoot, given: &TreeRoot) -> Result<(
         return Ok(());
     }
     sync_if_strict(given)?;
-    for_each_with_id(given, &mut |file, id, label, node| match renamed
-        .get(&(id, label.history(node)))
-    {
-        Some(new) => FileMeta::new(*new, label.digest(node).as_ref(), node)
-            .store(fd(file))
-            .map_err(failed),
-        None => Ok(()),
-    })?;
+    for_each_with_id(
+        given,
+        &mut |file, id, meta, node| match renamed.get(&(id, meta.history(node))) {
+            Some(new) => FileMeta::new(*new, meta.digest(node).as_ref(), node)
+                .store(fd(file))
+                .map_err(failed),
+            None => Ok(()),
+        },
+    )?;
     sync_if_strict(given)?;
     for (_, history) in renamed.keys() {
         let _ = remove_tree::remove_tree(fd(&given.versions), history, &mut |_, _| {});
@@ -114,10 +115,10 @@ fn for_each_with_id(
             if is_tree && met.is_internal_dir() {
                 return Ok(false);
             }
-            if let Some((file, label, node)) = labelled(met)?
-                && let Some(id) = label.own_id(&node)
+            if let Some((file, meta, node)) = with_meta(met)?
+                && let Some(id) = meta.own_id(&node)
             {
-                visit(&file, id, &label, &node)?;
+                visit(&file, id, &meta, &node)?;
             }
             Ok(met.kind == FileKind::Folder)
         })

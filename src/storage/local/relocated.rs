@@ -1,5 +1,5 @@
 //! A tree that was copied as a whole to other inodes, as by `cp -a` to another disk or by a restore: its files are still the same. The
-//! label of its own folder says for which inode it was written, like each file's, and so tells such a tree from a copy within one.
+//! meta of its own folder says for which inode it was written, like each file's, and so tells such a tree from a copy within one.
 
 use super::dirs::TreeDirs;
 use super::errors::map_errno;
@@ -23,7 +23,7 @@ pub(super) fn locate(top: BorrowedFd<'_>) -> sys::SysResult<Option<TreeLocation>
     };
     let node = sys::stat_fd(fd(&own))?.node;
     let is_here = match FileMeta::of_file(fd(&own)) {
-        Ok(label) => label.own_id(&node).is_some(),
+        Ok(meta) => meta.own_id(&node).is_some(),
         Err(Errno::OPNOTSUPP) => true,
         Err(e) => return Err(e),
     };
@@ -41,8 +41,8 @@ struct TakenIds {
     histories: HashSet<String>,
 }
 
-/// Writes all labels anew where a tree has come to lie elsewhere, or is from before files had ids. Of two that bear one id, or one history
-/// of then, it is that one's whose label was written for where it lies: so it is in a tree into which a copy of it was laid, as from a
+/// Writes all metadata anew where a tree has come to lie elsewhere, or is from before files had ids. Of two that bear one id, or one history
+/// of then, it is that one's whose meta was written for where it lies: so it is in a tree into which a copy of it was laid, as from a
 /// backup. Else the first keeps it: the other was a copy there.
 /// It can be cut at any step and begun again.
 pub(super) fn relabel(dirs: &TreeDirs) -> Result<()> {
@@ -86,8 +86,8 @@ fn each(
     Ok(())
 }
 
-/// A file or folder, its label and what it is; `None` for what is neither, is gone or may not be read.
-pub(super) fn labelled(met: &WalkEntry<'_>) -> sys::SysResult<Option<(OwnedFd, FileMeta, Node)>> {
+/// A file or folder, its meta and what it is; `None` for what is neither, is gone or may not be read.
+pub(super) fn with_meta(met: &WalkEntry<'_>) -> sys::SysResult<Option<(OwnedFd, FileMeta, Node)>> {
     let opened = match met.kind {
         FileKind::File => sys::open_read_raw(met.dir, met.raw),
         FileKind::Folder => sys::open_folder_raw(met.dir, met.raw),
@@ -100,21 +100,21 @@ pub(super) fn labelled(met: &WalkEntry<'_>) -> sys::SysResult<Option<(OwnedFd, F
         }
         Err(e) => return Err(e),
     };
-    let label = match FileMeta::of_file(fd(&opened)) {
+    let meta = match FileMeta::of_file(fd(&opened)) {
         Err(Errno::OPNOTSUPP) => return Ok(None),
-        label => label?,
+        meta => meta?,
     };
     let node = sys::stat_fd(fd(&opened))?.node;
-    Ok(Some((opened, label, node)))
+    Ok(Some((opened, meta, node)))
 }
 
-/// Takes note of the id and history that a label says which was written for where it lies.
+/// Takes note of the id and history that a meta says which was written for where it lies.
 fn note_own(met: &WalkEntry<'_>, taken: &mut TakenIds) -> Result<(), RelocateError> {
-    if let Some((_, label, node)) = labelled(met)?
-        && let Some(id) = label.own_id(&node)
+    if let Some((_, meta, node)) = with_meta(met)?
+        && let Some(id) = meta.own_id(&node)
     {
         taken.ids.insert(id);
-        let history = label.history(&node);
+        let history = meta.history(&node);
         if history != id.to_string() {
             taken.histories.insert(history);
         }
@@ -122,20 +122,20 @@ fn note_own(met: &WalkEntry<'_>, taken: &mut TakenIds) -> Result<(), RelocateErr
     Ok(())
 }
 
-/// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
+/// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its meta was written.
 fn take_over(
     dirs: &TreeDirs,
     met: &WalkEntry<'_>,
     taken: &mut TakenIds,
 ) -> Result<bool, RelocateError> {
-    let Some((opened, label, node)) = labelled(met)? else {
+    let Some((opened, meta, node)) = with_meta(met)? else {
         return Ok(false);
     };
-    let label = match (label.stored_id(), label.legacy_history()) {
-        (Some(_), _) if label.own_id(&node).is_some() => return Ok(false),
+    let meta = match (meta.stored_id(), meta.legacy_history()) {
+        (Some(_), _) if meta.own_id(&node).is_some() => return Ok(false),
         (Some(id), _) => {
-            let label = label.for_tree_copy(TreeLocation::Relocated, &node, &node);
-            let history = label.history(&node);
+            let meta = meta.for_tree_copy(TreeLocation::Relocated, &node, &node);
+            let history = meta.history(&node);
             let is_called_by_id = history == id.to_string();
             let has_other = !is_called_by_id && taken.histories.insert(history);
             // Then it was another name of the file with this id, and has a history of its own since.
@@ -149,21 +149,21 @@ fn take_over(
                 is_called_by_id || has_other,
             ) {
                 (true, _) if is_another => {
-                    label.with_id(FileId::new().map_err(RelocateError)?, &node)
+                    meta.with_id(FileId::new().map_err(RelocateError)?, &node)
                 }
-                (true, true) => label,
-                (true, false) => FileMeta::new(id, label.digest(&node).as_ref(), &node),
+                (true, true) => meta,
+                (true, false) => FileMeta::new(id, meta.digest(&node).as_ref(), &node),
                 (false, _) => return Ok(false),
             }
         }
         (None, Some(history)) if taken.histories.insert(history.to_owned()) => {
-            label.for_tree_copy(TreeLocation::Relocated, &node, &node)
+            meta.for_tree_copy(TreeLocation::Relocated, &node, &node)
         }
-        // A copy beside the server from when labels did not tell: the history is the first one's.
-        (None, Some(_)) => FileMeta::new(label.id(&node), label.digest(&node).as_ref(), &node),
+        // A copy beside the server from when metadata did not tell: the history is the first one's.
+        (None, Some(_)) => FileMeta::new(meta.id(&node), meta.digest(&node).as_ref(), &node),
         _ => return Ok(false),
     };
-    match label.store(fd(&opened)) {
+    match meta.store(fd(&opened)) {
         // What may not be written keeps an id of its own.
         Ok(()) => Ok(true),
         Err(Errno::ACCESS | Errno::PERM) => Ok(false),
@@ -187,7 +187,7 @@ mod tests {
     use crate::storage::contract::{TestTree, commit, path, put};
     use std::fs;
 
-    /// The label of a file with this history as it was before files had ids.
+    /// The meta of a file with this history as it was before files had ids.
     fn former(history: &str) -> Vec<u8> {
         [&[0; 48][..], history.as_bytes()].concat()
     }
@@ -277,7 +277,7 @@ mod tests {
         assert!(tree.list_trash(None, 9).await.unwrap().is_empty());
     }
 
-    /// A copy of a file from a data folder of before, laid into the tree after its labels were written anew.
+    /// A copy of a file from a data folder of before, laid into the tree after its metadata were written anew.
     #[tokio::test]
     async fn a_label_from_before_files_had_ids_that_comes_later_names_no_history() {
         let dir = tempfile::tempdir().unwrap();
@@ -288,7 +288,7 @@ mod tests {
         put(&tree, "file", b"1").await;
         let own = fs::File::open(home.join("file")).unwrap();
         let node = sys::stat_fd(fd(&own)).unwrap().node;
-        let label = FileMeta::of_file(fd(&own)).unwrap();
+        let meta = FileMeta::of_file(fd(&own)).unwrap();
         sys::set_meta(fd(&own), &former(history)).unwrap();
         let migrated = FileMeta::of_file(fd(&own)).unwrap().for_tree_copy(
             TreeLocation::Relocated,
@@ -296,7 +296,7 @@ mod tests {
             &node,
         );
         migrated.store(fd(&own)).unwrap();
-        assert_ne!(migrated, label);
+        assert_ne!(migrated, meta);
         put(&tree, "file", b"2").await;
         sys::set_meta(
             fd(&fs::File::open(home.join("copy")).unwrap()),

@@ -20,11 +20,11 @@ pub(super) struct ReplacedFile<'a> {
     pub version_dir: Option<VersionDir<'a>>,
 }
 
-/// Properties and label; no label on a file system without attributes.
+/// Properties and meta; no meta on a file system without attributes.
 #[derive(PartialEq, Eq)]
 struct ReplacedAttributes {
     props: Option<Vec<u8>>,
-    label: Option<FileMeta>,
+    meta: Option<FileMeta>,
 }
 
 impl<'a> ReplacedFile<'a> {
@@ -40,23 +40,23 @@ impl<'a> ReplacedFile<'a> {
                 file: None,
                 attributes: ReplacedAttributes {
                     props: None,
-                    label: None,
+                    meta: None,
                 },
                 version_dir: None,
             });
         };
         let found = sys::stat_fd(fd(&file)).map_err(|e| map_errno("look at the file", e))?;
         let attributes = ReplacedAttributes::read(fd(&file))?;
-        let shelf = match &attributes.label {
-            Some(label) if root.settings.versions || keep => {
-                VersionDir::for_history(root, &label.history(&found.node), found.node.len)?
+        let version_dir = match &attributes.meta {
+            Some(meta) if root.settings.versions || keep => {
+                VersionDir::for_history(root, &meta.history(&found.node), found.node.len)?
             }
             _ => None,
         };
         Ok(Self {
             file: Some((file, found)),
             attributes,
-            version_dir: shelf,
+            version_dir,
         })
     }
 
@@ -73,7 +73,7 @@ impl<'a> ReplacedFile<'a> {
 
     /// The hash of its content, if it is known; `node` is what it is now.
     pub fn digest(&self, node: &Node) -> Option<Digest> {
-        self.attributes.label.as_ref()?.digest(node)
+        self.attributes.meta.as_ref()?.digest(node)
     }
 
     /// Gives a new file, which is `node`, what this one hands on, and its own hash. A file that is the first in the folder `dir` gets an
@@ -99,13 +99,12 @@ impl<'a> ReplacedFile<'a> {
         let Some((_, old)) = &self.file else {
             return file_meta::assign_new_id(stage.file(), digest, node);
         };
-        let Some(label) = &self.attributes.label else {
+        let Some(meta) = &self.attributes.meta else {
             return Ok(());
         };
-        let label = label.for_node(&old.node, digest, node);
+        let meta = meta.for_node(&old.node, digest, node);
         // Without it the new file would be another one, without what was kept.
-        label
-            .store(stage.file())
+        meta.store(stage.file())
             .map_err(|e| map_errno("keep the former content", e))
     }
 
@@ -133,12 +132,12 @@ impl<'a> ReplacedFile<'a> {
 impl ReplacedAttributes {
     fn read(file: BorrowedFd<'_>) -> Result<Self> {
         let props = sys::props_fd(file).map_err(|e| map_errno("read properties", e))?;
-        let label = match FileMeta::of_file(file) {
-            Ok(label) => Some(label),
+        let meta = match FileMeta::of_file(file) {
+            Ok(meta) => Some(meta),
             Err(Errno::OPNOTSUPP) => None,
             Err(e) => return Err(map_errno("look for former contents", e)),
         };
-        Ok(Self { props, label })
+        Ok(Self { props, meta })
     }
 }
 

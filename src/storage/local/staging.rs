@@ -142,7 +142,7 @@ impl StagedFile {
         Ok(())
     }
 
-    /// Gives the file, which is `node`, the place of the one there, whose content is laid on a shelf; returns as what.
+    /// Gives the file, which is `node`, the place of the one there, whose content becomes a version; returns as what.
     pub fn publish_replacing(
         &self,
         node: &Node,
@@ -246,12 +246,15 @@ pub(super) fn create_staging_dir(root: &TreeRoot) -> Result<RelPath> {
 }
 
 /// Removes a folder of [`create_staging_dir`], and what was not moved out of it.
-pub(super) fn remove_staging_dir(root: &TreeRoot, workshop: &RelPath) -> Result<()> {
-    let is_one = workshop
+pub(super) fn remove_staging_dir(root: &TreeRoot, staging_dir: &RelPath) -> Result<()> {
+    let is_one = staging_dir
         .parent()
         .is_some_and(|parent| parent.as_str() == TMP);
-    let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
-    if trash::is_in_unfinished_swap(root, workshop)? {
+    let name = staging_dir
+        .name()
+        .filter(|_| is_one)
+        .ok_or(Error::NotFound)?;
+    if trash::is_in_unfinished_swap(root, staging_dir)? {
         return Err(Error::BadRequest(
             "It holds what a copy replaced, which the next start moves to the trash.",
         ));

@@ -198,7 +198,7 @@ fn failed(errno: Errno) -> crate::model::Error {
 }
 
 fn id_of(file: BorrowedFd<'_>, node: &Node) -> FileId {
-    FileMeta::of_file(file).map_or_else(|_| FileId::derived(node), |label| label.id(node))
+    FileMeta::of_file(file).map_or_else(|_| FileId::derived(node), |meta| meta.id(node))
 }
 
 fn name_of(id: FileId, size: u32) -> String {

@@ -29,26 +29,26 @@ pub(super) struct TrashEntry<'a> {
     used: bool,
 }
 
-/// A swap that was begun: at `from` lies, or will lie, what belongs into the trash as `tomb`.
+/// A swap that was begun: at `from` lies, or will lie, what belongs into the trash as `trash_entry`.
 #[derive(Serialize, Deserialize)]
 struct SwapMarker {
     from: String,
     inode: u64,
-    tomb: String,
+    trash_entry: String,
 }
 
 impl<'a> TrashEntry<'a> {
     /// Describes what is about to be laid into the trash.
     pub fn prepare(root: &'a TreeRoot, path: &RelPath, who: &AccountName) -> Result<Self> {
-        let tomb = Self {
+        let trash_entry = Self {
             root,
             name: new_trash_name(root, path.name().unwrap_or_default()),
             used: false,
         };
         let text = format!("{}X-Sarang-Who={who}\n", trashinfo_of(path.as_str()));
-        write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
-        root.trash_index.note_added(&tomb.name, path, who);
-        Ok(tomb)
+        write_small(root, fd(&root.trash_info), &trash_entry.info(), &text)?;
+        root.trash_index.note_added(&trash_entry.name, path, who);
+        Ok(trash_entry)
     }
 
     /// What is laid here is called so.
@@ -75,7 +75,7 @@ impl<'a> TrashEntry<'a> {
         Ok(())
     }
 
-    /// Takes what was laid here off the books; called under the guard.
+    /// Takes what was laid here out of the count; called under the guard.
     pub fn uncount(&self, found: &FileStat) {
         match found.kind {
             FileKind::Folder => self.root.usage.note_trashed(&self.name),
@@ -180,7 +180,7 @@ impl<'a> TrashEntry<'a> {
         let swap = SwapMarker {
             from: from.path.to_owned(),
             inode: old.inode,
-            tomb: self.name.clone(),
+            trash_entry: self.name.clone(),
         };
         let text = serde_json::to_string(&swap)
             .map_err(|e| Error::io("write a marker", std::io::Error::other(e)))?;
@@ -289,7 +289,7 @@ fn finish_swap(root: &TreeRoot, swap: &SwapMarker) -> sys::SysResult<()> {
     };
     match sys::stat_at(fd(&dir), name) {
         Ok(found) if found.inode == swap.inode => {
-            root.rename_noreplace((fd(&dir), name), (fd(&root.trash_files), &swap.tomb))
+            root.rename_noreplace((fd(&dir), name), (fd(&root.trash_files), &swap.trash_entry))
         }
         Ok(_) | Err(sys::Errno::NOENT) => Ok(()),
         Err(e) => Err(e),

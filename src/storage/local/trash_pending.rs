@@ -27,8 +27,8 @@ pub(super) fn begin_delete(
     path: &RelPath,
     commit: &WriteOptions,
 ) -> Result<PendingDelete> {
-    let take = |tomb: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
-        tomb.move_to_pending(name)?;
+    let take = |trash_entry: &mut TrashEntry<'_>, name: NameAt<'_>, found: &FileStat| {
+        trash_entry.move_to_pending(name)?;
         // A folder is counted until it is in the trash.
         root.usage.apply(
             root,
@@ -40,8 +40,8 @@ pub(super) fn begin_delete(
         Ok(())
     };
     let outcome = |step: CheckedStep<'_>, found: &FileStat| (found.node.clone(), step.pending());
-    let (tomb, place, (node, locks)) = delete_with(root, path, commit, take, outcome)?;
-    let out = RelPath::from_stored(format!("{TMP}/{}", pending_name(tomb.name())));
+    let (trash_entry, place, (node, locks)) = delete_with(root, path, commit, take, outcome)?;
+    let out = RelPath::from_stored(format!("{TMP}/{}", pending_name(trash_entry.name())));
     let settled = root
         .sync_if_strict(fd(&root.tmp))
         .and_then(|()| root.sync_if_strict(place.dir()));
@@ -58,22 +58,23 @@ pub(super) fn begin_delete(
 
 /// Moves what was taken out into the trash; returns what it is called there.
 pub(super) fn finish_delete(root: &TreeRoot, out: &RelPath) -> Result<String> {
-    let (aside, tomb) = parse_pending(root, out)?;
+    let (aside, trash_entry) = parse_pending(root, out)?;
     {
         let _guard = root.lock_names();
         let found = stat_name(aside.0, aside.1)?.ok_or(Error::NotFound)?;
-        to_trash(root, aside, tomb, &found).map_err(|e| map_errno("move it to the trash", e))?;
+        to_trash(root, aside, trash_entry, &found)
+            .map_err(|e| map_errno("move it to the trash", e))?;
     }
     root.sync_if_strict(fd(&root.trash_files))?;
-    Ok(tomb.to_owned())
+    Ok(trash_entry.to_owned())
 }
 
 /// Puts back what was taken out; into the trash where something stands in its place by now.
 pub(super) fn cancel_delete(root: &TreeRoot, out: &RelPath) -> Result<()> {
-    let (aside, tomb) = parse_pending(root, out)?;
+    let (aside, trash_entry) = parse_pending(root, out)?;
     let back = {
         let _guard = root.lock_names();
-        restore_or_trash(root, aside, tomb).map_err(|e| map_errno(BACK, e))?
+        restore_or_trash(root, aside, trash_entry).map_err(|e| map_errno(BACK, e))?
     };
     let parent = back.as_ref().and_then(RelPath::parent);
     let dir = parent
@@ -87,8 +88,8 @@ pub(super) fn cancel_delete(root: &TreeRoot, out: &RelPath) -> Result<()> {
 pub(super) fn recover(root: &TreeRoot) -> Result<()> {
     let doing = "finish what a crash has cut";
     for name in walk::names(fd(&root.tmp)).map_err(|e| map_errno(doing, e))? {
-        if let Some(tomb) = entry_of_pending(&name) {
-            restore_or_trash(root, (fd(&root.tmp), &name), tomb)
+        if let Some(trash_entry) = entry_of_pending(&name) {
+            restore_or_trash(root, (fd(&root.tmp), &name), trash_entry)
                 .map_err(|e| map_errno(doing, e))?;
         } else if let Some((history, id)) = name
             .strip_prefix(PENDING_VERSION)
@@ -107,12 +108,12 @@ fn recover_version(root: &TreeRoot, name: &str, history: &str, id: &str) -> Resu
         return sys::unlink_file(aside.0, aside.1)
             .map_err(|e| map_errno("finish what a crash has cut", e));
     }
-    let Some(mut shelf) = VersionDir::for_history(root, history, u64::MAX)? else {
+    let Some(mut version_dir) = VersionDir::for_history(root, history, u64::MAX)? else {
         return Ok(());
     };
-    shelf.add(id, |place| root.rename_noreplace(aside, place))?;
-    shelf.mark_used();
-    shelf.sync()
+    version_dir.add(id, |place| root.rename_noreplace(aside, place))?;
+    version_dir.mark_used();
+    version_dir.sync()
 }
 
 /// What still stands at its place under its first name never left it; where nothing stands it goes back, and else into the trash. Returns
@@ -120,14 +121,14 @@ fn recover_version(root: &TreeRoot, name: &str, history: &str, id: &str) -> Resu
 fn restore_or_trash(
     root: &TreeRoot,
     aside: NameAt<'_>,
-    tomb: &str,
+    trash_entry: &str,
 ) -> sys::SysResult<Option<RelPath>> {
     let left = sys::stat_at(aside.0, aside.1)?;
-    let Some(path) = trashinfo::read_trashinfo(root, tomb)?
+    let Some(path) = trashinfo::read_trashinfo(root, trash_entry)?
         .as_deref()
         .and_then(trashinfo::path_in)
     else {
-        return to_trash(root, aside, tomb, &left).map(|()| None);
+        return to_trash(root, aside, trash_entry, &left).map(|()| None);
     };
     let dir = match sys::open_folder(
         fd(&root.dir),
@@ -135,14 +136,14 @@ fn restore_or_trash(
         Lookup::Full,
     ) {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-            return to_trash(root, aside, tomb, &left).map(|()| None);
+            return to_trash(root, aside, trash_entry, &left).map(|()| None);
         }
         dir => dir?,
     };
     let place = (fd(&dir), path.name().unwrap_or_default());
     match sys::stat_at(place.0, place.1) {
         Ok(there) if there.inode == left.inode => sys::unlink_file(aside.0, aside.1)?,
-        Ok(_) => return to_trash(root, aside, tomb, &left).map(|()| None),
+        Ok(_) => return to_trash(root, aside, trash_entry, &left).map(|()| None),
         Err(Errno::NOENT) => {
             root.publish_from_tmp(left.kind, aside, place)?;
             note_if_folder(root, &left);
@@ -156,15 +157,15 @@ fn restore_or_trash(
             root.change_log.append(
                 root,
                 &[LoggedChange::Moved(
-                    format!("{TRASH_FILES}/{tomb}"),
+                    format!("{TRASH_FILES}/{trash_entry}"),
                     path.as_str().to_owned(),
                 )],
             );
         }
         Err(e) => return Err(e),
     }
-    root.trash_index.note_removed(tomb);
-    match sys::unlink_file(fd(&root.trash_info), &format!("{tomb}{TRASHINFO}")) {
+    root.trash_index.note_removed(trash_entry);
+    match sys::unlink_file(fd(&root.trash_info), &format!("{trash_entry}{TRASHINFO}")) {
         Ok(()) | Err(Errno::NOENT) => Ok(Some(path)),
         Err(e) => Err(e),
     }
@@ -173,13 +174,13 @@ fn restore_or_trash(
 fn to_trash(
     root: &TreeRoot,
     aside: NameAt<'_>,
-    tomb: &str,
+    trash_entry: &str,
     found: &FileStat,
 ) -> sys::SysResult<()> {
-    root.rename_noreplace(aside, (fd(&root.trash_files), tomb))?;
+    root.rename_noreplace(aside, (fd(&root.trash_files), trash_entry))?;
     note_if_folder(root, found);
     if found.kind == FileKind::Folder {
-        root.usage.note_trashed(tomb);
+        root.usage.note_trashed(trash_entry);
     }
     Ok(())
 }

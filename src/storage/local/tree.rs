@@ -129,9 +129,9 @@ impl Tree for LocalTree {
             .await
     }
 
-    async fn remove_staging_dir(&self, workshop: &RelPath) -> Result<()> {
-        let workshop = workshop.clone();
-        self.run_blocking(move |root| staging::remove_staging_dir(root, &workshop))
+    async fn remove_staging_dir(&self, staging_dir: &RelPath) -> Result<()> {
+        let staging_dir = staging_dir.clone();
+        self.run_blocking(move |root| staging::remove_staging_dir(root, &staging_dir))
             .await?;
         schedule_sweep(&self.root);
         Ok(())

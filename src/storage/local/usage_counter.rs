@@ -1,6 +1,6 @@
-//! The books of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
-//! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
-//! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
+//! The usage of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
+//! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the usage counter
+//! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the usage counter
 //! said when the tree was closed is believed when it is opened (`usage_file`); after a crash it is known what there is at most.
 
 mod reservations;
@@ -26,14 +26,14 @@ const FRESH: Duration = Duration::from_secs(60);
 /// A tree that takes long to count is counted less often: this many times as long is between.
 const PAUSE: u32 = 100;
 
-/// The books.
+/// The state.
 #[derive(Debug, Default)]
 pub(super) struct UsageCounter {
     state: Mutex<UsageState>,
     /// Held while files are counted; taken after the guard, never before it.
     pub counting: Mutex<()>,
     pub recounting: AtomicBool,
-    /// Held while something is written about the books.
+    /// Held while something is written about the state.
     writing: Mutex<()>,
     /// The inodes of files that uploads are to replace, and the bytes of them that these count on.
     claims: Mutex<BTreeMap<[u64; 2], u64>>,
@@ -52,7 +52,7 @@ pub(super) struct UsageCount {
 }
 
 impl UsageCounter {
-    /// The books of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the books say at
+    /// The usage of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the usage counter says at
     /// most counts after a crash.
     pub fn open(top: BorrowedFd<'_>) -> (Self, TotalUsage) {
         let Some(UsageRecord {
@@ -73,7 +73,7 @@ impl UsageCounter {
         let due = Instant::now().checked_add(due);
         let at_most = Some(most).filter(|_| used.is_none());
         let was_closed = used.is_some();
-        let books = UsageState {
+        let state = UsageState {
             used,
             at_most,
             written: Some(most),
@@ -84,7 +84,7 @@ impl UsageCounter {
         };
         (
             Self {
-                state: Mutex::new(books),
+                state: Mutex::new(state),
                 was_closed,
                 ..Self::default()
             },
@@ -92,22 +92,22 @@ impl UsageCounter {
         )
     }
 
-    /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
+    /// Writes down what the usage counter says, to be believed when the tree is opened again; called when nothing changes any more.
     pub fn close(&self, top: BorrowedFd<'_>, total: &TotalUsage) {
         let _writing = self.writing.lock();
-        let books = self.state.lock();
-        let Some(most) = books.upper_bound() else {
+        let state = self.state.lock();
+        let Some(most) = state.upper_bound() else {
             return;
         };
-        let unmeasured = books.unmeasured.clone();
+        let unmeasured = state.unmeasured.clone();
         let written = UsageRecord {
-            used: books.used,
+            used: state.used,
             upper_bound: most,
             unmeasured,
-            counted: books.counted,
+            counted: state.counted,
             total: total.snapshot(),
         };
-        drop(books);
+        drop(state);
         if let Err(error) = usage_file::write(top, &written) {
             tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
             usage_file::remove(top);
@@ -123,9 +123,9 @@ impl UsageCounter {
     /// As [`apply`](Self::apply), of an upload: the `reserved` bytes are used now.
     pub fn apply_reserved(&self, dirs: &TreeDirs, growth: UsageDelta, reserved: u64) {
         {
-            let mut books = self.state.lock();
-            books.apply(growth);
-            books.reserved = books.reserved.saturating_sub(reserved);
+            let mut state = self.state.lock();
+            state.apply(growth);
+            state.reserved = state.reserved.saturating_sub(reserved);
         }
         self.raise_bound(dirs, 0);
     }
@@ -141,39 +141,39 @@ impl UsageCounter {
     /// Forgets all: something of unknown size has come. Called under the guard.
     pub fn invalidate(&self, dirs: &TreeDirs) {
         {
-            let mut books = self.state.lock();
-            *books = UsageState {
-                reserved: books.reserved,
-                changes: books.changes + 1,
+            let mut state = self.state.lock();
+            *state = UsageState {
+                reserved: state.reserved,
+                changes: state.changes + 1,
                 ..UsageState::default()
             };
         }
         usage_file::remove(fd(&dirs.dir));
     }
 
-    /// Notes that so many bytes of overflow files were deleted. What there is at most stays: a crash may have left some that never were on the books.
+    /// Notes that so many bytes of overflow files were deleted. What there is at most stays: a crash may have left some that never were on the state.
     pub fn note_swept(&self, bytes: u64) {
-        let mut books = self.state.lock();
-        books.changes += 1;
-        books.used = books.used.map(|used| used.saturating_sub(bytes));
+        let mut state = self.state.lock();
+        state.changes += 1;
+        state.used = state.used.map(|used| used.saturating_sub(bytes));
     }
 
     /// Notes that a folder lies in the trash now, under this name; called under the guard.
     pub fn note_trashed(&self, name: &str) {
-        let mut books = self.state.lock();
-        books.changes += 1;
-        if books.used.is_some() {
-            books.unmeasured.push(name.to_owned());
+        let mut state = self.state.lock();
+        state.changes += 1;
+        if state.used.is_some() {
+            state.unmeasured.push(name.to_owned());
         }
     }
 
-    /// Takes back [`note_trashed`](Self::note_trashed), if the folder's bytes are still on the books: says whether they are.
+    /// Takes back [`note_trashed`](Self::note_trashed), if the folder's bytes are still in the count: says whether they are.
     pub fn take_unmeasured(&self, name: &str) -> bool {
-        let mut books = self.state.lock();
-        let at = books.unmeasured.iter().position(|known| known == name);
+        let mut state = self.state.lock();
+        let at = state.unmeasured.iter().position(|known| known == name);
         if let Some(at) = at {
-            books.changes += 1;
-            books.unmeasured.swap_remove(at);
+            state.changes += 1;
+            state.unmeasured.swap_remove(at);
         }
         at.is_some()
     }
@@ -185,14 +185,14 @@ impl UsageCounter {
 
     /// Bytes of live files, if nothing must be counted first to know.
     pub fn known(&self) -> Option<u64> {
-        let books = self.state.lock();
-        books.used.filter(|_| books.unmeasured.is_empty())
+        let state = self.state.lock();
+        state.used.filter(|_| state.unmeasured.is_empty())
     }
 
     /// Whether what there is is judged by what it is at most.
     pub fn is_estimate(&self) -> bool {
-        let books = self.state.lock();
-        books.used.is_none() && books.at_most.is_some()
+        let state = self.state.lock();
+        state.used.is_none() && state.at_most.is_some()
     }
 
     /// Whether it is time to count anew and the caller is the one to do it.
@@ -205,33 +205,33 @@ impl UsageCounter {
         due && !self.recounting.swap(true, Ordering::Relaxed)
     }
 
-    /// What was expected and what was counted when the books were last found wrong; told once.
+    /// What was expected and what was counted when the usage counter was last found wrong; told once.
     pub fn take_correction(&self) -> Option<(u64, u64)> {
         self.state.lock().correction.take()
     }
 
     fn note_count(&self, count: &UsageCount) {
-        let mut books = self.state.lock();
-        if let Some(expected) = books
+        let mut state = self.state.lock();
+        if let Some(expected) = state
             .used
-            .filter(|used| books.unmeasured.is_empty() && *used != count.bytes)
+            .filter(|used| state.unmeasured.is_empty() && *used != count.bytes)
         {
             tracing::info!(
                 counted = count.bytes,
                 expected,
-                "files were changed beside the server: the books are corrected"
+                "files were changed beside the server: the usage is corrected"
             );
-            books.correction = Some((expected, count.bytes));
+            state.correction = Some((expected, count.bytes));
         }
-        books.used = Some(count.bytes);
-        books.unmeasured.clear();
-        books.at_most = None;
-        books.due = Some(Instant::now() + FRESH.max(count.took * PAUSE));
-        books.counted = Some((SystemTime::now(), count.took));
+        state.used = Some(count.bytes);
+        state.unmeasured.clear();
+        state.at_most = None;
+        state.due = Some(Instant::now() + FRESH.max(count.took * PAUSE));
+        state.counted = Some((SystemTime::now(), count.took));
     }
 
     /// Lets the disk say that there is more, before `more` bytes come and long before there is so much: then a power cut finds that
-    /// written. A disk that hangs keeps nobody from the books.
+    /// written. A disk that hangs keeps nobody from the state.
     pub fn raise_bound(&self, dirs: &TreeDirs, more: u64) {
         if self.state.lock().next_bound(more).is_none() {
             return;
@@ -268,19 +268,19 @@ impl UsageCounter {
         count.bytes
     }
 
-    /// Takes what lies in the trash off the books; returns what is left on them, `None` before the first count. `counting` is held.
+    /// Takes what lies in the trash out of the count; returns what is left on them, `None` before the first count. `counting` is held.
     pub fn measure(&self, dirs: &TreeDirs) -> Result<Option<u64>> {
         loop {
             let (used, next) = {
-                let books = self.state.lock();
-                (books.used, books.unmeasured.last().cloned())
+                let state = self.state.lock();
+                (state.used, state.unmeasured.last().cloned())
             };
             let Some(name) = next else { return Ok(used) };
             self.measure_one(dirs, &name)?;
         }
     }
 
-    /// Takes a folder in the trash off the books, if its bytes are on them still.
+    /// Takes a folder in the trash out of the count, if its bytes are on them still.
     pub fn measure_one(&self, dirs: &TreeDirs, name: &str) -> Result<()> {
         if !self
             .state

@@ -257,14 +257,14 @@ pub(super) fn purge_all(dirs: &TreeDirs, dir: BorrowedFd<'_>, name: &str) {
     if found.links > 1 {
         return;
     }
-    let label = FileMeta::of_name(dir, name);
-    let id = label.as_ref().map_or_else(
+    let meta = FileMeta::of_name(dir, name);
+    let id = meta.as_ref().map_or_else(
         |_| FileId::derived(&found.node),
-        |label| label.id(&found.node),
+        |meta| meta.id(&found.node),
     );
     thumbnails::purge(dirs, id);
-    if let Ok(label) = label
-        && let Ok(history) = check_id(&label.history(&found.node))
+    if let Ok(meta) = meta
+        && let Ok(history) = check_id(&meta.history(&found.node))
     {
         let _ = remove_tree::remove_tree(fd(&dirs.versions), history, &mut |_, _| {});
     }
@@ -274,10 +274,10 @@ pub(super) fn purge_all(dirs: &TreeDirs, dir: BorrowedFd<'_>, name: &str) {
 /// thing: two files with one history would delete it twice. The id stays that of both, each at its name. What cannot be done of that leaves
 /// all as it was.
 pub(super) fn split_history(dirs: &TreeDirs, file: BorrowedFd<'_>, node: &Node, but: Option<&str>) {
-    let outcome = FileMeta::of_file(file).map_err(failed).and_then(|label| {
+    let outcome = FileMeta::of_file(file).map_err(failed).and_then(|meta| {
         let own = dirs.new_stamp();
-        link_versions(dirs, &label.history(node), &own, but)?;
-        label.with_history(own, node).store(file).map_err(failed)
+        link_versions(dirs, &meta.history(node), &own, but)?;
+        meta.with_history(own, node).store(file).map_err(failed)
     });
     if let Err(error) = outcome {
         tracing::warn!(%error, "a file with another name has no history of its own");

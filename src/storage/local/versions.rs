@@ -141,10 +141,10 @@ fn version_dir_of(root: &TreeRoot, path: &RelPath) -> Result<Option<OwnedFd>> {
     if found.kind == FileKind::Folder {
         return Err(Error::IsFolder);
     }
-    let label = match FileMeta::of_name(place.dir(), &name) {
-        Ok(label) => label,
+    let meta = match FileMeta::of_name(place.dir(), &name) {
+        Ok(meta) => meta,
         Err(Errno::OPNOTSUPP) => return Ok(None),
         Err(e) => return Err(map_errno("look for former contents", e)),
     };
-    open_version_dir(fd(&root.versions), check_id(&label.history(&found.node))?)
+    open_version_dir(fd(&root.versions), check_id(&meta.history(&found.node))?)
 }

@@ -138,9 +138,9 @@ impl Tree for MemoryTree {
         Ok(state.path_of(made))
     }
 
-    async fn remove_staging_dir(&self, workshop: &RelPath) -> Result<()> {
+    async fn remove_staging_dir(&self, staging_dir: &RelPath) -> Result<()> {
         let mut state = self.0.state.lock();
-        let found = state.find(workshop)?;
+        let found = state.find(staging_dir)?;
         if state.item(found).parent != STAGING {
             return Err(Error::NotFound);
         }

@@ -34,17 +34,17 @@ impl CopiedFileIds {
         let Some(lies) = self.lies else {
             return Ok(None);
         };
-        Ok(label(file)?.map(|label| label.id_where(lies, node)))
+        Ok(meta(file)?.map(|meta| meta.id_where(lies, node)))
     }
 
     /// As [`transfer`](Self::transfer), to a second name of what a former copy holds: only where that was made before files had ids,
-    /// for its label is that of all its names.
+    /// for its meta is that of all its names.
     pub fn transfer_if_missing(
         &mut self,
         from: BorrowedFd<'_>,
         copy: BorrowedFd<'_>,
     ) -> Result<()> {
-        let has_id = label(copy)?.is_some_and(|label| label.stored_id().is_some());
+        let has_id = meta(copy)?.is_some_and(|meta| meta.stored_id().is_some());
         if has_id {
             Ok(())
         } else {
@@ -52,9 +52,9 @@ impl CopiedFileIds {
         }
     }
 
-    /// Lets a copy that is finished have the id of what it is a copy of, and what else its label says.
+    /// Lets a copy that is finished have the id of what it is a copy of, and what else its meta says.
     pub fn transfer(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
-        let (Some(lies), Some(label)) = (self.lies, label(from)?) else {
+        let (Some(lies), Some(meta)) = (self.lies, meta(from)?) else {
             return Ok(());
         };
         let look = |file| sys::stat_fd(file).map_err(|e| map_errno(DOING, e));
@@ -62,14 +62,14 @@ impl CopiedFileIds {
         let new = look(copy)?.node;
         let is_taken = !old.node.folder
             && old.links > 1
-            && !self.linked.insert(label.id_where(lies, &old.node));
-        let label = if is_taken {
-            FileMeta::new(FileId::new()?, label.digest(&old.node).as_ref(), &new)
+            && !self.linked.insert(meta.id_where(lies, &old.node));
+        let meta = if is_taken {
+            FileMeta::new(FileId::new()?, meta.digest(&old.node).as_ref(), &new)
         } else {
-            label.for_tree_copy(lies, &old.node, &new)
+            meta.for_tree_copy(lies, &old.node, &new)
         };
-        match label.store(copy) {
-            // Labels that were there have been copied, or it has failed for them.
+        match meta.store(copy) {
+            // Metadata that were there have been copied, or it has failed for them.
             Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
             Err(e) => Err(map_errno(DOING, e)),
         }
@@ -77,9 +77,9 @@ impl CopiedFileIds {
 }
 
 /// `None` where the file system has no attributes.
-fn label(file: BorrowedFd<'_>) -> Result<Option<FileMeta>> {
+fn meta(file: BorrowedFd<'_>) -> Result<Option<FileMeta>> {
     match FileMeta::of_file(file) {
-        Ok(label) => Ok(Some(label)),
+        Ok(meta) => Ok(Some(meta)),
         Err(Errno::OPNOTSUPP) => Ok(None),
         Err(e) => Err(map_errno(DOING, e)),
     }

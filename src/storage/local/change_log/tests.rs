@@ -1,4 +1,4 @@
-//! The chronicle, line by line.
+//! The change log, line by line.
 
 use super::super::{LocalSettings, change, log_replay};
 use super::*;
@@ -68,7 +68,7 @@ fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
     assert!(known >= Some(before), "nothing is known of the time before");
 }
 
-/// A chronicle of so many changes, one a second up to now; returns when now was and how long it is.
+/// A change log of so many changes, one a second up to now; returns when now was and how long it is.
 fn write(dir: &std::path::Path, count: u64, name: impl Fn(u64) -> String) -> (u64, u64) {
     std::fs::create_dir_all(dir.join(OWN_DIR)).unwrap();
     let now = unix_nanos(SystemTime::now());

@@ -42,7 +42,7 @@ pub fn inspect(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<D
     let folder = sys::open_root(&dir.join(PROPS)).ok();
     let load = |name: &str| overflow::load(fd(folder.as_ref().unwrap_or(&at)), name);
     let props = stored::decode_by(load, props.as_deref());
-    let label = FileMeta::of_file(fd(&at)).unwrap_or_default();
-    let id = label.id_where(lies, &found.node);
+    let meta = FileMeta::of_file(fd(&at)).unwrap_or_default();
+    let id = meta.id_where(lies, &found.node);
     Ok(Some((found.node, id, props.unwrap_or_default())))
 }

@@ -20,15 +20,15 @@ fn a_hash_is_known_for_what_it_was_made_of_only() {
     let second = Duration::from_secs(1);
     for modified in [UNIX_EPOCH, UNIX_EPOCH - second, SystemTime::now()] {
         let of = node(1, 3, modified);
-        let label = FileMeta::new(FileId::new().unwrap(), Some(&digest), &of);
-        assert_eq!(label.digest(&of), Some(digest));
-        assert_eq!(label.digest(&node(1, 4, modified)), None);
+        let meta = FileMeta::new(FileId::new().unwrap(), Some(&digest), &of);
+        assert_eq!(meta.digest(&of), Some(digest));
+        assert_eq!(meta.digest(&node(1, 4, modified)), None);
         assert_eq!(
-            label.digest(&node(1, 3, modified + Duration::from_nanos(1))),
+            meta.digest(&node(1, 3, modified + Duration::from_nanos(1))),
             None
         );
         assert_eq!(
-            label.digest(&node(2, 3, modified)),
+            meta.digest(&node(2, 3, modified)),
             Some(digest),
             "a copy has the same content"
         );
@@ -46,14 +46,14 @@ fn a_copy_has_an_id_and_a_history_of_its_own() {
     let of = node(1, 3, UNIX_EPOCH);
     let copy = node(2, 3, UNIX_EPOCH);
     let id = FileId::new().unwrap();
-    let label = FileMeta::new(id, None, &of);
-    assert_eq!((label.id(&of), label.history(&of)), (id, id.to_string()));
+    let meta = FileMeta::new(id, None, &of);
+    assert_eq!((meta.id(&of), meta.history(&of)), (id, id.to_string()));
     let own = FileId::derived(&copy);
     assert_eq!(
-        (label.id(&copy), label.history(&copy)),
+        (meta.id(&copy), meta.history(&copy)),
         (own, own.to_string())
     );
-    let moved = |lies, of| label.for_tree_copy(lies, of, &copy).id(&copy);
+    let moved = |lies, of| meta.for_tree_copy(lies, of, &copy).id(&copy);
     assert_eq!(
         moved(TreeLocation::Unmoved, &of),
         id,
@@ -66,7 +66,7 @@ fn a_copy_has_an_id_and_a_history_of_its_own() {
         ),
         (own, id)
     );
-    let saved = label.for_node(&copy, None, &node(3, 9, UNIX_EPOCH));
+    let saved = meta.for_node(&copy, None, &node(3, 9, UNIX_EPOCH));
     assert_eq!(
         saved.id(&node(3, 9, UNIX_EPOCH)),
         own,
@@ -84,20 +84,20 @@ fn a_label_is_stored_as_it_is() {
         sys::set_meta(sys::fd(&file), bytes).unwrap();
         assert_eq!(stored(), FileMeta::default());
     }
-    let label = FileMeta::new(FileId::new().unwrap(), Some(&[7; DIGEST]), &of);
-    for label in [
-        label.clone(),
+    let meta = FileMeta::new(FileId::new().unwrap(), Some(&[7; DIGEST]), &of);
+    for meta in [
+        meta.clone(),
         FileMeta {
             history: Some("h1".into()),
-            ..label.clone()
+            ..meta.clone()
         },
         FileMeta {
             digest: None,
-            ..label
+            ..meta
         },
     ] {
-        label.store(sys::fd(&file)).unwrap();
-        assert_eq!(stored(), label);
+        meta.store(sys::fd(&file)).unwrap();
+        assert_eq!(stored(), meta);
     }
     FileMeta::default().store(sys::fd(&file)).unwrap();
     assert_eq!(sys::meta_fd::<MAX_STORED>(sys::fd(&file)), Ok(None));
@@ -114,8 +114,8 @@ fn a_label_of_before_there_were_ids_keeps_hash_and_history() {
     ]
     .concat();
     former.extend(b"18d2c5b1e0a4f993");
-    let label = FileMeta::decode(&former);
-    let parts = (label.digest(&of), label.legacy_history(), label.id(&of));
+    let meta = FileMeta::decode(&former);
+    let parts = (meta.digest(&of), meta.legacy_history(), meta.id(&of));
     assert_eq!(
         parts,
         (
@@ -125,11 +125,11 @@ fn a_label_of_before_there_were_ids_keeps_hash_and_history() {
         )
     );
     assert_eq!(
-        label.history(&of),
+        meta.history(&of),
         FileId::derived(&of).to_string(),
         "it may be a copy's"
     );
-    let moved = label.for_tree_copy(TreeLocation::Relocated, &of, &of);
+    let moved = meta.for_tree_copy(TreeLocation::Relocated, &of, &of);
     let saved = moved.for_node(&of, None, &second);
     assert_eq!(
         (saved.history(&second), saved.id(&second)),

@@ -53,7 +53,7 @@ fn on_disk(dir: &Path) -> u64 {
     sizes.sum::<u64>()
 }
 
-/// The notes and the chronicle are small.
+/// The notes and the change log are small.
 fn is_within(dir: &Path, bytes: u64) -> bool {
     on_disk(dir) <= bytes + (1 << 20)
 }

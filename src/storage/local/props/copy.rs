@@ -12,7 +12,7 @@ use crate::storage::local::sys;
 use crate::storage::local::usage_counter::UsageDelta;
 use std::os::fd::BorrowedFd;
 
-/// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is on the books.
+/// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is in the count.
 pub(in super::super) type ReserveOverflow<'a> = &'a dyn Fn(u64) -> Result<Option<LocalReservation>>;
 
 /// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for

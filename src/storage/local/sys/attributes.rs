@@ -60,7 +60,7 @@ pub(in crate::storage::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
     remove(file, PROPS)
 }
 
-/// The label of an open file; `None` when it has none, or one of more than `N` bytes.
+/// The meta of an open file; `None` when it has none, or one of more than `N` bytes.
 pub(in crate::storage::local) fn meta_fd<const N: usize>(
     file: BorrowedFd<'_>,
 ) -> SysResult<Option<Vec<u8>>> {
@@ -101,14 +101,14 @@ pub(in crate::storage::local) fn meta_path<const N: usize>(
     at_most::<N>(|room| fs::getxattr(&path, META, room))
 }
 
-/// Keeps a label with an open file.
-pub(in crate::storage::local) fn set_meta(file: BorrowedFd<'_>, label: &[u8]) -> SysResult<()> {
+/// Keeps a meta with an open file.
+pub(in crate::storage::local) fn set_meta(file: BorrowedFd<'_>, meta: &[u8]) -> SysResult<()> {
     #[cfg(test)]
     fake_fs::attributes(file)?;
-    set_attribute(file, META, label)
+    set_attribute(file, META, meta)
 }
 
-/// Takes its label from an open file.
+/// Takes its meta from an open file.
 pub(in crate::storage::local) fn clear_meta(file: BorrowedFd<'_>) -> SysResult<()> {
     remove(file, META)
 }

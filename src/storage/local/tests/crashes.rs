@@ -161,11 +161,11 @@ async fn a_former_content_on_its_way_is_kept_once_it_is_one() {
             .join(format!("former-{history}-9999999999999.1-5"));
         fs::hard_link(home.join("file"), former).unwrap();
         if happened {
-            let label = sys::meta_fd::<96>(sys::fd(&fs::File::open(home.join("file")).unwrap()))
+            let meta = sys::meta_fd::<96>(sys::fd(&fs::File::open(home.join("file")).unwrap()))
                 .unwrap()
                 .unwrap();
             fs::write(home.join("new"), b"3").unwrap();
-            sys::set_meta(sys::fd(&fs::File::open(home.join("new")).unwrap()), &label).unwrap();
+            sys::set_meta(sys::fd(&fs::File::open(home.join("new")).unwrap()), &meta).unwrap();
             fs::rename(home.join("new"), home.join("file")).unwrap();
         }
         let tree = restart(&dir);
@@ -260,14 +260,14 @@ async fn what_was_not_published_is_no_version_and_goes() {
     let history = in_folder(&shelves).remove(0);
     let version = in_folder(&shelves.join(&history)).remove(0);
     fs::create_dir(shelves.join("new")).unwrap();
-    for shelf in [history.as_str(), "new"] {
+    for history_name in [history.as_str(), "new"] {
         let unpublished = home.join(".sarang/tmp/unpublished");
         fs::write(&unpublished, b"3").unwrap();
         let found = sys::stat_fd(sys::fd(&fs::File::open(&unpublished).unwrap())).unwrap();
         fs::rename(
             unpublished,
             shelves
-                .join(shelf)
+                .join(history_name)
                 .join(format!("9999999999999.1-{:x}", birth(&found.node))),
         )
         .unwrap();

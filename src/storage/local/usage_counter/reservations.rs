@@ -6,15 +6,15 @@ use crate::model::{Error, Result};
 impl UsageCounter {
     /// Reserves `bytes` more, whether they fit or not.
     pub fn reserve(&self, bytes: u64) {
-        let mut books = self.state.lock();
-        books.reserved = books.reserved.saturating_add(bytes);
+        let mut state = self.state.lock();
+        state.reserved = state.reserved.saturating_add(bytes);
     }
 
     /// Takes back what was reserved.
     pub fn release(&self, bytes: u64) {
         if bytes > 0 {
-            let mut books = self.state.lock();
-            books.reserved = books.reserved.saturating_sub(bytes);
+            let mut state = self.state.lock();
+            state.reserved = state.reserved.saturating_sub(bytes);
         }
     }
 
@@ -41,15 +41,15 @@ impl UsageCounter {
 
     /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
     pub fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
-        let mut books = self.state.lock();
-        let sum = books
+        let mut state = self.state.lock();
+        let sum = state
             .upper_bound()?
-            .saturating_add(books.reserved)
+            .saturating_add(state.reserved)
             .saturating_add(bytes);
         if sum <= limit {
-            books.reserved = books.reserved.saturating_add(bytes);
+            state.reserved = state.reserved.saturating_add(bytes);
             return Some(Ok(()));
         }
-        (books.used.is_some() && books.unmeasured.is_empty()).then_some(Err(Error::NoSpace))
+        (state.used.is_some() && state.unmeasured.is_empty()).then_some(Err(Error::NoSpace))
     }
 }

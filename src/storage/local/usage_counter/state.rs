@@ -19,7 +19,7 @@ pub(super) struct UsageState {
     pub(super) due: Option<Instant>,
     /// When the last count was made, and how long it took.
     pub(super) counted: Option<(SystemTime, Duration)>,
-    /// What was expected and what was counted when the books were last wrong.
+    /// What was expected and what was counted when the usage counter was last wrong.
     pub(super) correction: Option<(u64, u64)>,
 }
 

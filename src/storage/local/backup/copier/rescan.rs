@@ -55,7 +55,7 @@ impl TreeCopier<'_> {
             return Ok(());
         }
         let names = walk::names(fd(&tmp)).map_err(|e| map_errno(DOING, e))?;
-        for (name, tomb) in names
+        for (name, trash_entry) in names
             .iter()
             .filter_map(|name| Some((name, entry_of_pending(name)?)))
         {
@@ -68,7 +68,7 @@ impl TreeCopier<'_> {
             internal_dirs::make(self.target)?;
             let to = internal_dirs::open(self.target, TMP)?;
             let notes = internal_dirs::open(self.target, TRASH_INFO)?;
-            let note = format!("{tomb}{TRASHINFO}");
+            let note = format!("{trash_entry}{TRASHINFO}");
             self.copy_file(fd(&info), fd(&notes), &note, format!("{TRASH_INFO}/{note}"))?;
             let from =
                 sys::open_folder(fd(&tmp), "", Lookup::Full).map_err(|e| map_errno(DOING, e))?;

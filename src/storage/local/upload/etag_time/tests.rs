@@ -63,9 +63,9 @@ async fn two_contents_that_drew_one_time_have_different_tags() {
     let put = committed.await.unwrap().unwrap();
     let shelves = fs::read_dir(dir.path().join(".sarang/versions"))
         .unwrap()
-        .map(|shelf| shelf.unwrap().path());
+        .map(|dir| dir.unwrap().path());
     let kept = shelves
-        .flat_map(|shelf| fs::read_dir(shelf).unwrap())
+        .flat_map(|dir| fs::read_dir(dir).unwrap())
         .map(|version| version.unwrap().path());
     let other = kept
         .into_iter()
