@@ -12,7 +12,6 @@ use crate::state::sled::SledStore;
 use crate::storage::local::backup::{
     self as copy, BackupStats, CopyObserver, CopyTreeOptions, IndexEntry,
 };
-use crate::storage::local::in_place::acts_as_root;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -127,17 +126,21 @@ impl CopyObserver for ProgressWatch<'_> {
 /// A user and a group.
 type Owner = (u32, u32);
 
-/// Whom the folder to restore into belongs to, when it is there already and root restores: its server runs as that user. A folder of
-/// root's own says nothing; what is restored there belongs to whom it belonged to.
+/// Whom the folder to restore into belongs to, when it is there already: its server runs as that user. A folder of root's own says
+/// nothing; what is restored there belongs to whom it belonged to.
 fn owner_to_be(to: &Path) -> Option<Owner> {
     let facts = fs::metadata(to).ok()?;
-    (acts_as_root() && facts.uid() != 0).then(|| (facts.uid(), facts.gid()))
+    (facts.uid() != 0).then(|| (facts.uid(), facts.gid()))
 }
 
-/// Gives a data folder, as it was copied, and what lies below it to another owner; what belongs to others stays theirs.
+/// Gives a data folder that was copied by root, and what lies below it, to another owner; what belongs to others stays theirs.
 fn hand_over(data_dir: &Path, owner: Owner) -> std::io::Result<()> {
     let data_dir = fs::canonicalize(data_dir)?;
     let former = fs::metadata(&data_dir)?;
+    // Only root's copies have the owners of what was copied.
+    if former.uid() == owner.0 {
+        return Ok(());
+    }
     let exchanged = |id, from, to| if id == from { to } else { id };
     change_owners(&data_dir, |(uid, gid)| {
         (

@@ -4,10 +4,12 @@ use super::process;
 use crate::app::App;
 use crate::config::Config;
 use crate::control::{CallError, Client};
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use std::fmt::Display;
+use std::io::ErrorKind;
 
-/// Does work through the running server, or else on the data folder.
+/// Does work through the running server, or else on the data folder. Refuses where there is none: a command in the wrong place would
+/// make an empty one, and look like an answer.
 pub(super) async fn with_client<T: Send + 'static, F: Future<Output = Result<T>>>(
     config: Config,
     work: impl FnOnce(Client) -> F + Send + 'static,
@@ -15,6 +17,31 @@ pub(super) async fn with_client<T: Send + 'static, F: Future<Output = Result<T>>
     if let Some(client) = Client::connect(&config.data_dir).await {
         return work(client?).await;
     }
+    let state = config.data_dir.join("state");
+    if std::fs::symlink_metadata(state).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+        bail!(
+            "There is no data folder {}: SARANG_DATA_DIR or --config says where it is",
+            config.data_dir.display()
+        );
+    }
+    in_process(config, work).await
+}
+
+/// As [`with_client`]; where there is no data folder, it is made.
+pub(super) async fn with_client_of_new<T: Send + 'static, F: Future<Output = Result<T>>>(
+    config: Config,
+    work: impl FnOnce(Client) -> F + Send + 'static,
+) -> Result<T> {
+    match Client::connect(&config.data_dir).await {
+        Some(client) => work(client?).await,
+        None => in_process(config, work).await,
+    }
+}
+
+async fn in_process<T: Send + 'static, F: Future<Output = Result<T>>>(
+    config: Config,
+    work: impl FnOnce(Client) -> F + Send + 'static,
+) -> Result<T> {
     let data_dir = config.data_dir.clone();
     process::as_owner_of(&data_dir, move || async move {
         let app = App::open(config).await?;

@@ -1,6 +1,6 @@
 //! `sarang team`: team folders, through the running server when there is one, else on the data folder itself.
 
-use super::calls::{named, pretty, with_client};
+use super::calls::{named, pretty, with_client, with_client_of_new};
 use super::print;
 use super::user::{Limit, parse_quota, show_quota, where_kept};
 use crate::config::Config;
@@ -99,64 +99,72 @@ impl From<TeamFilesChoice> for TeamRemovalQuery {
 
 /// Carries out a command and prints what it brought.
 pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
-    let text = with_client(config, |client| async move {
-        match command {
-            TeamCommand::Add {
+    let may_be_new = matches!(command, TeamCommand::Add { .. });
+    let work = |client: Client| async move { carry_out(command, &client).await };
+    let text = if may_be_new {
+        with_client_of_new(config, work).await?
+    } else {
+        with_client(config, work).await?
+    };
+    print(&text)
+}
+
+async fn carry_out(command: TeamCommand, client: &Client) -> Result<String> {
+    match command {
+        TeamCommand::Add {
+            name,
+            members,
+            quota,
+            folder,
+        } => {
+            let wish = TeamRequest {
                 name,
                 members,
-                quota,
+                quota: quota.and_then(|Limit(bytes)| bytes),
                 folder,
-            } => {
-                let wish = TeamRequest {
-                    name,
-                    members,
-                    quota: quota.and_then(|Limit(bytes)| bytes),
-                    folder,
-                };
-                let call = ApiCall::post(&["team-folders"]).json(&wish);
-                let made = client.ask::<TeamView>(call).await;
-                made.map_err(|error| explain(error, &wish.name, &wish.members))?;
-                Ok(format!("Added the team folder {}.\n", wish.name))
-            }
-            TeamCommand::List { json } => {
-                let teams: Vec<TeamView> = client.list(&["team-folders"]).await?;
-                if json {
-                    pretty(&teams)
-                } else {
-                    Ok(table(&teams))
-                }
-            }
-            TeamCommand::MemberAdd { name, members } => {
-                let change = MembersChange {
-                    add: members,
-                    remove: Vec::new(),
-                };
-                change_members(&client, &name, &change).await
-            }
-            TeamCommand::MemberRemove { name, members } => {
-                let change = MembersChange {
-                    add: Vec::new(),
-                    remove: members,
-                };
-                change_members(&client, &name, &change).await
-            }
-            TeamCommand::Quota { name, size } => {
-                let change = TeamChange {
-                    members: None,
-                    quota: FieldPatch::Set(size.0),
-                };
-                let call = ApiCall::patch(&["team-folders", &name]).json(&change);
-                let changed = client.ask::<TeamView>(call).await;
-                changed.map_err(named("team folder", &name))?;
-                Ok(format!(
-                    "Set the quota of {name}: {}.\n",
-                    show_quota(size.0)
-                ))
-            }
-            TeamCommand::Remove { name, files } => remove(&client, &name, files.into()).await,
+            };
+            let call = ApiCall::post(&["team-folders"]).json(&wish);
+            let made = client.ask::<TeamView>(call).await;
+            made.map_err(|error| explain(error, &wish.name, &wish.members))?;
+            Ok(format!("Added the team folder {}.\n", wish.name))
         }
-    });
-    print(&text.await?)
+        TeamCommand::List { json } => {
+            let teams: Vec<TeamView> = client.list(&["team-folders"]).await?;
+            if json {
+                pretty(&teams)
+            } else {
+                Ok(table(&teams))
+            }
+        }
+        TeamCommand::MemberAdd { name, members } => {
+            let change = MembersChange {
+                add: members,
+                remove: Vec::new(),
+            };
+            change_members(client, &name, &change).await
+        }
+        TeamCommand::MemberRemove { name, members } => {
+            let change = MembersChange {
+                add: Vec::new(),
+                remove: members,
+            };
+            change_members(client, &name, &change).await
+        }
+        TeamCommand::Quota { name, size } => {
+            let change = TeamChange {
+                members: None,
+                quota: FieldPatch::Set(size.0),
+            };
+            let call = ApiCall::patch(&["team-folders", &name]).json(&change);
+            let changed = client.ask::<TeamView>(call).await;
+            changed.map_err(named("team folder", &name))?;
+            Ok(format!(
+                "Set the quota of {name}: {}.\n",
+                show_quota(size.0)
+            ))
+        }
+        TeamCommand::Remove { name, files } => remove(client, &name, files.into()).await,
+    }
 }
 
 async fn change_members(

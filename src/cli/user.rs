@@ -2,9 +2,10 @@
 
 mod calls;
 
-use super::calls::{pretty, with_client};
+use super::calls::{pretty, with_client, with_client_of_new};
 use super::{failures, print, size};
 use crate::config::Config;
+use crate::control::Client;
 use crate::http::api::admin::accounts::{AccountDocument, AccountRemovalQuery, FilesFate};
 use crate::model::{AccountName, Role};
 use anyhow::{Result, bail};
@@ -186,7 +187,8 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
         return failures::run(name, json, &config).await;
     }
     let call = command.call()?;
-    let text = with_client(config, move |client| async move {
+    let may_be_new = matches!(command, UserCommand::Add { .. });
+    let work = move |client: Client| async move {
         if let UserCommand::List { json } = command {
             let accounts: Vec<AccountDocument> = client.list(&["accounts"]).await?;
             return if json {
@@ -196,8 +198,13 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
             };
         }
         calls::change(&client, &command, call).await
-    });
-    print(&text.await?)
+    };
+    let text = if may_be_new {
+        with_client_of_new(config, work).await?
+    } else {
+        with_client(config, work).await?
+    };
+    print(&text)
 }
 
 /// Where the files of what was removed are.

@@ -110,8 +110,10 @@ fn without_secrets(text: &str, error: toml::de::Error) -> Error {
         return error.into();
     }
     // "invalid type: integer `5`, expected a string" quotes the value, too.
+    let quotes_value =
+        |found: &str| found.starts_with("invalid type") || found.starts_with("invalid value");
     let message = match error.message().rsplit_once(", expected ") {
-        Some((found, expected)) if found.starts_with("invalid") => {
+        Some((found, expected)) if quotes_value(found) => {
             format!("this value is not {expected}")
         }
         _ => error.message().to_owned(),

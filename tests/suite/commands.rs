@@ -1,7 +1,7 @@
 //! Groups, invites, team folders, shares and links by command, with a running server and without one.
 
 use crate::harness::{Client, PASSWORD};
-use crate::program::{Place, Serving, said};
+use crate::program::{Place, SARANG, Serving, said};
 use serde_json::{Value, json};
 use std::process::Output;
 
@@ -78,6 +78,33 @@ impl Desk {
 fn names(list: &Value) -> Vec<&str> {
     let items = list.as_array().unwrap().iter();
     items.map(|item| item["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_command_where_no_data_folder_is_makes_none() {
+    let place = Place::new();
+    for line in [
+        "user list",
+        "user disable ana",
+        "team list",
+        "group list",
+        "link list",
+        "lock list",
+        "removed list",
+        "overview",
+        "audit",
+        "trash list ana",
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let output = place.command(SARANG).args(arguments).output().unwrap();
+        let text = said(&output);
+        assert!(
+            output.status.code() == Some(1)
+                && text.contains("There is no data folder sarang-data: SARANG_DATA_DIR"),
+            "{line}: {text}"
+        );
+        assert!(!place.path().join("sarang-data").exists(), "{line}");
+    }
 }
 
 #[test]

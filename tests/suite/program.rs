@@ -669,8 +669,6 @@ fn what_another_user_may_not_reach_does_not_count_as_absent() {
     if !give(place.path(), 4242) {
         return eprintln!("skipped: only root can act as another user");
     }
-    let closed = std::fs::Permissions::from_mode(0o700);
-    std::fs::set_permissions(place.path(), closed).unwrap();
     let serve_as_other = |data_dir: &str| {
         let line = format!("exec setpriv --reuid 4243 --regid 4243 --clear-groups {SARANG} serve");
         let mut command = place.command("sh");
@@ -683,6 +681,8 @@ fn what_another_user_may_not_reach_does_not_count_as_absent() {
         said(&output)
     };
     // The folder of the settings.
+    let closed = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(place.path(), closed).unwrap();
     let text = serve_as_other("sarang-data");
     assert!(
         text.contains("The settings in config.toml cannot be read"),

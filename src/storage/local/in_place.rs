@@ -20,11 +20,6 @@ const MAX_LINKS: usize = 40;
 const OTHERS_WRITE: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
-/// Whether this thread acts as root.
-pub fn acts_as_root() -> bool {
-    sys::own_user() == 0
-}
-
 /// Why a folder cannot be served where it lies.
 #[derive(Debug, thiserror::Error)]
 pub enum InPlaceError {
