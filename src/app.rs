@@ -35,7 +35,7 @@ use crate::state::StateStore;
 use crate::state::sled::SledStore;
 use crate::storage::local::LocalTree;
 use crate::uploads::{ResumableUpload, Uploads};
-pub use data_folder::TREES as TREE_FOLDERS;
+pub use data_folder::{TREES as TREE_FOLDERS, is_new as is_new_data_folder};
 use health::DiskProbe;
 use homes::Homes;
 pub use homes::TreeKind;

@@ -22,7 +22,7 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 /// Opens the state in a data folder. Where no data folder is, one is made only if nothing was there before, or `anew`.
 pub(super) fn open_state(dir: &Path, anew: bool) -> Result<Arc<SledStore>> {
     if !anew {
-        refuse_former(dir)?;
+        is_new(dir)?;
     }
     let store = SledStore::open(&dir.join("state"))?;
     mark(dir).map_err(|e| Error::io("mark the data folder", e))?;
@@ -39,12 +39,13 @@ fn mark(dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Refuses a folder that has been a data folder, or should be the mount point of one, and has no state.
-fn refuse_former(dir: &Path) -> Result<()> {
+/// Whether a folder is none of a server yet. Refuses one that has been a data folder, or should be the mount point of one, and has no
+/// state.
+pub fn is_new(dir: &Path) -> Result<bool> {
     let names = names_in(dir).map_err(|e| Error::io("look at the data folder", e))?;
     let has_state = names_in(&dir.join("state")).is_ok_and(|names| !names.is_empty());
     if has_state {
-        return Ok(());
+        return Ok(false);
     }
     if names.iter().any(|name| name == MARKER) {
         return Err(Error::Forbidden(
@@ -52,10 +53,10 @@ fn refuse_former(dir: &Path) -> Result<()> {
              restore`), mount its disk, or start with no accounts: `sarang serve --new`.",
         ));
     }
-    let is_new = |name: &str| {
+    let may_be_there = |name: &str| {
         STRANGERS.contains(&name) || (TREES.contains(&name) && holds_nothing(&dir.join(name), 1))
     };
-    if !names.iter().all(|name| is_new(name)) {
+    if !names.iter().all(|name| may_be_there(name)) {
         return Err(Error::Forbidden(
             "There is something in it, and no state of a server: maybe its disk is not mounted, or only part of it was brought \
              back. If a new server is meant, `sarang serve --new` makes one here.",
@@ -67,7 +68,7 @@ fn refuse_former(dir: &Path) -> Result<()> {
             "It lies on a disk that is in /etc/fstab and not mounted: mount it. If a new server is meant here, `sarang serve --new` \
              makes one.",
         )),
-        None => Ok(()),
+        None => Ok(true),
     }
 }
 
@@ -186,15 +187,15 @@ mod tests {
     fn a_server_begins_only_where_nothing_was() {
         let place = tempfile::tempdir().unwrap();
         let dir = place.path().join("data");
-        refuse_former(&dir).unwrap();
+        assert!(is_new(&dir).unwrap());
         fs::create_dir(&dir).unwrap();
         fs::create_dir(dir.join("lost+found")).unwrap();
         fs::write(dir.join("config.toml"), "").unwrap();
-        refuse_former(&dir).unwrap();
+        assert!(is_new(&dir).unwrap());
         fs::create_dir_all(dir.join("homes/ana/lost+found")).unwrap();
-        refuse_former(&dir).unwrap();
+        assert!(is_new(&dir).unwrap());
         fs::write(dir.join("homes/ana/file"), "").unwrap();
-        assert!(matches!(refuse_former(&dir), Err(Error::Forbidden(_))));
+        assert!(matches!(is_new(&dir), Err(Error::Forbidden(_))));
         drop(open_state(&dir, true).unwrap());
         drop(open_state(&dir, false).unwrap());
         fs::remove_file(dir.join(MARKER)).unwrap();
@@ -205,7 +206,7 @@ mod tests {
         );
         fs::remove_dir_all(dir.join("state")).unwrap();
         assert!(
-            matches!(refuse_former(&dir), Err(Error::Forbidden(_))),
+            matches!(is_new(&dir), Err(Error::Forbidden(_))),
             "its state is gone"
         );
     }

@@ -1,12 +1,11 @@
 //! How commands call the API: over the control socket of the running server, or in this process when none runs.
 
 use super::process;
-use crate::app::App;
+use crate::app::{App, is_new_data_folder};
 use crate::config::Config;
 use crate::control::{CallError, Client};
 use anyhow::{Result, anyhow, bail};
 use std::fmt::Display;
-use std::io::ErrorKind;
 
 /// Does work through the running server, or else on the data folder. Refuses where there is none: a command in the wrong place would
 /// make an empty one, and look like an answer.
@@ -17,8 +16,7 @@ pub(super) async fn with_client<T: Send + 'static, F: Future<Output = Result<T>>
     if let Some(client) = Client::connect(&config.data_dir).await {
         return work(client?).await;
     }
-    let state = config.data_dir.join("state");
-    if std::fs::symlink_metadata(state).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+    if is_new_data_folder(&config.data_dir)? {
         bail!(
             "There is no data folder {}: SARANG_DATA_DIR or --config says where it is",
             config.data_dir.display()

@@ -34,6 +34,8 @@ pub(super) struct TrashEntry<'a> {
 struct SwapMarker {
     from: String,
     inode: u64,
+    /// As markers of before call it.
+    #[serde(rename = "tomb")]
     trash_entry: String,
 }
 
