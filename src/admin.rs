@@ -83,7 +83,6 @@ impl Administrator {
             )
             .await;
         self.app.release_lost_locks().await;
-        self.app.abort_lost_uploads().await;
         altered
     }
 

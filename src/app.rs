@@ -6,7 +6,6 @@ mod export;
 mod health;
 mod homes;
 mod lock_check;
-mod lost_uploads;
 mod maintenance;
 mod registration;
 pub mod removal;

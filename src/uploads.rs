@@ -4,7 +4,7 @@
 mod record;
 
 use crate::drive::{CreatedUpload, Drive, DriveUpload, Publication, RequestPreconditions};
-use crate::model::{AccountName, Error, Identity, Result, Rights, VPath, time};
+use crate::model::{AccountName, Error, Identity, Result, VPath, time};
 use crate::state::registry::{Edit, RecordIndex, Registry};
 use crate::state::table::new_id;
 use crate::state::{Batch, StateStore};
@@ -73,9 +73,8 @@ impl ResumableUpload {
 
     /// Whether whoever has this drive may go on with it: asked before its turn, which ends that of another request. `Forbidden`, `NotFound`.
     pub async fn check(&self, drive: &Drive) -> Result<()> {
-        let record = self.record();
         drive
-            .check_may_create(&VPath::parse(&record.path)?, &record.root)
+            .check_may_change(&VPath::parse(&self.record().path)?)
             .await
     }
 
@@ -262,22 +261,6 @@ impl Uploads {
         } else {
             Err(Error::NotFound)
         }
-    }
-
-    /// An upload that this identity may end: of the account it may be any, whether it may go on with it or not; by an app password, what has
-    /// its folder. `NotFound`, `Forbidden`.
-    pub fn find_to_end(&self, identity: &Identity, id: &str) -> Result<Arc<ResumableUpload>> {
-        let upload = self.get(id).ok_or(Error::NotFound)?;
-        let record = upload.record();
-        let is_whole = identity.scope.is_root() && identity.rights == Rights::Edit;
-        let is_in_scope = is_whole || record.scope == identity.scope.as_str();
-        if record.owner != identity.account || !is_in_scope || now() >= record.expires {
-            return Err(Error::NotFound);
-        }
-        if identity.rights == Rights::View {
-            return Err(Error::Forbidden("Who may only view ends no upload."));
-        }
-        Ok(upload)
     }
 
     /// Notes that an upload goes on, once in a while.

@@ -16,9 +16,7 @@ impl Administrator {
         self.app
             .sharing
             .release_lost(&*self.app.locks, &*ended?)
-            .await?;
-        self.app.abort_lost_uploads().await;
-        Ok(())
+            .await
     }
 
     /// Ends a public link, whoever made it, from the next request on. `NotFound`.

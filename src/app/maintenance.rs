@@ -87,7 +87,7 @@ impl App {
         .await
     }
 
-    /// Gives up uploads that nobody went on with or may go on with, and deletes what belongs to none.
+    /// Gives up uploads that nobody went on with, and deletes what belongs to none.
     pub async fn expire_uploads(self: &Arc<Self>) -> Result<()> {
         let mut outcome = Ok(());
         for upload in self.uploads.expired_or_of(None) {
@@ -95,14 +95,6 @@ impl App {
             let id = upload.record().root.clone();
             outcome = outcome.and(
                 self.in_tree(&id, async move { app.abort_upload(&upload).await })
-                    .await,
-            );
-        }
-        for upload in self.uploads.unfinished() {
-            let app = self.clone();
-            let id = upload.record().root.clone();
-            outcome = outcome.and(
-                self.in_tree(&id, async move { app.abort_if_lost(&upload).await })
                     .await,
             );
         }

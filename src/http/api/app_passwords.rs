@@ -202,7 +202,6 @@ pub async fn revoke(caller: AccountCaller, Path(id): Path<String>) -> Result<Sta
             .report(AuditKind::AppPasswordRemoved, &id, "", &revoked)
             .await;
         work.release_lost_locks().await;
-        work.abort_lost_uploads().await;
         revoked
     };
     app.run_to_completion(revoked).await?;

@@ -183,7 +183,6 @@ pub(super) async fn change_members(
     let changed = async move {
         let before = work.sharing.groups.find(&of);
         let changed = work.sharing.change_members(&*work.locks, &of, edit).await;
-        work.abort_lost_uploads().await;
         let group = changed.as_ref().ok();
         let note = group.map(|group| named_in(&group.members));
         let is_change = work.sharing.groups.find(&of) != before;
@@ -210,7 +209,6 @@ pub async fn remove(caller: AdminCaller, Path(name): Path<String>) -> Result<Sta
     let reporter = caller.reporter();
     let work = async move {
         let removed = app.sharing.remove_group(&*app.locks, &name).await;
-        app.abort_lost_uploads().await;
         reporter
             .report(
                 AuditKind::GroupRemoved,

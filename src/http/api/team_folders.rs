@@ -245,7 +245,6 @@ pub(super) async fn edit(
             .await;
         let sharing = &work.sharing;
         sharing.release_lost_in_team(&*work.locks, &of).await?;
-        work.abort_lost_uploads().await;
         changed
     };
     let team = app.run_to_completion(changed).await?;

@@ -173,9 +173,7 @@ pub async fn change(
                 .done(AuditKind::ShareChanged, &id, share.audit_text())
                 .await;
         }
-        app.sharing.release_lost(&*app.locks, &share).await?;
-        app.abort_lost_uploads().await;
-        Ok(())
+        app.sharing.release_lost(&*app.locks, &share).await
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -250,9 +248,7 @@ pub async fn end(caller: AccountCaller, Path(id): Path<String>) -> Result<Status
             }
             Err(error) => return Err(error),
         };
-        app.sharing.release_lost(&*app.locks, &share).await?;
-        app.abort_lost_uploads().await;
-        Ok(())
+        app.sharing.release_lost(&*app.locks, &share).await
     };
     caller.app.run_to_completion(work).await?;
     Ok(StatusCode::NO_CONTENT)

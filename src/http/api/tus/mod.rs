@@ -9,7 +9,7 @@ use crate::http::api::json::Path;
 use crate::http::api::problem::{Failures, Problem};
 use crate::http::caching;
 use crate::http::dav::tokens::lock_tokens;
-use crate::model::{Error, time};
+use crate::model::{Error, Result, time};
 use crate::uploads::ResumableUpload;
 use append::{Chunk, append, report_failure};
 use axum::body::Body;
@@ -204,11 +204,17 @@ pub async fn end(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     check_version(&headers)?;
-    let upload = member.app.uploads.find_to_end(&member.identity, &id)?;
+    let upload = member.app.uploads.find(&member.identity, &id)?;
     let app = member.app.clone();
+    let drive = member.drive().await?;
     let discard = async move {
+        upload.check(&drive).await.or_else(gone)?;
         let _turn = upload.acquire().await;
-        app.abort_upload(&upload).await
+        // Who may not go on with it may not end it either.
+        match upload.open(&drive, Vec::new()).await {
+            Ok(_) | Err(Error::NotFound) => app.abort_upload(&upload).await,
+            Err(error) => Err(error),
+        }
     };
     member.app.run_to_completion(discard).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -251,6 +257,18 @@ pub async fn mark(mut response: Response) -> Response {
             .insert("tus-version", HeaderValue::from_static(VERSION));
     }
     response
+}
+
+/// What leads nowhere any more may be given up.
+fn gone(error: Error) -> Result<()> {
+    if matches!(
+        error,
+        Error::NotFound | Error::ParentMissing | Error::NotFolder
+    ) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
 fn empty(status: StatusCode) -> Response {
