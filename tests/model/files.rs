@@ -206,7 +206,10 @@ impl Run<'_> {
             .as_ref()
             .is_some_and(|place| place.is_mount && who == Who::Ben && place.root == Root::Ana);
         match &place {
-            Some(_) if leaves => no = Refusals::default(),
+            Some(place) if leaves => {
+                no = Refusals::default();
+                no.add(self.unmet(&terms, place), 412);
+            }
             Some(place) => {
                 no.add(place.is_mount, 403);
                 no.add(self.world.at(place).is_none(), 404);
