@@ -89,8 +89,11 @@ pub(super) fn trashinfo_in(info: BorrowedFd<'_>, id: &str) -> sys::SysResult<Opt
     let read = std::fs::File::from(note)
         .take(TRASHINFO_LIMIT)
         .read_to_end(&mut text);
-    read.map_err(|e| sys::Errno::from_io_error(&e).unwrap_or(sys::Errno::IO))?;
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+    match read.map_err(|e| sys::Errno::from_io_error(&e).unwrap_or(sys::Errno::IO)) {
+        // A folder of that name, made beside the server, says nothing.
+        Ok(_) | Err(sys::Errno::ISDIR) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
+        Err(e) => Err(e),
+    }
 }
 
 /// Where a note says that its thing lay.

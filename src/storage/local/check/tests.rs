@@ -134,3 +134,28 @@ async fn properties_are_kept_while_something_cannot_be_read() {
         report.notes
     );
 }
+
+#[tokio::test]
+async fn a_folder_in_the_place_of_a_note_hides_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = home_with_version(&dir).await;
+    let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
+    let kept = tree.delete(&path("folder"), commit()).await.unwrap().id;
+    drop(tree);
+    let trash = home.join(".sarang/trash");
+    fs::write(trash.join("files/odd.18a0b1c2d3e4"), "x").unwrap();
+    fs::create_dir(trash.join("info/odd.18a0b1c2d3e4.trashinfo")).unwrap();
+    let tree: TestTree = LocalTree::open(&home, RELAXED).unwrap();
+    let listed = tree.list_trash(None, 10).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|item| &item.id).collect::<Vec<_>>(),
+        [&kept]
+    );
+    drop(tree);
+    let found = check_tree(&home, REPAIR).unwrap().findings;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].what.contains("has a note that cannot be read"),
+        "{found:?}"
+    );
+}
