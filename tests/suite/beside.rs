@@ -71,7 +71,7 @@ fn below(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn tus(client: &Client, path: &str, body: &[u8]) {
+pub fn tus(client: &Client, path: &str, body: &[u8]) {
     let request = client
         .raw("POST", "/api/v1/uploads")
         .header("Tus-Resumable", "1.0.0");
@@ -97,7 +97,7 @@ fn tus(client: &Client, path: &str, body: &[u8]) {
         .is_any(&[200, 204]);
 }
 
-fn restore_version(client: &Client, path: &str) {
+pub fn restore_version(client: &Client, path: &str) {
     let versions = client
         .raw("GET", &format!("/api/v1/versions?path={path}"))
         .send()

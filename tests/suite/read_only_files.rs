@@ -1,10 +1,9 @@
 //! Files that nobody may write (0444) and folders of that kind (0555), under a server that is not root: they are replaced, backed up,
 //! copied and purged as all others, and keep their mode.
 
+use crate::beside::{restore_version, tus};
 use crate::harness::Client;
 use crate::program::{Place, SARANG, Serving, give, said};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustix::process::geteuid;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -74,29 +73,15 @@ fn a_read_only_file_is_replaced_and_keeps_its_mode_and_history() {
     assert_eq!((mode(&file), versions(&ana, "/saved")), (0o444, 2));
     ana.holds("/saved", "three");
 
-    let upload = ana
-        .raw("POST", "/api/v1/uploads")
-        .header("Tus-Resumable", "1.0.0")
-        .header("Upload-Length", "4")
-        .header(
-            "Upload-Metadata",
-            format!("path {}", STANDARD.encode("saved")),
-        );
-    let upload = upload
-        .body("")
-        .send()
-        .is(201)
-        .header("location")
-        .unwrap()
-        .to_owned();
-    let part = ana
-        .raw("PATCH", &upload)
-        .header("Tus-Resumable", "1.0.0")
-        .header("Upload-Offset", "0")
-        .header("Content-Type", "application/offset+octet-stream");
-    part.body("four").send().is(204);
+    tus(&ana, "saved", b"four");
     ana.holds("/saved", "four");
     assert_eq!((mode(&file), versions(&ana, "/saved")), (0o444, 3));
+    // Its siblings: another file over it by COPY, and a former content of it.
+    restore_version(&ana, "saved");
+    ana.holds("/saved", "three");
+    ana.store("/other", "x");
+    ana.transfer("COPY", "/other", "/saved").send().is(204);
+    ana.holds("/saved", "x");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::harness::{Immutable, PASSWORD, TestServer};
 use crate::program::Place;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -362,4 +363,34 @@ fn what_cannot_be_deleted_of_a_crash_keeps_nothing_else_there() {
         .collect();
     drop(immutable);
     assert_eq!(left, [first]);
+}
+
+#[test]
+fn purging_stops_at_a_mount_and_leaves_the_mode_of_its_disk() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    ana.mkcol("/d/disk").is(201);
+    ana.delete("/d").is(204);
+    let trash = server.home("ana").join(".sarang/trash/files");
+    let entry = std::fs::read_dir(&trash).unwrap().next().unwrap().unwrap();
+    let (point, other) = (entry.path().join("disk"), tempfile::tempdir().unwrap());
+    let read_only = std::fs::Permissions::from_mode(0o555);
+    std::fs::set_permissions(other.path(), read_only).unwrap();
+    if !bind(other.path(), &point) {
+        return println!("skipped: only root may mount");
+    }
+    ana.raw("DELETE", "/api/v1/trash").send();
+    let mode = std::fs::metadata(other.path())
+        .unwrap()
+        .permissions()
+        .mode();
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    for line in mounts.lines() {
+        let at = line.split(' ').nth(1).unwrap();
+        if at.starts_with(server.data().to_str().unwrap()) {
+            Command::new("umount").args(["-l", at]).status().unwrap();
+        }
+    }
+    assert_eq!(mode & 0o777, 0o555);
 }

@@ -1,8 +1,8 @@
 //! Who may read what is made: as the folder wants it that it comes to lie in, or as it was for the file whose place it takes.
 
 use super::attributes::sized;
-use super::{Errno, SysResult, facts_fd, retry};
-use rustix::fs::{self, Gid, Mode, OFlags, Uid, XattrFlags};
+use super::{CONFINED, Errno, SysResult, facts_fd, retry};
+use rustix::fs::{self, Gid, Mode, OFlags, ResolveFlags, Uid, XattrFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
@@ -102,13 +102,15 @@ pub(in crate::storage::local) fn clear_access(file: BorrowedFd<'_>) -> SysResult
     change_mode(file, 0o600)
 }
 
-/// Lets the owner of a folder, which may be one that cannot be opened (0000), do everything in it, as far as this process may.
+/// Lets the owner of a folder, which may be one that cannot be opened (0000), do everything in it, as far as this process may. `XDEV` for
+/// a mount point, whose mode is that of another file system.
 pub(in crate::storage::local) fn unlock_folder(
     above: BorrowedFd<'_>,
     name: &CStr,
 ) -> SysResult<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let dir = fs::openat(above, name, flags, Mode::empty())?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = CONFINED | ResolveFlags::NO_XDEV;
+    let dir = retry(|| fs::openat2(above, name, flags, Mode::empty(), resolve))?;
     if fs::fstat(&dir)?.st_mode & 0o700 == 0o700 {
         return Ok(());
     }
